@@ -1,0 +1,50 @@
+# make test is the one test command: it installs the peers that the tests talk
+# to, and runs everything. make check is the quick one.
+
+GO       ?= go
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+FUZZTIME ?= 1m
+
+export CGO_ENABLED = 0
+
+.PHONY: build test check peers vet cross man bench soak fuzz clean
+
+build: ## the binary, static
+	$(GO) build -trimpath -o sockkit .
+
+test: peers vet ## everything
+	$(GO) test -timeout 10m ./...
+	cd interop && $(GO) test -timeout 10m ./...
+
+check: ## format, vet and the short tests
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+peers: ## what the tests talk to, from the system's packages
+	./interop/install-peers
+
+vet: ## every system that sockkit is built for
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	@for p in $(PLATFORMS); do echo "vet $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; done
+
+cross: ## binaries for every system, in dist/
+	@for p in $(PLATFORMS); do \
+		out=dist/sockkit-$${p%/*}-$${p#*/}; case $$p in windows/*) out=$$out.exe;; esac; \
+		echo $$out; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -ldflags=-s\ -w -o $$out . || exit 1; done
+
+man: ## manual pages, in dist/man/
+	$(GO) run ./cmd/internal/man dist/man
+
+bench: ## beside nc, ncat, socat and plain Go, as ratios of CPU time
+	cd bench && $(GO) run .
+
+soak: ## long runs: gigabytes, both ways, in constant memory
+	cd interop && SOCKKIT_SOAK=1 $(GO) test -timeout 60m -run Soak -v ./...
+
+fuzz: ## each fuzz test for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+		echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+clean:
+	rm -rf sockkit dist

@@ -1,0 +1,119 @@
+// Package cmd is the command line of sockkit: one file a command, each with its
+// flags, its run function and nothing else.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Streams are the standard streams that the commands use.
+type Streams struct {
+	In, Out *os.File
+	Err     io.Writer
+}
+
+// Main runs the command line args and returns the exit status.
+func Main(args []string, s Streams) int {
+	ctx, stop := onSignals()
+	defer stop()
+	root := newRoot(&s)
+	args, err := rewrite(args, root)
+	if err == nil {
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
+	return report(s.Err, err)
+}
+
+// report says what went wrong, if anything, and returns the exit status.
+func report(w io.Writer, err error) int {
+	code := Status(err)
+	if code == 0 || errors.As(err, new(stopped)) {
+		return code
+	}
+	fmt.Fprintf(w, "sockkit: %s\n", oneLine(err))
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+	return code
+}
+
+// oneLine words err so that it stays on its line and does nothing to a
+// terminal, whatever a peer or a user put into it.
+func oneLine(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '.'
+		}
+		return r
+	}, strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+}
+
+// onSignals returns a context that SIGINT and SIGTERM end, so that sockets are
+// closed properly. A second one ends the process at once.
+func onSignals() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	ignorePipe()
+	go func() {
+		first := asStopped(<-ch)
+		cancel(first)
+		os.Exit(asStopped(<-ch).status)
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// stopped is the end by a signal.
+type stopped struct {
+	status int
+	name   string
+}
+
+func (s stopped) Error() string { return s.name }
+
+func asStopped(s os.Signal) stopped {
+	if s == syscall.SIGTERM {
+		return stopped{statusTerminated, "terminated"}
+	}
+	return stopped{statusInterrupted, "interrupted"}
+}
+
+func newRoot(s *Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sockkit",
+		Short: "Open, listen on and inspect sockets",
+		Long: `sockkit opens, listens on and inspects TCP, TLS, UDP and Unix sockets, and
+shows what passed.
+
+  sockkit listen 9000              wait for a connection, as nc -l does
+  sockkit dial example.com 80      connect, as nc does
+  sockkit tap :8080 localhost:80   stand in the middle and show the traffic
+  sockkit inspect tls://host:443   say what can be known about an address
+
+nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
+		Example: `  printf 'hello\n' | sockkit dial localhost 9000
+  sockkit listen -k --echo tls://:9443 --self-signed
+  sockkit dial -vvv tls://localhost:9443 -k`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
+	root.AddCommand(newListen(s), newDial(s), newVersion(s))
+	root.AddCommand(topics()...)
+	return root
+}

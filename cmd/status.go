@@ -1,0 +1,100 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+
+	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/session"
+	"github.com/sockkit/sockkit/tcp"
+)
+
+// The exit statuses. They may be added to, never changed.
+const (
+	statusOK          = 0
+	statusFailure     = 1
+	statusUsage       = 2
+	statusFindings    = 3
+	statusRefused     = 4
+	statusUnresolved  = 5
+	statusUnconnected = 6
+	statusTLS         = 7
+	statusLost        = 8
+	statusUnmet       = 9
+	statusTimeout     = 124
+	statusInterrupted = 130
+	statusTerminated  = 143
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// Status returns the exit status for err.
+func Status(err error) int {
+	var (
+		stop      stopped
+		usage     *usageError
+		unmet     *session.Unmet
+		dns       *net.DNSError
+		security  *tcp.TLSError
+		proxy     *tcp.ProxyError
+		operation *tcp.Error
+	)
+	switch {
+	case err == nil, errors.Is(err, session.ErrReaderLeft):
+		return statusOK
+	case errors.As(err, &stop):
+		return stop.status
+	case errors.As(err, &usage):
+		return statusUsage
+	case errors.As(err, &unmet):
+		return statusUnmet
+	case isTimeout(err):
+		return statusTimeout
+	case errors.As(err, &dns):
+		return statusUnresolved
+	case errors.As(err, &security), errors.Is(err, tcp.ErrTruncated), errors.Is(err, errTLSConfig):
+		return statusTLS
+	case errors.As(err, &proxy):
+		return statusRefused
+	case errors.As(err, &operation), tcp.IsReset(err), errors.Is(err, syscall.ECONNREFUSED):
+		return statusUnconnected
+	}
+	return statusFailure
+}
+
+// isTimeout reports whether err is that of a limit on time, ours or the
+// system's. A name server that is silent counts as a name not resolved.
+func isTimeout(err error) bool {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return false
+	}
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// hintFor returns advice on err, or "".
+func hintFor(err error) string {
+	var usage *usageError
+	if errors.As(err, &usage) && usage.hint != "" {
+		return usage.hint
+	}
+	var hint *endpoint.Hint
+	if errors.As(err, &hint) {
+		return hint.Text
+	}
+	var security *tcp.TLSError
+	if errors.As(err, &security) {
+		return security.Hint
+	}
+	return ""
+}

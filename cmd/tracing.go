@@ -1,0 +1,144 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/sockkit/sockkit/internal/render"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// tracing is where the records of one run go.
+type tracing struct {
+	tracer  *trace.Tracer
+	tee     trace.Tee
+	closers []io.Closer
+	json    *trace.JSON
+	keys    *tcp.KeyLogFile
+	secrets []string // the trace files that hold keys or credentials
+}
+
+// view says how records are shown.
+type view struct {
+	out   io.Writer
+	level trace.Level
+	tags  bool // name the connection on each line
+}
+
+// newTracing opens the sinks that the flags name.
+func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
+	t := &tracing{}
+	if o.json {
+		t.json = trace.NewJSON(s.Out)
+		t.json.Secrets = o.showSecrets
+		t.tee = append(t.tee, trace.Branch{Sink: t.json, Level: max(trace.Message, v.level)})
+	} else if v.level > trace.Off {
+		t.tee = append(t.tee, trace.Branch{Level: v.level, Sink: &render.Text{
+			W: v.out, Color: o.colored(v.out), Tags: v.tags, ShowSecrets: o.showSecrets,
+		}})
+	}
+	for _, name := range o.traceFiles {
+		if err := t.openFile(name, v.level); err != nil {
+			t.Close()
+			return nil, err
+		}
+	}
+	if len(t.tee) > 0 {
+		t.tracer = trace.New(t.tee, t.tee.Level())
+	}
+	return t, nil
+}
+
+// level is the level that -v asks for.
+func (o *common) level() trace.Level { return trace.Level(min(o.verbose, int(trace.Byte))) }
+
+// openFile adds a trace file, readable to its owner only.
+func (t *tracing) openFile(name string, level trace.Level) error {
+	open := func() (*os.File, error) {
+		return os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	}
+	switch {
+	case strings.HasSuffix(name, ".jsonl"):
+		f, err := open()
+		if err != nil {
+			return fmt.Errorf("--trace: %w", err)
+		}
+		sink := trace.NewJSON(f)
+		sink.Secrets = true
+		t.add(sink, f, max(level, trace.Frame))
+	case strings.HasSuffix(name, ".pcapng"):
+		f, err := open()
+		if err != nil {
+			return fmt.Errorf("--trace: %w", err)
+		}
+		sink, err := trace.NewPCAPNG(f)
+		if err != nil {
+			return fmt.Errorf("--trace: %w", err)
+		}
+		t.closers = append(t.closers, sink)
+		t.add(sink, f, trace.Byte)
+	default:
+		return usagef(fmt.Sprintf("--trace %q: the ending is neither .jsonl nor .pcapng", name), "the ending says which format is written")
+	}
+	t.secrets = append(t.secrets, name)
+	return nil
+}
+
+func (t *tracing) add(sink trace.Sink, f io.Closer, level trace.Level) {
+	t.closers = append(t.closers, f)
+	t.tee = append(t.tee, trace.Branch{Sink: sink, Level: level})
+}
+
+// keyLog is the file that SSLKEYLOGFILE names, or nil.
+func (t *tracing) keyLog() io.Writer {
+	if w := tcp.KeyLogFromEnv(); w != nil {
+		t.closers = append(t.closers, w)
+		return w
+	}
+	return nil
+}
+
+// Close ends the files. Its error says that records were lost.
+func (t *tracing) Close() error {
+	var errs []error
+	for _, c := range t.closers {
+		errs = append(errs, c.Close())
+	}
+	if t.json != nil {
+		errs = append(errs, t.json.Err())
+	}
+	return errors.Join(errs...)
+}
+
+// colored reports whether what is shown on w is to be in color.
+func (o *common) colored(w io.Writer) bool {
+	switch {
+	case o.color == "always":
+		return true
+	case o.color == "never", os.Getenv("NO_COLOR") != "":
+		return false
+	case os.Getenv("CLICOLOR_FORCE") != "" && os.Getenv("CLICOLOR_FORCE") != "0":
+		return true
+	}
+	return isTerminal(w) && os.Getenv("TERM") != "dumb"
+}
+
+// isTerminal reports whether v is a file that is a terminal.
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// closeInto closes t at the end of a run. That records were lost is an error
+// where nothing else was.
+func (t *tracing) closeInto(err *error) {
+	if closeErr := t.Close(); closeErr != nil && *err == nil {
+		*err = fmt.Errorf("--trace: %w", closeErr)
+	}
+}

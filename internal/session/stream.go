@@ -1,0 +1,309 @@
+// Package session holds the conversation between a program's standard input
+// and output and one socket: who ends first, what is waited for, what was lost.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/sockkit/sockkit/tcp"
+)
+
+// Stream is a conversation over a stream of bytes.
+type Stream struct {
+	Conn net.Conn
+	In   io.Reader // nil: there is no input, and the sending half stays open
+	Out  io.Writer
+	// KeepHalf leaves the sending half open at the end of input.
+	KeepHalf bool
+	// Interactive says that a person types: the peer's end is the end.
+	Interactive bool
+	// SendOnly drops what the peer sends and ends once the input was delivered.
+	SendOnly bool
+	// Quiet is how long input may have had nothing to read, once the peer has
+	// ended, before the conversation is over. 0 means 500 ms.
+	Quiet time.Duration
+	// IdleTimeout ends the conversation after silence in both directions; 0: never.
+	IdleTimeout time.Duration
+	// Expect ends the conversation once what it expects has come; nil: nothing.
+	Expect *Expectation
+	// Linger bounds the wait for the peer to acknowledge the last bytes. 0
+	// means 10 seconds.
+	Linger time.Duration
+}
+
+const (
+	defaultQuiet  = 500 * time.Millisecond
+	defaultLinger = 10 * time.Second
+)
+
+// Undelivered says that input did not reach the peer.
+type Undelivered struct {
+	Bytes int64 // known not to have arrived
+	More  bool  // and there was more that had not been read
+	Err   error // why
+}
+
+// Error implements error.
+func (u *Undelivered) Error() string {
+	least := ""
+	if u.More {
+		least = "at least "
+	}
+	return fmt.Sprintf("%s: %s%d bytes of input were not delivered", tcp.Reason(u.Err), least, u.Bytes)
+}
+
+// Unwrap returns why.
+func (u *Undelivered) Unwrap() error { return u.Err }
+
+// IdleError says that nothing came or went for longer than was allowed.
+type IdleError struct{ After time.Duration }
+
+// Error implements error.
+func (e *IdleError) Error() string {
+	return fmt.Sprintf("nothing came or went for %v (--idle-timeout)", e.After)
+}
+
+// Timeout implements [net.Error].
+func (e *IdleError) Timeout() bool { return true }
+
+// ErrReaderLeft says that whoever read our output has gone.
+var ErrReaderLeft = errors.New("the reader of the output has left")
+
+// OutputError is a failure to write what came.
+type OutputError struct{ Err error }
+
+// Error implements error.
+func (e *OutputError) Error() string { return "writing the output: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OutputError) Unwrap() error { return e.Err }
+
+// InputError is a failure to read what was to be sent.
+type InputError struct{ Err error }
+
+// Error implements error.
+func (e *InputError) Error() string { return "reading the input: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// stream is a running [Stream].
+type stream struct {
+	*Stream
+	up, down         *tcp.Pump
+	output           io.Writer
+	upEnd, downEnd   chan error
+	sendErr          error // why the peer takes no more
+	sent, heard      bool  // the input, the peer has ended
+	lastMoved        int64
+	lastMove         time.Time
+	quietly, silence *time.Timer
+}
+
+// Run holds the conversation and closes the connection. Nil means that all
+// input was delivered and all that the peer sent was written, or that the
+// caller's expectations were met.
+func (s *Stream) Run(ctx context.Context) error {
+	r := &stream{
+		Stream: s, upEnd: make(chan error, 1), downEnd: make(chan error, 1),
+		quietly: newStopped(), silence: newStopped(), lastMove: time.Now(), output: s.Out,
+	}
+	defer s.Conn.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	expected := r.expecting()
+	r.start()
+	err := r.converse(ctx)
+	if err == nil {
+		err = r.settle(ctx)
+	}
+	return expected(err)
+}
+
+// expecting shows the output to the expectation, if there is one. The function
+// that it returns turns the conversation's end into the result.
+func (r *stream) expecting() func(error) error {
+	if r.Expect == nil || !r.Expect.Wanted() {
+		return func(err error) error { return err }
+	}
+	shown := &lines{out: r.Out, expect: r.Expect}
+	r.output = shown
+	return func(err error) error {
+		shown.flush()
+		return r.Expect.Result(err)
+	}
+}
+
+func newStopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+func (r *stream) start() {
+	r.down = &tcp.Pump{Dst: r.output, Src: r.Conn}
+	if r.SendOnly {
+		r.down.Dst = io.Discard
+	}
+	go func() { r.downEnd <- r.down.Run() }()
+	if r.In == nil {
+		r.up, r.sent = &tcp.Pump{}, true
+	} else {
+		r.up = &tcp.Pump{Dst: r.Conn, Src: r.In}
+		go func() { r.upEnd <- r.sendAll() }()
+	}
+	if r.IdleTimeout > 0 {
+		r.silence.Reset(r.IdleTimeout)
+	}
+}
+
+// sendAll sends the input and then ends our half.
+func (r *stream) sendAll() error {
+	err := r.up.Run()
+	if err != nil || r.KeepHalf {
+		return err
+	}
+	err = tcp.CloseWrite(r.Conn)
+	if errors.Is(err, errors.ErrUnsupported) || tcp.IsReset(err) || errors.Is(err, net.ErrClosed) {
+		return nil // a peer that is gone shows when the rest is read
+	}
+	return err
+}
+
+// converse waits until the conversation is over; what was sent last may still
+// be under way. An error ends it with that error.
+func (r *stream) converse(ctx context.Context) error {
+	left := watchReader(ctx, r.Out)
+	for !r.over() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-r.upEnd:
+			if err = r.inputEnded(err); err != nil {
+				return err
+			}
+		case err := <-r.downEnd:
+			if err = r.peerEnded(err); err != nil {
+				return err
+			}
+		case <-left:
+			return ErrReaderLeft
+		case <-r.quietly.C:
+			r.listenForInput()
+		case <-r.silence.C:
+			if err := r.checkIdle(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// over reports whether nothing more is due in either direction.
+func (r *stream) over() bool { return r.sent && (r.heard || r.SendOnly) }
+
+func (r *stream) inputEnded(err error) error {
+	r.sent = true
+	var read *tcp.ReadError
+	switch {
+	case errors.As(err, &read):
+		return &InputError{read.Err}
+	case err != nil:
+		r.sendErr = err // the peer may have said something before it left
+	}
+	return nil
+}
+
+func (r *stream) peerEnded(err error) error {
+	r.heard = true
+	var read *tcp.ReadError
+	switch {
+	case errors.As(err, &read):
+		return r.lostWith(read.Err)
+	case errors.Is(err, errEnough):
+		return err
+	case isReaderGone(err):
+		return ErrReaderLeft
+	case err != nil:
+		return &OutputError{err}
+	}
+	if r.Interactive {
+		r.sent = true
+	}
+	r.listenForInput()
+	return nil
+}
+
+// listenForInput ends the conversation if the peer has ended and the input has
+// been silent long enough; else it looks again later.
+func (r *stream) listenForInput() {
+	if !r.heard || r.sent {
+		return
+	}
+	quiet := r.Quiet
+	if quiet <= 0 {
+		quiet = defaultQuiet
+	}
+	waited := r.up.Waiting()
+	if waited >= quiet && !readable(r.In) {
+		r.sent = true
+		return
+	}
+	r.quietly.Reset(max(quiet-waited, time.Millisecond))
+}
+
+func (r *stream) checkIdle() error {
+	if moved := r.up.Moved() + r.down.Moved(); moved != r.lastMoved {
+		r.lastMoved, r.lastMove = moved, time.Now()
+	}
+	idle := time.Since(r.lastMove)
+	if idle >= r.IdleTimeout {
+		return &IdleError{r.IdleTimeout}
+	}
+	// A fraction of the time-out bounds how late silence is noticed.
+	r.silence.Reset(max(min(r.IdleTimeout-idle, r.IdleTimeout/8), time.Millisecond))
+	return nil
+}
+
+// settle waits until the peer's system has all that was sent, and says what
+// it did not get.
+func (r *stream) settle(ctx context.Context) error {
+	if r.sendErr != nil {
+		return r.lostWith(r.sendErr)
+	}
+	if r.up.Moved() == 0 {
+		return nil
+	}
+	linger := r.Linger
+	if linger <= 0 {
+		linger = defaultLinger
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, linger, &tcp.TimeoutError{After: linger})
+	defer cancel()
+	left, err := tcp.AwaitDelivered(ctx, r.Conn)
+	if left > 0 && err != nil {
+		return &Undelivered{Bytes: int64(left), Err: err}
+	}
+	return nil
+}
+
+// lostWith is err, with what it kept from being delivered.
+func (r *stream) lostWith(err error) error {
+	lost := r.up.Lost()
+	if left, e := tcp.Undelivered(r.Conn); e == nil {
+		lost += int64(left)
+	}
+	more := r.In != nil && (!r.sent || r.sendErr != nil) && readable(r.In)
+	if lost == 0 && !more {
+		return err
+	}
+	return &Undelivered{Bytes: lost, More: more, Err: err}
+}
+
+// isReaderGone reports whether err says that nobody reads our output.
+func isReaderGone(err error) bool { return tcp.IsReset(err) || errors.Is(err, io.ErrClosedPipe) }

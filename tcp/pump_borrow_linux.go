@@ -1,0 +1,122 @@
+package tcp
+
+import (
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// channel is a pipe that bytes pass through on their way from one socket to
+// another, which splice cannot do directly.
+type channel struct{ ends *pipeEnds }
+
+type pipeEnds struct{ in, out int } // what is written to, what is read from
+
+// channels keeps pipes between uses, so that an idle connection holds none.
+// One that the collector takes is closed.
+var channels sync.Pool
+
+func borrow() (*channel, error) {
+	if c, ok := channels.Get().(*channel); ok {
+		return c, nil
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, spliceChunk)
+	c := &channel{&pipeEnds{in: fds[1], out: fds[0]}}
+	runtime.AddCleanup(c, func(e *pipeEnds) { e.close() }, c.ends)
+	return c, nil
+}
+
+func (e *pipeEnds) close() {
+	_ = unix.Close(e.in)
+	_ = unix.Close(e.out)
+}
+
+// viaPipe moves one chunk from src into a pipe and all of it on to dst.
+func (s *splicer) viaPipe() (int, error) {
+	c, n, err := s.fill()
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	moved, err := s.drain(c, n)
+	if err != nil {
+		s.pump.lost.Add(int64(n - moved))
+		s.count(moved)
+		return 0, err // the pipe still holds bytes: it is left to the collector
+	}
+	channels.Put(c)
+	return n, nil
+}
+
+// fill waits until src has something and takes it into a borrowed pipe.
+func (s *splicer) fill() (*channel, int, error) {
+	for {
+		c, err := borrow()
+		if err != nil {
+			return nil, 0, &ReadError{err}
+		}
+		n, again, err := spliceOnce(&s.src, func(fd int) (int64, error) {
+			return unix.Splice(fd, nil, c.ends.in, nil, spliceChunk, spliceFlags)
+		})
+		if n > 0 {
+			return c, n, nil
+		}
+		channels.Put(c)
+		if err != nil {
+			return nil, 0, &ReadError{err}
+		}
+		if !again {
+			return nil, 0, nil
+		}
+		s.pump.wait()
+		err = s.src.wait(unix.POLLIN)
+		s.pump.busy()
+		if err != nil {
+			return nil, 0, &ReadError{err}
+		}
+	}
+}
+
+func (s *splicer) drain(c *channel, due int) (int, error) {
+	moved := 0
+	for moved < due {
+		n, again, err := spliceOnce(&s.dst, func(fd int) (int64, error) {
+			return unix.Splice(c.ends.out, nil, fd, nil, due-moved, spliceFlags)
+		})
+		if err == nil && again {
+			err = s.dst.wait(unix.POLLOUT)
+		}
+		if err != nil {
+			return moved, err
+		}
+		moved += n
+	}
+	return moved, nil
+}
+
+// spliceOnce calls splice with e's descriptor. It reports whether e has to be
+// waited for.
+func spliceOnce(e *end, splice func(fd int) (int64, error)) (n int, again bool, err error) {
+	ctlErr := e.raw.Control(func(fd uintptr) {
+		var moved int64
+		for {
+			moved, err = splice(int(fd))
+			if err != unix.EINTR {
+				break
+			}
+		}
+		n = max(int(moved), 0)
+	})
+	switch {
+	case ctlErr != nil:
+		return 0, false, ctlErr
+	case err == unix.EAGAIN:
+		return 0, true, nil
+	}
+	return n, false, os.NewSyscallError("splice", err)
+}

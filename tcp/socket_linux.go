@@ -1,0 +1,12 @@
+package tcp
+
+import (
+	"os"
+	"syscall"
+)
+
+const maxUnixPathHere = 107
+
+// socketMode sets the permission that the socket's file will be made with, so
+// that it is never open to others, not even before a chmod.
+func socketMode(fd uintptr, mode os.FileMode) { _ = syscall.Fchmod(int(fd), uint32(mode.Perm())) }
