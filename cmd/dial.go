@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/udp"
 )
 
 // dialOptions are the flags of dial, and what was made of them.
@@ -146,6 +148,13 @@ func (o *dialOptions) hosts() (map[string]string, error) {
 func runDial(ctx context.Context, s *Streams, o *dialOptions) (err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
+	restore := func() {}
+	if o.talk.prompts(s, &o.common) && !o.zero {
+		if s, ctx, restore, err = prompt(ctx, s, &o.common); err != nil {
+			return err
+		}
+	}
+	defer restore()
 	t, err := o.newTracing(s, view{out: s.Err, level: o.level()})
 	if err != nil {
 		return err
@@ -163,15 +172,7 @@ func runDial(ctx context.Context, s *Streams, o *dialOptions) (err error) {
 	if err != nil {
 		return stoppedBy(ctx, err)
 	}
-	return o.named(o.talk.converse(ctx, s, &o.common, conn, o.address, o.noHalf))
-}
-
-// named says which address a conversation was with.
-func (o *dialOptions) named(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("dial %s: %w", o.address, err)
+	return failed("dial", o.address, asked(o.talk.converse(ctx, s, &o.common, conn, o.address, o.noHalf)))
 }
 
 // stoppedBy prefers a signal to the error that it caused.
@@ -187,7 +188,7 @@ func stoppedBy(ctx context.Context, err error) error {
 // converse talks over conn as the flags say, and closes it.
 func (t *talkFlags) converse(ctx context.Context, s *Streams, o *common, conn net.Conn, a endpoint.Address, noHalf bool) error {
 	expect := &session.Expectation{Count: t.count, Patterns: t.patterns}
-	var out io.Writer = s.Out
+	out := s.output()
 	if o.json {
 		out = io.Discard
 	}
@@ -208,8 +209,29 @@ func (t *talkFlags) converse(ctx context.Context, s *Streams, o *common, conn ne
 	return messages.Run(ctx)
 }
 
+// probe is dial -z for a datagram socket, which cannot be seen to be open
+// unless it answers.
+func probe(ctx context.Context, s *Streams, o *dialOptions, op *endpoint.Opener) error {
+	if _, _, isRange := o.address.Ports(); isRange {
+		return usagef("-z takes a range of ports on TCP only", "a UDP port that is silent may be open or filtered")
+	}
+	answer, err := op.Probe(ctx, o.address)
+	switch {
+	case err != nil:
+		return stoppedBy(ctx, err)
+	case answer == udp.Refused:
+		return &udp.Error{Op: "dial", Address: o.address.String(), Err: syscall.ECONNREFUSED}
+	case answer == udp.Silent && !o.quiet:
+		fmt.Fprintf(s.Err, "%s does not answer, nor refuse: it is open or filtered\n", o.address)
+	}
+	return nil
+}
+
 // scan is dial -z.
 func scan(ctx context.Context, s *Streams, o *dialOptions, op *endpoint.Opener) error {
+	if !o.address.Stream() {
+		return probe(ctx, s, o, op)
+	}
 	first, last, isRange := o.address.Ports()
 	if !isRange {
 		conn, err := op.Dial(ctx, o.address)

@@ -2,45 +2,62 @@ package cmd
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
-	"github.com/sockkit/sockkit/tcp"
-	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/internal/serve"
 )
 
 // listenOptions are the flags of listen, and what was made of them.
 type listenOptions struct {
 	common
 	talk     talkFlags
+	modes    modeFlags
+	limits   limitFlags
 	port     string
 	addrFile string
-	mode     string
+	perm     string
+	keepOpen bool
 	noHalf   bool
+	metrics  string
 
 	address endpoint.Address
-	perm    os.FileMode
+	mode    os.FileMode
+}
+
+// modeFlags say what is done with what peers send.
+type modeFlags struct {
+	echo, discard bool
+	broadcast     string
+	exec, sh      string
 }
 
 func newListen(s *Streams) *cobra.Command {
 	o := &listenOptions{}
 	c := &cobra.Command{
 		Use:   "listen ADDRESS",
-		Short: "Wait for a connection, and connect it to standard input and output",
+		Short: "Wait for connections, and connect them to standard input and output",
 		Long: `listen binds an address and waits. The first connection is connected to
-standard input and output, and its end is the end.`,
+standard input and output, and its end is the end, as with nc -l.
+
+With -k it goes on accepting, all at once: what arrives goes to standard output,
+in whole lines, and standard input goes to all. One of the modes says what else
+is done with what peers send.
+
+A bare port is bound on 127.0.0.1 and ::1 only; 0.0.0.0:9000, [::]:9000 or
+*:9000 opens it to the network. Port 0 is any free port: the line "listening on"
+and --addr-file say which.`,
 		Example: `  sockkit listen 9000
-  sockkit listen tls://:9443 --self-signed
-  sockkit listen unix:/tmp/app.sock`,
+  sockkit listen -k --echo tcp://:9000 --max-conns 2000
+  sockkit listen -k --broadcast tls://:9443 --self-signed
+  sockkit listen -k --exec 'tr a-z A-Z' unix:/tmp/upper.sock
+  sockkit listen -u -k 5353
+  sockkit listen 0 --addr-file addr.txt --expect ready -w 5s`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
 				return err
@@ -48,16 +65,28 @@ standard input and output, and its end is the end.`,
 			return runListen(c.Context(), s, o)
 		},
 	}
-	f := c.Flags()
+	o.add(c.Flags())
+	return c
+}
+
+func (o *listenOptions) add(f *pflag.FlagSet) {
 	o.common.add(f)
 	o.tls.addBoth(f)
 	o.tls.addServer(f)
 	o.talk.add(f)
+	o.limits.add(f)
+	f.BoolVarP(&o.keepOpen, "keep-open", "k", false, "go on accepting, all at once")
+	f.BoolVar(&o.modes.echo, "echo", false, "send back what comes")
+	f.StringVar(&o.modes.broadcast, "broadcast", "", "send what comes to all the others; `all`: to the sender too")
+	f.Lookup("broadcast").NoOptDefVal = "others"
+	f.BoolVar(&o.modes.discard, "discard", false, "drop what comes")
+	f.StringVar(&o.modes.exec, "exec", "", "run `COMMAND` for each connection, without a shell")
+	f.StringVar(&o.modes.sh, "sh", "", "run a `LINE` of shell for each connection")
 	f.StringVarP(&o.port, "port", "p", "", "the port, as in nc -l -p `PORT`")
-	f.StringVar(&o.addrFile, "addr-file", "", "write the bound address to `FILE`")
-	f.StringVar(&o.mode, "mode", "0600", "the permission of a Unix socket's file")
+	f.StringVar(&o.addrFile, "addr-file", "", "write the bound address to `FILE`, all at once")
+	f.StringVar(&o.perm, "mode", "0600", "the permission of a Unix socket's file, in `OCTAL`")
 	f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
-	return c
+	f.StringVar(&o.metrics, "metrics", "", "serve /metrics and /healthz on `ADDRESS`")
 }
 
 func (o *listenOptions) complete(c *cobra.Command, args []string) error {
@@ -74,129 +103,110 @@ func (o *listenOptions) complete(c *cobra.Command, args []string) error {
 	if o.address, err = o.parse(args); err != nil {
 		return err
 	}
-	if o.address.Scheme == endpoint.Exec || o.address.Scheme == endpoint.Stdio {
-		return usagef(fmt.Sprintf("%s cannot be listened on", o.address), "dial and tap take it as a target")
+	if err := o.checkAddress(); err != nil {
+		return err
 	}
-	mode, err := strconv.ParseUint(o.mode, 8, 9)
-	if err != nil || mode == 0 {
-		return usagef(fmt.Sprintf("--mode %q is no permission", o.mode), "write it in octal, as in 0660")
+	if o.mode, err = permission(o.perm); err != nil {
+		return err
 	}
-	o.perm = os.FileMode(mode)
+	if err := o.modes.check(); err != nil {
+		return err
+	}
+	if err := o.limits.complete(o.address.Stream()); err != nil {
+		return err
+	}
 	return o.talk.complete()
+}
+
+func permission(s string) (os.FileMode, error) {
+	mode, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || mode == 0 || mode > 0o777 {
+		return 0, usagef(fmt.Sprintf("--mode %q is no permission", s), "write it in octal, as in 0660")
+	}
+	return os.FileMode(mode), nil
+}
+
+func (o *listenOptions) checkAddress() error {
+	a := o.address
+	_, _, isRange := a.Ports()
+	switch {
+	case a.Scheme == endpoint.Exec, a.Scheme == endpoint.Stdio:
+		return usagef(fmt.Sprintf("%s cannot be listened on", a), "dial and tap take it as a target")
+	case isRange:
+		return usagef(fmt.Sprintf("%s names several ports, and one is listened on", a), "")
+	case a.Scheme == endpoint.TLS && o.tls.cert == "" && !o.tls.selfSigned:
+		return usagef("a TLS listener wants a certificate", "--cert FILE --key FILE, or --self-signed for one that is made in memory")
+	case a.Scheme != endpoint.TLS && (o.tls.cert != "" || o.tls.selfSigned || o.tls.clientCA != ""):
+		return usagef(fmt.Sprintf("%s speaks no TLS, so it takes no certificate", a), "did you mean tls://"+a.HostPort()+"?")
+	}
+	return nil
+}
+
+func (m *modeFlags) check() error {
+	chosen := 0
+	for _, set := range []bool{m.echo, m.discard, m.broadcast != "", m.exec != "", m.sh != ""} {
+		if set {
+			chosen++
+		}
+	}
+	if chosen > 1 {
+		return usagef("--echo, --broadcast, --discard, --exec and --sh exclude each other", "")
+	}
+	if m.broadcast != "" && m.broadcast != "others" && m.broadcast != "all" {
+		return usagef(fmt.Sprintf("--broadcast takes all or nothing; %q came", m.broadcast), "--broadcast, or --broadcast=all")
+	}
+	if m.exec != "" {
+		words, err := endpoint.Split(m.exec)
+		if err != nil {
+			return &usageError{fmt.Errorf("--exec: %w", err), hintFor(err)}
+		}
+		return endpoint.Runnable(words[0])
+	}
+	return nil
+}
+
+// mode is what is done with what peers send.
+func (m *modeFlags) mode() serve.Mode {
+	switch {
+	case m.echo:
+		return serve.Echo
+	case m.discard:
+		return serve.Discard
+	case m.broadcast == "all":
+		return serve.BroadcastAll
+	case m.broadcast != "":
+		return serve.Broadcast
+	case m.exec != "" || m.sh != "":
+		return serve.Exec
+	}
+	return serve.Stdio
 }
 
 func runListen(ctx context.Context, s *Streams, o *listenOptions) (err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
-	t, err := o.newTracing(s, view{out: s.Err, level: o.level()})
+	restore := func() {}
+	if o.prompts(s) {
+		if s, ctx, restore, err = prompt(ctx, s, &o.common); err != nil {
+			return err
+		}
+	}
+	defer restore()
+	t, err := o.newTracing(s, view{out: s.Err, level: o.level(), tags: o.keepOpen})
 	if err != nil {
 		return err
 	}
 	defer t.closeInto(&err)
 	op := o.opener(s, t)
-	op.Mode = o.perm
-	l, config, err := op.Listen(ctx, o.address)
-	if err != nil {
-		return err
+	op.Mode = o.mode
+	l := &listening{Streams: s, listenOptions: o, tracing: t, opener: op}
+	if o.address.Stream() {
+		return asked(l.streams(ctx))
 	}
-	defer l.Close()
-	if err := o.announce(s, t, o.address.Bound(l.Addr())); err != nil {
-		return err
-	}
-	conn, err := o.accept(ctx, l)
-	if err != nil {
-		return err
-	}
-	l.Close()
-	conn, err = o.secure(ctx, conn, config, t)
-	if err != nil {
-		return err
-	}
-	err = o.talk.converse(ctx, s, &o.common, conn, o.address, o.noHalf)
-	if err != nil {
-		return fmt.Errorf("listen %s: %w", o.address.Bound(l.Addr()), err)
-	}
-	return nil
+	return asked(l.datagrams(ctx))
 }
 
-// announce says where we listen, to people, to scripts and to the trace.
-func (o *listenOptions) announce(s *Streams, t *tracing, a endpoint.Address) error {
-	t.tracer.Emit(0, trace.Listening{Address: a.String(), Public: a.Public()})
-	if !o.quiet {
-		fmt.Fprintf(s.Err, "listening on %s\n", a)
-		if a.Public() {
-			fmt.Fprintf(s.Err, "note: this is open to the network, not to this machine alone\n")
-		}
-	}
-	if o.addrFile == "" {
-		return nil
-	}
-	if err := writeAddr(o.addrFile, a.String()+"\n"); err != nil {
-		return fmt.Errorf("--addr-file: %w", err)
-	}
-	return nil
-}
-
-// writeAddr writes by renaming, so that a reader sees all of it or nothing.
-func writeAddr(name, content string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".addr-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
-}
-
-// accept waits for one connection, no longer than -w where it was given.
-func (o *listenOptions) accept(ctx context.Context, l *tcp.Listener) (net.Conn, error) {
-	if o.timeout > 0 {
-		after := time.Duration(o.timeout)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after})
-		defer cancel()
-	}
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	conn, err := l.Accept()
-	if ctx.Err() != nil {
-		if conn != nil {
-			conn.Close()
-		}
-		return nil, o.ended(l, "no connection came", context.Cause(ctx))
-	}
-	if err != nil {
-		return nil, o.ended(l, "accept", err)
-	}
-	return conn, nil
-}
-
-func (o *listenOptions) ended(l *tcp.Listener, what string, err error) error {
-	return fmt.Errorf("listen %s: %s: %w", o.address.Bound(l.Addr()), what, err)
-}
-
-// secure reports the connection as open, and speaks TLS on it where that is
-// what was listened for.
-func (o *listenOptions) secure(ctx context.Context, conn net.Conn, config *tls.Config, t *tracing) (net.Conn, error) {
-	conn = tcp.Trace(conn, t.tracer, trace.Server, 0)
-	if config == nil {
-		return conn, nil
-	}
-	limit := time.Duration(o.timeout)
-	if limit == 0 {
-		limit = 10 * time.Second
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, &tcp.TimeoutError{After: limit})
-	defer cancel()
-	secured, err := tcp.ServerTLS(ctx, conn, config, t.tracer)
-	if err != nil {
-		return nil, fmt.Errorf("listen %s: %w", o.address, err)
-	}
-	return secured, nil
+// prompts reports whether there is a person to type.
+func (o *listenOptions) prompts(s *Streams) bool {
+	return o.modes.mode() == serve.Stdio && o.talk.prompts(s, &o.common)
 }

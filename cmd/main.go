@@ -13,12 +13,32 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sockkit/sockkit/internal/console"
 )
 
 // Streams are the standard streams that the commands use.
 type Streams struct {
 	In, Out *os.File
 	Err     io.Writer
+
+	console *console.Console // takes the place of In and Out where there is a prompt
+}
+
+// input is where what is to be sent is read.
+func (s *Streams) input() io.Reader {
+	if s.console != nil {
+		return s.console
+	}
+	return s.In
+}
+
+// output is where what came is written.
+func (s *Streams) output() io.Writer {
+	if s.console != nil {
+		return s.console
+	}
+	return s.Out
 }
 
 // Main runs the command line args and returns the exit status.

@@ -3,12 +3,14 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/udp"
 )
 
 // The exit statuses. They may be added to, never changed.
@@ -37,6 +39,24 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// opError is a conversation that failed after its socket was open.
+type opError struct {
+	op      string // dial, listen, tap
+	address string
+	err     error
+}
+
+func (e *opError) Error() string { return e.op + " " + e.address + ": " + tcp.Reason(e.err) }
+func (e *opError) Unwrap() error { return e.err }
+
+// failed is err with what was being done to which address; nil stays nil.
+func failed(op string, address fmt.Stringer, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &opError{op, address.String(), err}
+}
+
 // Status returns the exit status for err.
 func Status(err error) int {
 	var (
@@ -46,6 +66,7 @@ func Status(err error) int {
 		dns       *net.DNSError
 		security  *tcp.TLSError
 		proxy     *tcp.ProxyError
+		datagram  *udp.Error
 		operation *tcp.Error
 	)
 	switch {
@@ -65,7 +86,7 @@ func Status(err error) int {
 		return statusTLS
 	case errors.As(err, &proxy):
 		return statusRefused
-	case errors.As(err, &operation), tcp.IsReset(err), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.As(err, &operation), errors.As(err, &datagram), tcp.IsReset(err), errors.Is(err, syscall.ECONNREFUSED):
 		return statusUnconnected
 	}
 	return statusFailure

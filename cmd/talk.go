@@ -77,9 +77,9 @@ func (t *talkFlags) stream(s *Streams) io.Reader {
 	case len(t.send) > 0:
 		return t.sends()
 	case t.crlf:
-		return session.CRLF(s.In)
+		return session.CRLF(s.input())
 	}
-	return s.In
+	return s.input()
 }
 
 // messages is what is to be sent as messages, or nil for nothing.
@@ -91,7 +91,7 @@ func (t *talkFlags) messages(s *Streams, limit int) session.Source {
 		list := session.List(t.send)
 		return &list
 	}
-	in := session.NewReader(s.In, t.framing(), limit)
+	in := session.NewReader(s.input(), t.framing(), limit)
 	in.CRLF = t.crlf
 	return in
 }

@@ -34,10 +34,11 @@ type Conn struct {
 }
 
 // Trace reports conn to t as an open stream, and returns it wrapped so that all
-// that follows is reported too. With a nil tracer it returns conn itself.
+// that follows is reported too. With a nil tracer, or where t hears of conn
+// already, it returns conn itself.
 // The side is [trace.Client] or [trace.Server]; took is how long connecting took.
 func Trace(conn net.Conn, t *trace.Tracer, side string, took time.Duration) net.Conn {
-	if !t.On(trace.Connection) {
+	if known, ok := conn.(*Conn); !t.On(trace.Connection) || ok && known.tracer == t {
 		return conn
 	}
 	c := &Conn{Conn: conn, tracer: t, id: t.NewID(), opened: time.Now(), raw: true}

@@ -29,13 +29,22 @@ const Loopback = "localhost"
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
 	l, err := lc.listen(ctx, network, address)
 	if err != nil {
-		name := network + "://" + address
-		if network == "unix" {
-			name = "unix:" + address
-		}
-		return nil, &Error{Op: "listen", Address: name, Err: err}
+		return nil, &Error{Op: "listen", Address: listenName(network, address, err), Err: err}
 	}
 	return l, nil
+}
+
+// listenName names the address that could not be bound: the one of several
+// that err speaks of, where it does.
+func listenName(network, address string, err error) string {
+	if network == "unix" {
+		return "unix:" + address
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil {
+		address = op.Addr.String()
+	}
+	return "tcp://" + address
 }
 
 func (lc *ListenConfig) listen(ctx context.Context, network, address string) (*Listener, error) {

@@ -55,11 +55,15 @@ func DialProxy(ctx context.Context, proxy *url.URL, dial func(ctx context.Contex
 	if err != nil {
 		return nil, err
 	}
+	started := time.Now()
 	conn, err := dial(ctx, "tcp", p.via)
 	if err != nil {
 		return nil, p.fail(&ProxyError{Reason: "not reached: " + Reason(err), Err: err})
 	}
-	return p.connect(ctx, conn, t)
+	if c := reported(conn, t, trace.Client, time.Since(started)); c != nil {
+		conn = c
+	}
+	return p.connect(ctx, conn)
 }
 
 // proxied is one connection through a proxy.
@@ -130,14 +134,11 @@ func (p *proxied) fail(e *ProxyError) *ProxyError {
 
 // connect has the proxy at the other end of conn connect to the target. It
 // closes conn where that fails.
-func (p *proxied) connect(ctx context.Context, conn net.Conn, t *trace.Tracer) (net.Conn, error) {
+func (p *proxied) connect(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, proxyTimeout)
 		defer cancel()
-	}
-	if c := reported(conn, t, trace.Client); c != nil {
-		conn = c
 	}
 	if p.tls != nil {
 		secured, err := ClientTLS(ctx, conn, p.tls, nil)

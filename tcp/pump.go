@@ -93,19 +93,28 @@ func (p *Pump) step(buf []byte) error {
 func (p *Pump) wait() { p.waiting.Store(time.Now().UnixNano()) }
 func (p *Pump) busy() { p.waiting.Store(0) }
 
-// bottom returns the descriptor owner under v that bytes may be spliced to or
-// from, and a counter to be told of them. It is nil where a layer or a tracer
-// has to see the bytes.
-func bottom(v any) (owner any, conn *Conn) {
+// filed is a connection made of two files.
+type filed interface{ Files() (in, out *os.File) }
+
+// bottom returns the descriptor owner under v that bytes may be spliced from
+// or to, and a connection to be told of them. The owner is nil where a layer or
+// a tracer has to see the bytes.
+func bottom(v any, reading bool) (owner any, conn *Conn) {
 	if c, ok := v.(*Conn); ok {
 		if c.tracer.On(trace.Message) {
 			return nil, nil
 		}
 		conn, v = c, c.Conn
 	}
-	switch v.(type) {
+	switch v := v.(type) {
 	case *net.TCPConn, *net.UnixConn, *os.File:
 		return v, conn
+	case filed:
+		if in, out := v.Files(); reading {
+			return in, conn
+		} else {
+			return out, conn
+		}
 	}
 	return nil, nil
 }

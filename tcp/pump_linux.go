@@ -14,28 +14,28 @@ const (
 	spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 )
 
-// kind says what a descriptor is, as far as splice cares.
-type kind int
+// fdKind says what a descriptor is, as far as splice cares.
+type fdKind int
 
 const (
-	other kind = iota
-	socket
-	pipe
-	file
-	null
+	fdOther fdKind = iota
+	fdSocket
+	fdPipe
+	fdFile
+	fdNull
 )
 
 // end is one side of a pump.
 type end struct {
 	raw  syscall.RawConn
 	conn *Conn // told of the bytes, may be nil
-	kind kind
+	kind fdKind
 	poll bool // the runtime's poller waits for it; else it blocks a thread
 }
 
 // endOf looks v up. Its kind is other where splice has no way.
-func endOf(v any) end {
-	owner, conn := bottom(v)
+func endOf(v any, reading bool) end {
+	owner, conn := bottom(v, reading)
 	sc, ok := owner.(syscall.Conn)
 	if !ok {
 		return end{}
@@ -52,42 +52,42 @@ func endOf(v any) end {
 	return e
 }
 
-func kindOf(fd int) kind {
+func kindOf(fd int) fdKind {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
-		return other
+		return fdOther
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFSOCK:
-		return socket
+		return fdSocket
 	case unix.S_IFIFO:
-		return pipe
+		return fdPipe
 	case unix.S_IFREG:
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		if err == nil && flags&unix.O_APPEND == 0 {
-			return file
+			return fdFile
 		}
 	case unix.S_IFCHR:
 		if st.Rdev == unix.Mkdev(1, 3) {
-			return null
+			return fdNull
 		}
 	}
-	return other
+	return fdOther
 }
 
 // inKernel moves the stream by splice where both ends allow it, and reports
 // whether it did.
 func (p *Pump) inKernel() (bool, error) {
-	src, dst := endOf(p.Src), endOf(p.Dst)
+	src, dst := endOf(p.Src, true), endOf(p.Dst, false)
 	s := &splicer{pump: p, src: src, dst: dst}
 	switch {
-	case src.kind == other || dst.kind == other || src.kind == null:
+	case src.kind == fdOther || dst.kind == fdOther || src.kind == fdNull:
 		return false, nil
-	case src.kind == pipe && dst.kind != file, dst.kind == pipe:
+	case src.kind == fdPipe && dst.kind != fdFile, dst.kind == fdPipe:
 		return true, s.run(s.direct)
-	case src.kind == socket && src.poll:
+	case src.kind == fdSocket && src.poll:
 		return true, s.run(s.viaPipe)
-	case src.kind == file && dst.kind == socket:
+	case src.kind == fdFile && dst.kind == fdSocket:
 		return true, s.run(s.viaPipe)
 	}
 	return false, nil
@@ -149,7 +149,7 @@ func (s *splicer) count(n int) {
 
 // grow makes a pipe hold a whole chunk: bulk data is on its way.
 func (e *end) grow() {
-	if e.kind == pipe {
+	if e.kind == fdPipe {
 		_ = e.raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, spliceChunk) })
 	}
 }
@@ -203,7 +203,7 @@ func (s *splicer) splice(in, out int) (int, *end, error) {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
-			if s.src.kind != file && !ready(in, unix.POLLIN) {
+			if s.src.kind != fdFile && !ready(in, unix.POLLIN) {
 				return 0, &s.src, nil
 			}
 			return 0, &s.dst, nil
@@ -215,10 +215,10 @@ func (s *splicer) splice(in, out int) (int, *end, error) {
 // blame tells an error of the source from one of the target: a socket that was
 // reset says so for both.
 func (s *splicer) blame(err error) error {
-	if _, ok := err.(*ReadError); ok || s.src.kind != socket {
+	if _, ok := err.(*ReadError); ok || s.src.kind != fdSocket {
 		return err
 	}
-	if s.dst.kind != socket && !isPipeError(err) {
+	if s.dst.kind != fdSocket && !isPipeError(err) {
 		return &ReadError{err}
 	}
 	return err

@@ -63,13 +63,11 @@ func (h *handshake) alerted(err error) (reason, hint string) {
 
 func (h *handshake) alertWords(code tls.AlertError) (reason, hint string) {
 	peer := "the " + h.peer()
+	if code == alertCertificateRequired || h.unanswered && code >= alertHandshakeFailure && code <= alertAccessDenied {
+		return peer + " demands a client certificate", h.certificateHint()
+	}
 	switch code {
-	case alertCertificateRequired:
-		return peer + " demands a client certificate", certificateHint
 	case alertBadCertificate, alertUnsupported, alertRevoked, alertCertificateUnknown:
-		if h.side == trace.Client && !h.hasCertificate() {
-			return peer + " demands a client certificate", certificateHint
-		}
 		return peer + " refused our certificate", h.refusedHint()
 	case alertExpired:
 		return peer + " refused our certificate: it has expired", ""
@@ -84,15 +82,31 @@ func (h *handshake) alertWords(code tls.AlertError) (reason, hint string) {
 	case alertUnrecognizedName:
 		return fmt.Sprintf("%s knows no host named %q", peer, h.cfg.ServerName), "--server-name asks for another name"
 	case alertHandshakeFailure:
-		return peer + " found nothing in common: no cipher, curve or signature, or it demands a client certificate", ""
+		return peer + " found nothing in common: no cipher, curve or signature", ""
 	}
 	return "", ""
 }
 
-const certificateHint = "--cert FILE and --key FILE send one"
+// watchRequest returns cfg for a client that has no certificate, so that it is
+// known whether the server asked for one: servers refuse its lack with several
+// alerts. The answer is the same without.
+func (h *handshake) watchRequest(cfg *tls.Config) *tls.Config {
+	if h.side == trace.Server || len(cfg.Certificates) > 0 || cfg.GetClientCertificate != nil {
+		return cfg
+	}
+	watched := cfg.Clone()
+	watched.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		h.unanswered = true
+		return new(tls.Certificate), nil
+	}
+	return watched
+}
 
-func (h *handshake) hasCertificate() bool {
-	return len(h.cfg.Certificates) > 0 || h.cfg.GetClientCertificate != nil
+func (h *handshake) certificateHint() string {
+	if len(h.cfg.Certificates) > 0 {
+		return "ours is by none of the authorities that it accepts"
+	}
+	return "--cert FILE and --key FILE send one"
 }
 
 // refusedHint is for a peer that does not trust us.

@@ -53,12 +53,13 @@ func TLSState(conn net.Conn) (tls.ConnectionState, bool) {
 }
 
 func startTLS(ctx context.Context, conn net.Conn, cfg *tls.Config, t *trace.Tracer, side string) (net.Conn, error) {
-	c := reported(conn, t, side)
-	h := &handshake{side: side, cfg: cfg, started: time.Now(), wire: &wire{Conn: conn}}
+	c := reported(conn, t, side, 0)
+	h := &handshake{side: side, started: time.Now(), wire: &wire{Conn: conn}}
+	h.cfg = h.watchRequest(cfg)
 	if c != nil {
 		h.wire, h.tracer, h.id, conn = c.below(), c.tracer, c.id, c
 		h.wire.tls = true
-		h.cfg = h.logSecrets(cfg)
+		h.cfg = h.logSecrets(h.cfg)
 	}
 	layer, err := h.run(ctx)
 	switch {
@@ -73,10 +74,10 @@ func startTLS(ctx context.Context, conn net.Conn, cfg *tls.Config, t *trace.Trac
 }
 
 // reported returns conn as one that a tracer hears of; nil where none does.
-func reported(conn net.Conn, t *trace.Tracer, side string) *Conn {
+func reported(conn net.Conn, t *trace.Tracer, side string, took time.Duration) *Conn {
 	c, ok := conn.(*Conn)
 	if !ok {
-		c, _ = Trace(conn, t, side, 0).(*Conn)
+		c, _ = Trace(conn, t, side, took).(*Conn)
 	}
 	return c
 }
@@ -89,6 +90,8 @@ type handshake struct {
 	tracer  *trace.Tracer
 	id      trace.ID
 	started time.Time
+
+	unanswered bool // the server asked for a certificate, and we have none
 }
 
 func (h *handshake) run(ctx context.Context) (*tlsStream, error) {

@@ -123,7 +123,7 @@ func (h *handshake) outOfTime(cause error) (reason, hint string) {
 
 // noTLS words a record whose head is wrong, with the bytes that came.
 func (h *handshake) noTLS(err tls.RecordHeaderError) (reason, hint string) {
-	if validHead(h.wire.seen()) {
+	if looksLikeTLS(h.wire.seen()) {
 		return "the " + h.peer() + " broke the protocol: " + err.Msg, ""
 	}
 	reason = "the " + h.peer() + " speaks no TLS: it sent " + firstWords(h.wire.seen())
@@ -136,8 +136,9 @@ func (h *handshake) noTLS(err tls.RecordHeaderError) (reason, hint string) {
 	return reason, "tcp:// speaks to it without TLS"
 }
 
-func validHead(p []byte) bool {
-	return len(p) >= recordHeadSize && recordHead(p[:recordHeadSize]).valid()
+// looksLikeTLS reports whether p begins as a TLS record does.
+func looksLikeTLS(p []byte) bool {
+	return len(p) >= recordHeadSize && p[0] >= 20 && p[0] <= 24 && p[1] == 3
 }
 
 // firstWords quotes the first line of what came.
@@ -149,7 +150,11 @@ func firstWords(p []byte) string {
 // local words an error that crypto/tls found on this side. Its errors have no
 // types; what is not known here is passed on as it stands.
 func (h *handshake) local(err error) (reason, hint string) {
-	text := strings.TrimPrefix(err.Error(), "tls: ")
+	var alert *net.OpError
+	if errors.As(err, &alert) && alert.Op == "local error" { // the one that we sent
+		return "the " + h.peer() + " broke the protocol: " + strings.TrimPrefix(Reason(alert), "tls: "), ""
+	}
+	text := strings.TrimPrefix(Reason(err), "tls: ")
 	switch {
 	case strings.HasPrefix(text, "server selected unsupported protocol version"):
 		return "the server speaks " + versionsIn(text) + " only, and " + h.versions() + " is wanted", ""

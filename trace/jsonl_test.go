@@ -98,9 +98,6 @@ func readAll(t *testing.T, lines string) []trace.Record {
 func TestJSONRoundTrip(t *testing.T) {
 	var want []trace.Record
 	for i, e := range trace.AllEvents() {
-		if borrowed, carries := payloadOf(e); carries && borrowed == nil {
-			e = reflect.ValueOf(e).Interface().(trace.Event)
-		}
 		want = append(want, trace.Record{Time: start, Conn: trace.ID(i), Event: filled(e, i)})
 	}
 	want = append(want, trace.Record{Time: start, Event: trace.Unknown{EventName: "x\"y", EventLevel: trace.Frame, Raw: []byte(`{"a":[1e400,null],"text":"<"}`)}})
@@ -360,6 +357,7 @@ func TestReadJSONReaderFails(t *testing.T) {
 	}
 }
 
+// TestReadJSONStops leaves early: the language panics where an iterator goes on.
 func TestReadJSONStops(t *testing.T) {
 	line := jsonLines(t, trace.Record{Time: start, Event: trace.Note{}})
 	for range trace.ReadJSON(strings.NewReader(line + line)) {

@@ -195,3 +195,27 @@ func flags(b byte) string {
 	}
 	return names
 }
+
+// wantSegments compares the segments of the one stream in a capture: the end
+// (0 opened it), flags, sequence and acknowledgement number from 0, and data.
+func wantSegments(t *testing.T, capture []byte, want ...string) {
+	t.Helper()
+	var got []string
+	var base [2]uint32
+	for i, b := range ofKind(checkBlocks(t, capture), packetBlock) {
+		pkt := b.packet()
+		end := 0
+		if pkt[12] != 192 { // tcpOpen's address
+			end = 1
+		}
+		seq, ack := binary.BigEndian.Uint32(pkt[24:]), binary.BigEndian.Uint32(pkt[28:])
+		if i == end { // the SYN and the SYN-ACK
+			base[end] = seq
+		}
+		data := pkt[20+pkt[32]>>4*4:]
+		got = append(got, fmt.Sprintf("%d %s seq=%d ack=%d %s", end, flags(pkt[33]), seq-base[end], ack-base[1-end], data))
+	}
+	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+		t.Errorf("segments:\n%s\nwant:\n%s", g, w)
+	}
+}

@@ -81,34 +81,40 @@ func TestPCAPNGStream(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	var base [2]uint32
-	for i, b := range ofKind(checkBlocks(t, file.Bytes()), packetBlock) {
-		pkt := b.packet()
-		end := 0
-		if pkt[12] != 192 {
-			end = 1
-		}
-		seq, ack := binary.BigEndian.Uint32(pkt[24:]), binary.BigEndian.Uint32(pkt[28:])
-		if i == end {
-			base[end] = seq
-		}
-		if i == 0 {
-			ack = base[1]
-		}
-		data := pkt[20+pkt[32]>>4*4:]
-		got = append(got, fmt.Sprintf("%d %s seq=%d ack=%d %s", end, flags(pkt[33]), seq-base[end], ack-base[1-end], data))
-	}
-	want := []string{
+	wantSegments(t, file.Bytes(),
 		"0 S seq=0 ack=0 ", "1 SA seq=0 ack=1 ", "0 A seq=1 ack=1 ",
 		"0 PA seq=1 ack=1 hello", "1 PA seq=1 ack=6 hi",
 		"0 FA seq=6 ack=3 ", "1 A seq=3 ack=7 ",
 		"1 PA seq=3 ack=7 !",
-		"1 FA seq=4 ack=7 ", "0 A seq=7 ack=5 ",
+		"1 FA seq=4 ack=7 ", "0 A seq=7 ack=5 ")
+}
+
+// TestPCAPNGTLSHalfClose ends one direction under TLS: the close_notify comes
+// behind its record, and the FIN with the close.
+func TestPCAPNGTLSHalfClose(t *testing.T) {
+	_, file, r := newCapture(t)
+	r.add(1, tcpOpen(1), trace.TLSStart{}, trace.TLS{},
+		trace.HalfClose{Dir: trace.Out}, sent("notify"), received("rest"), trace.Close{})
+	wantSegments(t, file.Bytes(),
+		"0 S seq=0 ack=0 ", "1 SA seq=0 ack=1 ", "0 A seq=1 ack=1 ",
+		"0 PA seq=1 ack=1 notify", "1 PA seq=1 ack=7 rest",
+		"0 FA seq=7 ack=5 ", "1 A seq=5 ack=8 ", "1 FA seq=5 ack=8 ", "0 A seq=8 ack=6 ")
+}
+
+// TestPCAPNGAcknowledges sends one way only: the other end has to acknowledge
+// now and then, or its window would be full.
+func TestPCAPNGAcknowledges(t *testing.T) {
+	_, file, r := newCapture(t)
+	r.add(1, tcpOpen(1))
+	want := []string{"0 S seq=0 ack=0 ", "1 SA seq=0 ack=1 ", "0 A seq=1 ack=1 "}
+	for i := range 33 {
+		r.add(1, sent("x"))
+		want = append(want, fmt.Sprintf("0 PA seq=%d ack=1 x", i+1))
+		if i == 15 || i == 31 {
+			want = append(want, fmt.Sprintf("1 A seq=1 ack=%d ", i+2))
+		}
 	}
-	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
-		t.Errorf("packets:\n%s\nwant:\n%s", g, w)
-	}
+	wantSegments(t, file.Bytes(), want...)
 }
 
 // TestPCAPNGTime checks that time stamps are those of the records, to the
@@ -176,27 +182,34 @@ func TestPCAPNGHoldBounds(t *testing.T) {
 		checkBlocks(t, file.Bytes())
 	})
 	t.Run("time", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p, file, r := newCapture(t)
-			r.add(1, tcpOpen(1), trace.TLSStart{Side: trace.Client}, sent("one"))
-			time.Sleep(3 * time.Second)
-			r.add(2, tcpOpen(2), trace.TLSStart{Side: trace.Client}, sent("two"))
-			time.Sleep(3 * time.Second)
-			synctest.Wait()
-			if got := payloads(checkBlocks(t, file.Bytes())); got != "one" {
-				t.Errorf("after 6 s: %q, want the first connection's packets", got)
-			}
-			time.Sleep(3 * time.Second)
-			synctest.Wait()
-			if got := payloads(checkBlocks(t, file.Bytes())); got != "one|two" {
-				t.Errorf("after 9 s: %q, want both", got)
-			}
-			r.add(3, tcpOpen(3), trace.TLSStart{Side: trace.Client}, sent("three"))
-			if err := p.Close(); err != nil { // no timer may be left behind
-				t.Error(err)
-			}
-		})
+		synctest.Test(t, testHoldTime)
 	})
+}
+
+// testHoldTime checks that each connection's packets wait for 5 seconds.
+func testHoldTime(t *testing.T) {
+	p, file, r := newCapture(t)
+	written := func() string {
+		time.Sleep(3 * time.Second) // of the bubble's clock
+		synctest.Wait()
+		defer p.Err() // whose lock stands between this read and a later write
+		return payloads(checkBlocks(t, file.Bytes()))
+	}
+	r.add(1, tcpOpen(1), trace.TLSStart{Side: trace.Client}, sent("one"))
+	if got := written(); got != "" {
+		t.Errorf("after 3 s: %q, want none", got)
+	}
+	r.add(2, tcpOpen(2), trace.TLSStart{Side: trace.Client}, sent("two"))
+	if got := written(); got != "one" {
+		t.Errorf("after 6 s: %q, want the first connection's packets", got)
+	}
+	if got := written(); got != "one|two" {
+		t.Errorf("after 9 s: %q, want both", got)
+	}
+	r.add(3, tcpOpen(3), trace.TLSStart{Side: trace.Client}, sent("three"))
+	if err := p.Close(); err != nil { // no timer may be left behind
+		t.Error(err)
+	}
 }
 
 // TestPCAPNGLeftOut checks records that belong to no packet.

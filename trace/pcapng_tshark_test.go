@@ -60,7 +60,8 @@ func fields(t *testing.T, file, filter string, names ...string) []string {
 	return strings.Split(out, "\n")
 }
 
-// follow returns what both ends of a stream sent, the end that opened it first.
+// follow returns what both ends of a stream sent: of TCP, the end that opened it
+// first. For TLS the order is tshark's.
 func follow(t *testing.T, file, protocol, stream string) (opener, other []byte) {
 	t.Helper()
 	out := tshark(t, file, "-q", "-z", "follow,"+protocol+",raw,"+stream)
@@ -124,7 +125,7 @@ func pattern(n int) []byte {
 }
 
 func TestTsharkTCP(t *testing.T) {
-	big := pattern(3 << 20)
+	big := pattern(5 << 18) // more segments than go unacknowledged
 	for _, test := range []struct{ name, side, local, remote string }{
 		{"IPv4 client", trace.Client, "192.0.2.1:40001", "198.51.100.2:7"},
 		{"IPv4 server", trace.Server, "192.0.2.1:7", "198.51.100.2:40001"},

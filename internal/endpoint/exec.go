@@ -154,6 +154,9 @@ func (p *child) reap(name string) {
 	close(p.exited)
 }
 
+// Exited returns a channel that is closed once the process is gone.
+func (p *child) Exited() <-chan struct{} { return p.exited }
+
 // The time that a child is given to leave by itself once its input and output
 // are closed, and after it was asked to.
 const (

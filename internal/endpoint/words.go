@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 )
 
@@ -98,5 +99,13 @@ func (s *splitter) escape() error {
 	}
 	s.add(s.rest[:1])
 	s.rest = s.rest[1:]
+	return nil
+}
+
+// Runnable reports as an error that a command does not exist.
+func Runnable(name string) error {
+	if _, err := exec.LookPath(name); err != nil {
+		return &ChildError{name, err}
+	}
 	return nil
 }

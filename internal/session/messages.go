@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // Messages is a conversation over a socket that keeps the borders between
@@ -38,6 +40,21 @@ const (
 	defaultWait       = 10 * time.Second
 	defaultMaxMessage = 65535
 )
+
+// SendError is a message that could not be sent.
+type SendError struct {
+	Number int // which, from 1
+	Size   int // in bytes
+	Err    error
+}
+
+// Error implements error.
+func (e *SendError) Error() string {
+	return fmt.Sprintf("message %d (%d bytes): %s", e.Number, e.Size, tcp.Reason(e.Err))
+}
+
+// Unwrap returns the cause.
+func (e *SendError) Unwrap() error { return e.Err }
 
 // messages is a running [Messages].
 type messages struct {
@@ -149,7 +166,7 @@ func (r *messages) send() error {
 			return &InputError{err}
 		}
 		if _, err := r.Conn.Write(message); err != nil {
-			return fmt.Errorf("message %d (%d bytes): %w", number, len(message), err)
+			return &SendError{Number: number, Size: len(message), Err: err}
 		}
 		r.activity()
 	}

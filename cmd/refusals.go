@@ -1,0 +1,46 @@
+package cmd
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sockkit/sockkit/internal/render"
+)
+
+// refusals words what was turned away for the log, so that a flood of
+// connections is no flood of lines: ten at once, and then one a second.
+type refusals struct {
+	mu     sync.Mutex
+	spare  float64
+	last   time.Time
+	hidden int
+}
+
+const logBurst = 10
+
+// line is what to log, or "".
+func (r *refusals) line(remote, rule, reason string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if r.last.IsZero() {
+		r.spare = logBurst
+	}
+	r.spare = min(logBurst, r.spare+now.Sub(r.last).Seconds())
+	r.last = now
+	if r.spare < 1 {
+		r.hidden++
+		return ""
+	}
+	r.spare--
+	s := fmt.Sprintf("turned away %s: %s (--%s)", remote, render.Printable(reason), rule)
+	if rule == "tls" {
+		s = fmt.Sprintf("no TLS with %s: %s", remote, render.Printable(reason))
+	}
+	if r.hidden > 0 {
+		s += fmt.Sprintf("; %d more were not logged", r.hidden)
+		r.hidden = 0
+	}
+	return s
+}

@@ -1,0 +1,218 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// CloseWrite ends the sending half behind what is queued: a FIN, and on TLS a
+// close_notify (RFC 8446 section 6.1). The peer can go on sending; once its end
+// has come too the connection is closed. It fails with [errors.ErrUnsupported]
+// where the connection has no halves.
+func (p *Peer) CloseWrite() error {
+	if _, ok := p.conn.(interface{ CloseWrite() error }); !ok && p.sealed == nil {
+		return fmt.Errorf("half-close of %T: %w", p.conn, errors.ErrUnsupported)
+	}
+	p.end(false, nil)
+	return nil
+}
+
+// Close ends the connection in good order: what is queued is sent, then our
+// end, and what the peer still sends is discarded until its own end, for 2
+// seconds at most. A socket that is closed sooner, over bytes that were not
+// read, would reset the connection, and what is on its way to the peer could be
+// lost (RFC 2525 section 2.17). Close returns at once, and its error is nil.
+func (p *Peer) Close() error {
+	p.end(true, nil)
+	return nil
+}
+
+// endWriting is CloseWrite, or Close where there are no halves.
+func (p *Peer) endWriting() {
+	if p.CloseWrite() != nil {
+		_ = p.Close()
+	}
+}
+
+// end begins our end of the connection.
+func (p *Peer) end(closing bool, cause error) {
+	p.mu.Lock()
+	if p.dead || p.leaving {
+		p.unlock()
+		return
+	}
+	first := !p.fin
+	p.fin = true
+	if closing && !p.closing {
+		p.closing = true
+		p.setCause(cause)
+		p.setHold()
+		p.cond.Broadcast()
+	}
+	p.unlock()
+	if first && p.sealed != nil {
+		p.sealed.end()
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	if first {
+		p.finReady = true
+	}
+	if !p.corked {
+		p.flush()
+	}
+	p.settle()
+}
+
+// settle does what is due once nothing is queued: it sends our end, and closes
+// the connection where that was all.
+func (p *Peer) settle() {
+	if !p.finReady || p.dead || p.detached || p.flushing || p.pending() > 0 {
+		return
+	}
+	if !p.finSent {
+		p.finSent = true
+		p.emit(trace.HalfClose{Dir: trace.Out})
+	}
+	if err := p.shutDownWriting(); err != nil {
+		p.failed(err)
+	}
+	switch {
+	case p.ended:
+		p.dead = true
+	case p.closing && p.closeTimer == nil:
+		p.closeTimer = time.AfterFunc(p.srv.conf.linger, p.lingered)
+	}
+}
+
+// shutDownWriting sends the FIN. TLS has ended by its close_notify, and gets
+// the FIN only when the connection is closed.
+func (p *Peer) shutDownWriting() error {
+	if p.shutWR || p.sealed != nil && !p.closing {
+		return nil
+	}
+	p.shutWR = true
+	err := CloseWrite(p.conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		p.dead = true
+		return nil
+	}
+	return err
+}
+
+// lingered ends the waiting for the peer's end.
+func (p *Peer) lingered() {
+	p.mu.Lock()
+	defer p.unlock()
+	p.dead = true
+}
+
+// shutDown tells the peer of the server's end. A handshake is broken off.
+func (p *Peer) shutDown() {
+	p.mu.Lock()
+	switch {
+	case !p.opened:
+		p.abort(ErrServerClosed)
+		p.unlock()
+	case p.srv.OnShutdown != nil:
+		p.post(event{kind: onShutdown})
+		p.unlock()
+	default:
+		p.unlock()
+		p.endWriting()
+	}
+}
+
+// touch notes that the peer is not idle.
+func (p *Peer) touch() {
+	if p.idleFor.Load() > 0 {
+		p.last.Store(int64(time.Since(p.born)))
+	}
+}
+
+func (p *Peer) startIdle() {
+	if p.idleTimer != nil {
+		p.idleTimer.Stop()
+	}
+	if limit := time.Duration(p.idleFor.Load()); limit > 0 && p.opened && !p.dead {
+		p.idleTimer = time.AfterFunc(limit, p.checkIdle)
+	}
+}
+
+// checkIdle ends a peer that was silent for long enough, or looks again when it
+// could have been.
+func (p *Peer) checkIdle() {
+	p.mu.Lock()
+	limit := time.Duration(p.idleFor.Load())
+	if limit == 0 || p.dead || p.closing || p.leaving {
+		p.unlock()
+		return
+	}
+	if p.paused {
+		p.touch()
+	}
+	silent := time.Since(p.born) - time.Duration(p.last.Load())
+	if silent < limit {
+		p.idleTimer.Reset(limit - silent)
+		p.unlock()
+		return
+	}
+	p.idle(limit)
+}
+
+// idle ends the peer, and unlocks it. What it did not take by now is lost.
+func (p *Peer) idle(limit time.Duration) {
+	p.srv.count.idle.Add(1)
+	reason := fmt.Sprintf("no byte came or went for %v: closed", limit)
+	p.limit("idle-timeout", reason)
+	cause := fmt.Errorf("%w: %s", ErrIdle, reason)
+	if p.q.size > 0 {
+		p.abort(cause)
+	}
+	p.unlock()
+	p.end(true, cause)
+}
+
+// record makes the records of bytes that the application sent or received.
+func (p *Peer) record(dir trace.Dir, b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	t := p.srv.Tracer
+	t.Emit(p.id, trace.Data{Dir: dir, Size: len(b), Payload: b})
+	if p.sealed == nil {
+		p.recordWire(dir, b)
+	}
+}
+
+func (p *Peer) recordWire(dir trace.Dir, b []byte) {
+	if t := p.srv.Tracer; t.On(trace.Byte) {
+		t.Emit(p.id, trace.Bytes{Dir: dir, Size: len(b), Payload: b})
+	}
+}
+
+func (p *Peer) emit(e trace.Event) { p.srv.Tracer.Emit(p.id, e) }
+
+// limit records that the peer reached a limit.
+func (p *Peer) limit(rule, reason string) { p.emit(trace.Limit{Rule: rule, Reason: reason}) }
+
+func (p *Peer) emitOpen() {
+	if t := p.srv.Tracer; t.On(trace.Connection) {
+		t.Emit(p.id, trace.Open{
+			Side: trace.Server, Network: p.conn.LocalAddr().Network(),
+			Local: p.conn.LocalAddr().String(), Remote: p.conn.RemoteAddr().String(),
+		})
+	}
+}
+
+func (p *Peer) emitClose() {
+	if t := p.srv.Tracer; t.On(trace.Connection) {
+		t.Emit(p.id, trace.Close{
+			In: int64(p.tally.in.Load()), Out: int64(p.tally.out.Load()), Duration: time.Since(p.born),
+			Reset: p.reset || IsReset(p.cause), Error: Reason(p.cause),
+		})
+	}
+}

@@ -1,0 +1,266 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// serve is the goroutine of one peer.
+func (s *Server) serve(p *Peer) {
+	defer s.leave()
+	p.emitOpen()
+	if s.TLS != nil && !p.secure() {
+		p.finish()
+		return
+	}
+	if p.open() {
+		p.readAll()
+		p.awaitEnd()
+	}
+	p.finish()
+}
+
+// open makes it a peer that callbacks hear of, OnOpen first.
+func (p *Peer) open() bool {
+	p.mu.Lock()
+	if p.dead {
+		p.unlock()
+		return false
+	}
+	p.opened = true
+	p.srv.count.opened.Add(1)
+	p.touch()
+	p.startIdle()
+	p.begin(true)
+	p.mu.Unlock()
+	p.invoke(event{kind: onOpen})
+	p.endTurn()
+	return true
+}
+
+// readAll reads until there is nothing more to come, or nobody cares.
+func (p *Peer) readAll() {
+	if p.sealed != nil && p.mayRead() { // the handshake can have brought the first bytes
+		p.readEnd(p.decrypt())
+	}
+	for p.mayRead() {
+		buf, n, err := p.transport.read(p.share())
+		if n > 0 {
+			p.took(n)
+			if after := p.received((*buf)[:n]); err == nil {
+				err = after
+			}
+			p.srv.bufs.put(buf)
+		}
+		p.readEnd(err)
+	}
+}
+
+// mayRead waits until reading may go on. It reports false when it is over.
+func (p *Peer) mayRead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		switch {
+		case p.dead || p.leaving || p.ended:
+			return false
+		case p.closing:
+			return true
+		case !p.paused && !p.over && !p.throttled:
+			return true
+		}
+		p.cond.Wait()
+	}
+}
+
+// share is the most that the next read may take.
+func (p *Peer) share() int {
+	most := p.srv.conf.readBuffer
+	if rate := p.rate.perSecond; rate > 0 && rate < int64(most) {
+		return int(rate)
+	}
+	return most
+}
+
+// took follows the reading of n bytes from the wire.
+func (p *Peer) took(n int) {
+	p.touch()
+	if p.sealed == nil {
+		p.tally.in.Add(uint64(n))
+	}
+	if p.rate.perSecond <= 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	if wait := p.rate.take(n, time.Since(p.born)); wait > 0 && !p.closing && !p.dead {
+		p.throttle(wait)
+	}
+}
+
+// throttle holds reading back for a while.
+func (p *Peer) throttle(wait time.Duration) {
+	p.throttled = true
+	if p.rate.timer != nil {
+		p.rate.timer.Reset(wait)
+		return
+	}
+	p.srv.count.held.Add(1)
+	p.limit("max-rate", fmt.Sprintf("more than %d bytes a second: held back", p.rate.perSecond))
+	p.rate.timer = time.AfterFunc(wait, func() {
+		p.mu.Lock()
+		defer p.unlock()
+		p.throttled = false
+		p.cond.Broadcast()
+	})
+}
+
+// bucket is a token bucket that holds one second's worth of bytes.
+type bucket struct {
+	perSecond int64
+	debt      float64 // bytes taken beyond what the time gave; at least -perSecond
+	at        time.Duration
+	timer     *time.Timer
+}
+
+// take takes n bytes at the time now, and returns how long to wait before more
+// are taken.
+func (b *bucket) take(n int, now time.Duration) time.Duration {
+	rate := float64(b.perSecond)
+	b.debt = max(b.debt-(now-b.at).Seconds()*rate, -rate) + float64(n)
+	b.at = now
+	return time.Duration(b.debt / rate * float64(time.Second))
+}
+
+// received takes what came on the wire.
+func (p *Peer) received(b []byte) error {
+	if p.sealed != nil {
+		p.sealed.coming = b
+		return p.decrypt()
+	}
+	p.deliverData(b)
+	return nil
+}
+
+// deliverData hands b to the handler, and reports whether it took it.
+func (p *Peer) deliverData(b []byte) bool {
+	if t := p.srv.Tracer; t.On(trace.Message) {
+		p.record(trace.In, b)
+	}
+	if p.srv.OnData == nil && !p.isLeaving() {
+		return true
+	}
+	return p.deliver(event{kind: onData, data: b})
+}
+
+func (p *Peer) isLeaving() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.leaving
+}
+
+// keepUnread keeps what was read but not delivered for Detach.
+func (p *Peer) keepUnread(b []byte) {
+	if p.leaving {
+		p.unread = append(p.unread, b...)
+		if p.sealed != nil {
+			p.sealed.coming = slices.Clone(p.sealed.coming)
+		}
+	}
+}
+
+// readEnd takes an error of reading.
+func (p *Peer) readEnd(err error) {
+	switch {
+	case err == nil, err == errHeld, err == errAgain:
+	case err == io.EOF:
+		p.peerEnded(nil)
+	case errors.Is(err, ErrTruncated):
+		p.peerEnded(err)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+		// Detach or closeSocket wants the reading to stop.
+	default:
+		p.fail(err)
+	}
+}
+
+// peerEnded takes the peer's end. The cause says what was wrong with it.
+func (p *Peer) peerEnded(cause error) {
+	p.mu.Lock()
+	if p.ended || p.dead || p.leaving {
+		p.unlock()
+		return
+	}
+	p.ended = true
+	if cause != nil {
+		p.setCause(cause)
+	}
+	p.setHold()
+	p.emit(trace.HalfClose{Dir: trace.In})
+	p.settle()
+	p.unlock()
+	if p.srv.OnEnd == nil {
+		p.endWriting()
+		return
+	}
+	p.deliver(event{kind: onEnd})
+}
+
+// awaitEnd waits for the end of a connection that is read no more.
+func (p *Peer) awaitEnd() {
+	p.mu.Lock()
+	watch := p.ended && !p.dead && !p.leaving
+	p.mu.Unlock()
+	if watch {
+		p.readEnd(p.transport.watch())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked = true
+	p.cond.Broadcast()
+	for !p.detached && !p.shut {
+		p.cond.Wait()
+	}
+}
+
+// finish makes the last record and the last callback.
+func (p *Peer) finish() {
+	p.mu.Lock()
+	p.dead = !p.detached
+	p.unlock()
+	p.mu.Lock()
+	for p.flushing || p.running || !p.detached && !p.shut {
+		p.cond.Wait()
+	}
+	if p.opened {
+		p.begin(true)
+	}
+	p.finished = true
+	if !p.detached {
+		p.q.clear()
+	}
+	p.stopTimers()
+	p.mu.Unlock()
+	if !p.detached {
+		p.emitClose()
+	}
+	p.srv.forget(p)
+	if p.opened {
+		p.lastTurn()
+	}
+}
+
+// lastTurn runs what was posted, and OnClose behind it.
+func (p *Peer) lastTurn() {
+	p.mu.Lock()
+	p.tasks = append(p.tasks, event{kind: onClose})
+	p.mu.Unlock()
+	p.endTurn()
+}

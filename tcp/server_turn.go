@@ -1,0 +1,207 @@
+package tcp
+
+import (
+	"runtime/debug"
+	"time"
+)
+
+// event is a callback that is due.
+type event struct {
+	kind eventKind
+	data []byte
+	f    func()
+}
+
+type eventKind uint8
+
+const (
+	onOpen eventKind = iota
+	onData
+	onEnd
+	onWritable
+	onShutdown
+	onPost
+	onClose
+)
+
+var callbackNames = [...]string{"OnOpen", "OnData", "OnEnd", "OnWritable", "OnShutdown", "Post", "OnClose"}
+
+// Callbacks take turns: whoever sets running runs one, and then those that were
+// posted meanwhile. It is the reading goroutine, or one that was started for
+// what was posted while no callback ran.
+
+// deliver runs OnData or OnEnd in the reading goroutine, and reports whether the
+// peer's state still called for it.
+func (p *Peer) deliver(e event) bool {
+	p.mu.Lock()
+	for p.takes() && (p.running || p.paused) {
+		p.cond.Wait()
+	}
+	if !p.takes() {
+		p.keepUnread(e.data)
+		p.unlock()
+		return false
+	}
+	p.begin(true)
+	p.mu.Unlock()
+	p.invoke(e)
+	p.endTurn()
+	return true
+}
+
+// takes reports whether what the peer sends is of interest.
+func (p *Peer) takes() bool { return !p.dead && !p.closing && !p.leaving }
+
+func (p *Peer) begin(reading bool) {
+	p.running, p.reading, p.corked = true, reading, true
+	p.turn++
+}
+
+// post has a callback run after those that run or wait.
+func (p *Peer) post(e event) bool {
+	if p.finished || !p.opened {
+		return false
+	}
+	p.tasks = append(p.tasks, e)
+	if !p.running {
+		p.begin(false)
+		go p.endTurn()
+	}
+	return true
+}
+
+// endTurn runs what was posted and sends what the callbacks have written.
+func (p *Peer) endTurn() {
+	for {
+		p.runPosted()
+		if p.uncork() {
+			return
+		}
+	}
+}
+
+func (p *Peer) runPosted() {
+	p.mu.Lock()
+	for len(p.tasks) > 0 {
+		e := p.tasks[0]
+		p.tasks[0] = event{}
+		if p.tasks = p.tasks[1:]; len(p.tasks) == 0 {
+			p.tasks = nil
+		}
+		p.mu.Unlock()
+		p.invoke(e)
+		p.mu.Lock()
+	}
+	p.mu.Unlock()
+}
+
+// uncork ends the turn, unless something was posted meanwhile.
+func (p *Peer) uncork() bool {
+	if p.sealed != nil {
+		p.sealed.mu.Lock()
+		defer p.sealed.mu.Unlock()
+		p.sealed.flush()
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	if len(p.tasks) > 0 {
+		return false
+	}
+	p.running, p.reading, p.corked = false, false, false
+	p.flush()
+	p.settle()
+	p.cond.Broadcast()
+	return true
+}
+
+// invoke calls the callback itself. What panics ends this peer only.
+func (p *Peer) invoke(e event) {
+	defer p.caught(e.kind)
+	s := p.srv
+	switch e.kind {
+	case onOpen:
+		call(s.OnOpen, p)
+	case onData:
+		s.OnData(p, e.data)
+	case onEnd:
+		call(s.OnEnd, p)
+	case onWritable:
+		call(s.OnWritable, p)
+	case onShutdown:
+		call(s.OnShutdown, p)
+	case onPost:
+		e.f()
+	case onClose:
+		if s.OnClose != nil {
+			s.OnClose(p, p.cause)
+		}
+	}
+}
+
+func call(f func(*Peer), p *Peer) {
+	if f != nil {
+		f(p)
+	}
+}
+
+// caught is deferred.
+func (p *Peer) caught(k eventKind) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	p.srv.count.panics.Add(1)
+	err := &PanicError{Callback: callbackNames[k], Value: v, Stack: debug.Stack()}
+	p.Abort(err)
+	if p.srv.OnPanic == nil {
+		return
+	}
+	defer func() {
+		if recover() != nil {
+			p.srv.count.panics.Add(1)
+		}
+	}()
+	p.srv.OnPanic(p, err)
+}
+
+// armCork bounds how long what is written can wait for a callback that blocks.
+func (p *Peer) armCork() {
+	limit := p.srv.conf.corkFor
+	if p.corkSet || limit == 0 {
+		return
+	}
+	p.corkSet, p.corkedIn = true, p.turn
+	if p.corkTimer == nil {
+		p.corkTimer = time.AfterFunc(limit, p.corkExpired)
+		return
+	}
+	p.corkTimer.Reset(limit)
+}
+
+// corkExpired sends what is corked. The timer is left running at the end of a
+// turn, as that costs less: one that belongs to an earlier turn starts anew.
+func (p *Peer) corkExpired() {
+	p.mu.Lock()
+	p.corkSet = false
+	waits := p.corked && p.pending() > 0 && !p.dead
+	late := waits && p.corkedIn == p.turn
+	if waits && !late {
+		p.armCork()
+	}
+	p.unlock()
+	if late {
+		p.sendCorked()
+	}
+}
+
+func (p *Peer) sendCorked() {
+	if p.sealed != nil {
+		p.sealed.mu.Lock()
+		defer p.sealed.mu.Unlock()
+		p.sealed.flush()
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	p.flush()
+	p.settle()
+}

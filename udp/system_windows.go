@@ -1,0 +1,40 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+)
+
+// errMessageSize answers a datagram that is too large, for the buffer when
+// received and for the socket when sent (WSAEMSGSIZE).
+const errMessageSize = syscall.Errno(10040)
+
+// wasCut tells whether a received datagram was truncated, which is an error
+// to the system and none to us.
+func wasCut(_ int, err error) (bool, error) {
+	if errors.Is(err, errMessageSize) {
+		return true, nil
+	}
+	return false, err
+}
+
+// noUnixgram says that Windows has no Unix datagram sockets.
+func noUnixgram() error {
+	return fmt.Errorf("unix datagram sockets: %w on Windows", errors.ErrUnsupported)
+}
+
+type socketFile struct{}
+
+func (*socketFile) remove() error { return nil }
+
+func bindUnix(context.Context, string, os.FileMode) (*net.UnixConn, socketFile, error) {
+	return nil, socketFile{}, noUnixgram()
+}
+
+func dialUnix(context.Context, string, string) (*net.UnixConn, socketFile, error) {
+	return nil, socketFile{}, noUnixgram()
+}
