@@ -42,41 +42,51 @@ type tlsFlags struct {
 	pins                    []string
 }
 
-var errTLSConfig = errors.New("TLS configuration")
-
 func (o *common) add(f *pflag.FlagSet) {
+	group(f, "What is shown", o.addShown)
+	group(f, "Address and time", o.addReach)
+}
+
+func (o *common) addShown(f *pflag.FlagSet) {
 	f.CountVarP(&o.verbose, "verbose", "v", "show connections; -vv messages and handshakes, -vvv frames, -vvvv every byte")
 	f.BoolVar(&o.quiet, "quiet", false, "say nothing but errors")
 	f.StringArrayVar(&o.traceFiles, "trace", nil, "record to `FILE`, .jsonl or .pcapng by its ending")
 	f.BoolVar(&o.json, "json", false, "print trace records as JSON lines in place of the payload")
 	f.BoolVar(&o.showSecrets, "show-secrets", false, "do not mask credentials in what is shown")
-	f.VarP(&o.timeout, "timeout", "w", "bound connecting and handshakes (default 10s)")
+	f.StringVar(&o.color, "color", "auto", "color the trace: `WHEN` is auto, always or never")
+}
+
+func (o *common) addReach(f *pflag.FlagSet) {
+	f.BoolVarP(&o.four, "ipv4", "4", false, "IPv4 only")
+	f.BoolVarP(&o.six, "ipv6", "6", false, "IPv6 only")
+	f.BoolVarP(&o.noLookup, "no-lookup", "n", false, "look no names up")
+	f.BoolVarP(&o.udp, "udp", "u", false, "read a bare address as UDP")
+	f.BoolVarP(&o.unix, "unix", "U", false, "read a bare address as a Unix socket's path")
+	f.VarP(&o.timeout, "timeout", "w", "bound connecting and handshakes (default 10s); listening, the wait for a first client too")
 	f.Var(&o.idle, "idle-timeout", "end a connection after so long a silence")
 	f.Var(&o.deadline, "deadline", "end the whole run after this time")
 	o.maxMessage = 32 << 20
 	f.Var(&o.maxMessage, "max-message", "the largest message, in bytes")
-	f.BoolVarP(&o.four, "ipv4", "4", false, "IPv4 only")
-	f.BoolVarP(&o.six, "ipv6", "6", false, "IPv6 only")
-	f.BoolVarP(&o.noLookup, "no-lookup", "n", false, "look no names up")
-	f.StringVar(&o.color, "color", "auto", "color the trace: auto, always or never")
-	f.BoolVarP(&o.udp, "udp", "u", false, "read a bare address as UDP")
-	f.BoolVarP(&o.unix, "unix", "U", false, "read a bare address as a Unix socket's path")
 }
 
-func (t *tlsFlags) addBoth(f *pflag.FlagSet) {
-	f.StringVar(&t.cert, "cert", "", "the certificate to show, a PEM `FILE`")
-	f.StringVar(&t.key, "key", "", "its private key, a PEM `FILE`")
-	f.StringSliceVar(&t.alpn, "alpn", nil, "application protocols to offer, in `ORDER`")
+// add defines the flags of both sides; the others are those of one.
+func (t *tlsFlags) add(f *pflag.FlagSet, side func(*pflag.FlagSet)) {
+	group(f, "TLS", func(f *pflag.FlagSet) {
+		f.StringVar(&t.cert, "cert", "", "the certificate to show, a PEM `FILE`")
+		f.StringVar(&t.key, "key", "", "its private key, a PEM `FILE`")
+		f.StringSliceVar(&t.alpn, "alpn", nil, "application `PROTOCOLS`, the best first, with commas between them")
+		side(f)
+	})
 }
 
-func (t *tlsFlags) addClient(f *pflag.FlagSet, insecureLetter string) {
+func (t *tlsFlags) client(f *pflag.FlagSet) {
 	f.StringVar(&t.ca, "ca", "", "trust these authorities only, a PEM `FILE`")
 	f.StringVar(&t.serverName, "server-name", "", "the `NAME` to ask for and to check")
-	f.BoolVarP(&t.insecure, "insecure", insecureLetter, false, "do not check the server's certificate")
+	f.BoolVarP(&t.insecure, "insecure", "k", false, "do not check the server's certificate")
 	f.StringArrayVar(&t.pins, "pin", nil, "accept only this certificate, `sha256:HEX`")
 }
 
-func (t *tlsFlags) addServer(f *pflag.FlagSet) {
+func (t *tlsFlags) server(f *pflag.FlagSet) {
 	f.StringVar(&t.clientCA, "client-ca", "", "demand a client certificate of these authorities, a PEM `FILE`")
 	f.BoolVar(&t.selfSigned, "self-signed", false, "make a certificate in memory and print its SHA-256")
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
@@ -76,19 +77,26 @@ On a datagram socket a line is a datagram, its newline kept.`,
 			return runDial(c.Context(), s, o)
 		},
 	}
-	f := c.Flags()
+	o.add(c.Flags())
+	return c
+}
+
+func (o *dialOptions) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	group(f, "Connecting", func(f *pflag.FlagSet) {
+		f.BoolVarP(&o.zero, "zero", "z", false, "only test whether it is open; a range of ports prints the open ones")
+		f.StringVar(&o.source, "source", "", "dial from this address, `ADDR[:PORT]`")
+		f.StringVar(&o.proxy, "proxy", "", "go through a proxy: socks5, http or https `URL`")
+		f.StringArrayVar(&o.resolve, "resolve", nil, "use this address for a host and port, `HOST:PORT:ADDRESS`")
+	})
+	group(f, "Conversation", func(f *pflag.FlagSet) {
+		o.talk.add(f)
+		f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
+	})
 	o.common.add(f)
-	o.tls.addBoth(f)
-	o.tls.addClient(f, "k")
-	o.talk.add(f)
-	f.StringVar(&o.source, "source", "", "dial from this address, `ADDR[:PORT]`")
-	f.StringVar(&o.proxy, "proxy", "", "go through a proxy: socks5, http or https `URL`")
-	f.StringArrayVar(&o.resolve, "resolve", nil, "use this address for a host and port, `HOST:PORT:ADDRESS`")
-	f.BoolVarP(&o.zero, "zero", "z", false, "only test whether it is open; a range of ports prints the open ones")
-	f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
+	o.tls.add(f, o.tls.client)
 	f.BoolP("nc-shutdown", "N", false, "as in nc: close the sending half at the end of input (always done)")
 	_ = f.MarkHidden("nc-shutdown")
-	return c
 }
 
 // complete reads the words and checks the flags against each other.

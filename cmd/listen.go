@@ -70,23 +70,33 @@ and --addr-file say which.`,
 }
 
 func (o *listenOptions) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	group(f, "Listening", o.addListening)
+	group(f, "What is done with what comes (one of)", o.modes.add)
+	group(f, "Who gets in", o.limits.add)
+	group(f, "Conversation", func(f *pflag.FlagSet) {
+		o.talk.add(f)
+		f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
+	})
 	o.common.add(f)
-	o.tls.addBoth(f)
-	o.tls.addServer(f)
-	o.talk.add(f)
-	o.limits.add(f)
+	o.tls.add(f, o.tls.server)
+}
+
+func (o *listenOptions) addListening(f *pflag.FlagSet) {
 	f.BoolVarP(&o.keepOpen, "keep-open", "k", false, "go on accepting, all at once")
-	f.BoolVar(&o.modes.echo, "echo", false, "send back what comes")
-	f.StringVar(&o.modes.broadcast, "broadcast", "", "send what comes to all the others; `all`: to the sender too")
-	f.Lookup("broadcast").NoOptDefVal = "others"
-	f.BoolVar(&o.modes.discard, "discard", false, "drop what comes")
-	f.StringVar(&o.modes.exec, "exec", "", "run `COMMAND` for each connection, without a shell")
-	f.StringVar(&o.modes.sh, "sh", "", "run a `LINE` of shell for each connection")
 	f.StringVarP(&o.port, "port", "p", "", "the port, as in nc -l -p `PORT`")
 	f.StringVar(&o.addrFile, "addr-file", "", "write the bound address to `FILE`, all at once")
 	f.StringVar(&o.perm, "mode", "0600", "the permission of a Unix socket's file, in `OCTAL`")
-	f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
 	f.StringVar(&o.metrics, "metrics", "", "serve /metrics and /healthz on `ADDRESS`")
+}
+
+func (m *modeFlags) add(f *pflag.FlagSet) {
+	f.BoolVar(&m.echo, "echo", false, "send it back")
+	f.StringVar(&m.broadcast, "broadcast", "", "send it to all the others; `all`: to the sender too")
+	f.Lookup("broadcast").NoOptDefVal = "others"
+	f.BoolVar(&m.discard, "discard", false, "drop it")
+	f.StringVar(&m.exec, "exec", "", "give it to a `COMMAND` for each connection, run without a shell")
+	f.StringVar(&m.sh, "sh", "", "the same with a `LINE` of shell")
 }
 
 func (o *listenOptions) complete(c *cobra.Command, args []string) error {

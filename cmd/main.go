@@ -45,7 +45,7 @@ func (s *Streams) output() io.Writer {
 func Main(args []string, s Streams) int {
 	ctx, stop := onSignals()
 	defer stop()
-	root := newRoot(&s)
+	root := NewRoot(&s)
 	args, err := rewrite(args, root)
 	if err == nil {
 		root.SetArgs(args)
@@ -108,7 +108,8 @@ func asStopped(s os.Signal) stopped {
 	return stopped{statusInterrupted, "interrupted"}
 }
 
-func newRoot(s *Streams) *cobra.Command {
+// NewRoot returns the command tree, for Main and for the manual pages.
+func NewRoot(s *Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sockkit",
 		Short: "Open, listen on and inspect sockets",
@@ -133,7 +134,9 @@ nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(newListen(s), newDial(s), newVersion(s))
+	root.AddCommand(newListen(s), newDial(s), newInspect(s), newVersion(s))
 	root.AddCommand(topics()...)
+	root.SetUsageFunc(usage)
+	root.SetHelpTemplate("{{with (or .Long .Short)}}{{.}}{{end}}{{if or .Runnable .HasSubCommands}}\n\n{{.UsageString}}{{else}}\n{{end}}")
 	return root
 }

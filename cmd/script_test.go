@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("SOCKKIT_TEST_MAIN") != "" {
+		os.Exit(cmd.Main(os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	}
 	testscript.Main(m, map[string]func(){
 		"sockkit": func() {
 			os.Exit(cmd.Main(os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
@@ -29,6 +33,7 @@ func TestScript(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":  await,
+			"match":  match,
 			"status": status,
 			"port":   freePort,
 		},
@@ -55,6 +60,17 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// match FILE REGEX waits until FILE holds what REGEX matches.
+func match(ts *testscript.TestScript, _ bool, args []string) {
+	name, pattern := ts.MkAbs(args[0]), regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if content, err := os.ReadFile(name); err == nil && pattern.Match(content) {
+			return
+		}
+	}
+	ts.Fatalf("%s never held %s", args[0], args[1])
 }
 
 // status N COMMAND… runs a command and wants its exit status to be N.

@@ -62,6 +62,7 @@ func Status(err error) int {
 	var (
 		stop      stopped
 		usage     *usageError
+		wrong     *verdictError
 		unmet     *session.Unmet
 		dns       *net.DNSError
 		security  *tcp.TLSError
@@ -76,13 +77,15 @@ func Status(err error) int {
 		return stop.status
 	case errors.As(err, &usage):
 		return statusUsage
+	case errors.As(err, &wrong):
+		return wrong.status
 	case errors.As(err, &unmet):
 		return statusUnmet
 	case isTimeout(err):
 		return statusTimeout
 	case errors.As(err, &dns):
 		return statusUnresolved
-	case errors.As(err, &security), errors.Is(err, tcp.ErrTruncated), errors.Is(err, errTLSConfig):
+	case errors.As(err, &security), errors.Is(err, tcp.ErrTruncated), errors.As(err, new(*tcp.TLSOptionError)):
 		return statusTLS
 	case errors.As(err, &proxy):
 		return statusRefused
@@ -108,6 +111,10 @@ func hintFor(err error) string {
 	var usage *usageError
 	if errors.As(err, &usage) && usage.hint != "" {
 		return usage.hint
+	}
+	var wrong *verdictError
+	if errors.As(err, &wrong) {
+		return wrong.hint
 	}
 	var hint *endpoint.Hint
 	if errors.As(err, &hint) {

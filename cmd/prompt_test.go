@@ -1,0 +1,187 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// screen is what a program has written to its terminal so far.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+	done bool
+}
+
+func watch(r io.Reader) *screen {
+	s := &screen{more: make(chan struct{}, 1)}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := r.Read(buf)
+			s.mu.Lock()
+			s.text.Write(buf[:n])
+			s.done = err != nil
+			s.mu.Unlock()
+			select {
+			case s.more <- struct{}{}:
+			default:
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// wait returns once the screen holds text.
+func (s *screen) wait(t *testing.T, text string) {
+	t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		s.mu.Lock()
+		all, done := s.text.String(), s.done
+		s.mu.Unlock()
+		if strings.Contains(all, text) {
+			return
+		}
+		if done {
+			t.Fatalf("the screen ended without %q:\n%q", text, all)
+		}
+		select {
+		case <-s.more:
+		case <-timeout:
+			t.Fatalf("the screen never showed %q:\n%q", text, all)
+		}
+	}
+}
+
+// sockkit is this test binary run as the program.
+func sockkit(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), "SOCKKIT_TEST_MAIN=1", "TERM=xterm")
+	return c
+}
+
+func TestPrompt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err == nil {
+			accepted <- conn
+		}
+	}()
+	program := sockkit(t, "dial", "-v", "tcp://"+l.Addr().String())
+	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	s := watch(terminal)
+	peer := <-accepted
+	defer peer.Close()
+	s.wait(t, "* connected to")
+	s.wait(t, "> ")
+
+	// What is typed is sent as a line, with editing.
+	_, _ = terminal.WriteString("hellx\x7fo\r")
+	lines := bufio.NewReader(peer)
+	if line, err := lines.ReadString('\n'); line != "hello\n" {
+		t.Fatalf("the peer got %q, %v", line, err)
+	}
+	// What arrives is marked, and its control characters do no harm.
+	_, _ = peer.Write([]byte("hi \x1b[2Jthere\n"))
+	s.wait(t, `< hi \x1b[2Jthere`)
+	// The line before is in the history.
+	_, _ = terminal.WriteString("\x1b[A\r")
+	if line, err := lines.ReadString('\n'); line != "hello\n" {
+		t.Fatalf("the peer got %q, %v", line, err)
+	}
+	// A question without a newline is shown too.
+	_, _ = peer.Write([]byte("login: "))
+	s.wait(t, "< login: ")
+	_, _ = terminal.WriteString("/nosuch\r")
+	s.wait(t, "is no command here")
+	_, _ = terminal.WriteString("//slash\r")
+	if line, err := lines.ReadString('\n'); line != "/slash\n" {
+		t.Fatalf("the peer got %q, %v", line, err)
+	}
+	_, _ = terminal.WriteString("/close\r")
+	if err := program.Wait(); err != nil {
+		t.Fatalf("/close: %v", err)
+	}
+	if _, err := lines.ReadByte(); err != io.EOF {
+		t.Fatalf("the peer saw %v; want the end", err)
+	}
+}
+
+func TestPromptInterrupt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	program := sockkit(t, "dial", "tcp://"+l.Addr().String())
+	terminal, err := pty.Start(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	s := watch(terminal)
+	s.wait(t, "> ")
+	_, _ = terminal.WriteString("\x03")
+	var exit *exec.ExitError
+	if err := program.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Fatalf("Ctrl-C: %v; want status 130", err)
+	}
+}
+
+// TestNoPrompt holds that there is none where either side is a pipe.
+func TestNoPrompt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err == nil {
+			_, _ = conn.Write([]byte("bytes\x1b[0m"))
+			conn.Close()
+		}
+	}()
+	program := sockkit(t, "dial", "tcp://"+l.Addr().String())
+	var out bytes.Buffer
+	program.Stdout = &out
+	tty, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	program.Stdin = slave
+	err = program.Run()
+	slave.Close()
+	if err != nil || out.String() != "bytes\x1b[0m" {
+		t.Fatalf("%q, %v", out.String(), err)
+	}
+}
