@@ -144,6 +144,15 @@ func (t *tlsFlags) options(keyLog io.Writer) tcp.TLSOptions {
 	}
 }
 
+// note returns a function that says what is worth saying.
+func (o *common) note(s *Streams) func(string) {
+	return func(text string) {
+		if !o.quiet {
+			fmt.Fprintf(s.Err, "note: %s\n", text)
+		}
+	}
+}
+
 // within bounds ctx by --deadline.
 func (o *common) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	if o.deadline == 0 {

@@ -204,7 +204,7 @@ func (t *talkFlags) converse(ctx context.Context, s *Streams, o *common, conn ne
 		stream := &session.Stream{
 			Conn: conn, In: t.stream(s), Out: out, KeepHalf: noHalf, SendOnly: t.sendOnly,
 			Quiet: time.Duration(t.quietPeriod), IdleTimeout: time.Duration(o.idle), Expect: expect,
-			Interactive: isTerminal(s.In) && len(t.send) == 0,
+			Interactive: isTerminal(s.In) && len(t.send) == 0, Note: o.note(s),
 		}
 		return stream.Run(ctx)
 	}

@@ -199,8 +199,11 @@ func runInspect(ctx context.Context, s *Streams, o *inspectOptions) (err error) 
 	defer t.closeInto(&err)
 	in, failure := inspect.Open(ctx, o.options(s, t))
 	defer in.Close()
-	if ctx.Err() != nil {
-		return stoppedBy(ctx, failure)
+	if !o.watch {
+		in.Close() // the trace is whole before the report comes
+	}
+	if signal, ok := context.Cause(ctx).(stopped); ok {
+		return signal
 	}
 	if err := o.print(s, in.Report); err != nil {
 		return err

@@ -85,9 +85,9 @@ func Status(err error) int {
 		return statusTimeout
 	case errors.As(err, &dns):
 		return statusUnresolved
-	case errors.As(err, &security), errors.Is(err, tcp.ErrTruncated), errors.As(err, new(*tcp.TLSOptionError)):
+	case errors.As(err, &security), errors.As(err, new(*tcp.TLSOptionError)):
 		return statusTLS
-	case errors.As(err, &proxy):
+	case errors.As(err, &proxy) && proxy.Refused:
 		return statusRefused
 	case errors.As(err, &operation), errors.As(err, &datagram), tcp.IsReset(err), errors.Is(err, syscall.ECONNREFUSED):
 		return statusUnconnected

@@ -21,7 +21,6 @@ type tracing struct {
 	closers []io.Closer
 	json    *trace.JSON
 	keys    *tcp.KeyLogFile
-	secrets []string // the trace files that hold keys or credentials
 }
 
 // view says how records are shown.
@@ -37,7 +36,7 @@ func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
 	if o.json {
 		t.json = trace.NewJSON(s.Out)
 		t.json.Secrets = o.showSecrets
-		t.tee = append(t.tee, trace.Branch{Sink: t.json, Level: max(trace.Message, v.level)})
+		t.tee = append(t.tee, trace.Branch{Sink: masked(t.json, o.showSecrets), Level: max(trace.Message, v.level)})
 	} else if v.level > trace.Off {
 		t.tee = append(t.tee, trace.Branch{Level: v.level, Sink: &render.Text{
 			W: v.out, Color: o.colored(v.out), Tags: v.tags, ShowSecrets: o.showSecrets,
@@ -49,10 +48,21 @@ func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
 			return nil, err
 		}
 	}
+	if len(o.traceFiles) > 0 && !o.quiet {
+		fmt.Fprintf(s.Err, "note: %s will hold all that is sent, credentials and TLS keys with it\n", strings.Join(o.traceFiles, " and "))
+	}
 	if len(t.tee) > 0 {
 		t.tracer = trace.New(t.tee, t.tee.Level())
 	}
 	return t, nil
+}
+
+// masked hides credentials from a view, unless they are to be shown.
+func masked(view trace.Sink, show bool) trace.Sink {
+	if show {
+		return view
+	}
+	return render.Masked{Sink: view}
 }
 
 // level is the level that -v asks for.
@@ -86,7 +96,6 @@ func (t *tracing) openFile(name string, level trace.Level) error {
 	default:
 		return usagef(fmt.Sprintf("--trace %q: the ending is neither .jsonl nor .pcapng", name), "the ending says which format is written")
 	}
-	t.secrets = append(t.secrets, name)
 	return nil
 }
 

@@ -104,6 +104,9 @@ func (e *TimeoutError) Temporary() bool { return true }
 // timeoutCause puts our own limit in the place of the error that it caused.
 func timeoutCause(ctx context.Context, err error) error {
 	var ours *TimeoutError
+	if errors.As(err, new(*TLSError)) || errors.As(err, new(*ProxyError)) {
+		return err // it says more, and wraps the cause
+	}
 	if ctx.Err() != nil && errors.As(context.Cause(ctx), &ours) {
 		return ours
 	}

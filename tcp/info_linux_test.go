@@ -260,7 +260,7 @@ func TestAwaitDeliveredWaits(t *testing.T) {
 	CloseWrite(client)
 	done := make(chan error, 1)
 	go func() {
-		n, err := AwaitDelivered(within(t), client)
+		n, err := AwaitDelivered(testContext(t), client)
 		if n != 0 {
 			err = fmt.Errorf("%d left: %w", n, err)
 		}
@@ -297,7 +297,7 @@ func TestAwaitDeliveredAfterReset(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		n, err := AwaitDelivered(within(t), client)
+		n, err := AwaitDelivered(testContext(t), client)
 		if n <= 0 || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("told %v: %d, %v", told, n, err)
 		}

@@ -192,5 +192,8 @@ func proxyTimeoutWords(ctx context.Context) string {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return "cancelled while waiting for its answer"
 	}
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		return "no whole answer: " + cause.Error()
+	}
 	return "no whole answer in time"
 }

@@ -4,14 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,7 +47,7 @@ func scriptedProxy(t *testing.T, steps []step, then func(net.Conn)) func(context
 	}
 }
 
-func echo(conn net.Conn) {
+func echoing(conn net.Conn) {
 	io.Copy(conn, conn)
 	conn.(*net.TCPConn).CloseWrite()
 }
@@ -61,7 +58,7 @@ func dialThrough(t *testing.T, proxy, target string, dial func(context.Context, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := DialProxy(within(t), u, dial, target, tracer)
+	conn, err := DialProxy(testContext(t), u, dial, target, tracer)
 	if err == nil {
 		t.Cleanup(func() { conn.Close() })
 	}
@@ -110,7 +107,7 @@ func TestProxiesThatConnect(t *testing.T) {
 			// What stands right behind the last answer is the target's.
 			last := &test.steps[len(test.steps)-1]
 			last.answer += "early\r\n\r\n"
-			conn, err := dialThrough(t, test.proxy, test.target, scriptedProxy(t, test.steps, echo), nil)
+			conn, err := dialThrough(t, test.proxy, test.target, scriptedProxy(t, test.steps, echoing), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,6 +197,7 @@ func TestProxiesThatRefuse(t *testing.T) {
 		{"a long line", "http://p", http("HTTP/1.1 403 " + strings.Repeat("x", 1000) + "\r\n\r\n"), stay, true, 403, "xxx…)", ""},
 		{"garbage", "http://p", http("SSH-2.0-OpenSSH\r\n"), stay, false, 0, `it speaks no HTTP: its answer begins with "S"`, ""},
 		{"TLS", "http://p", http("\x15\x03\x01\x00\x02\x02\x0a"), stay, false, 0, "it speaks no HTTP", "https://"},
+		{"SOCKS", "http://p", http("\x05\xff"), stay, false, 0, `it speaks no HTTP: its answer begins with "\x05"`, "socks5://"},
 		{"HTTP/2", "http://p", http("HTTP/2 200\r\n\r\n"), stay, false, 0, `begins with "HTTP/2"`, ""},
 		{"no status", "http://p", http("HTTP/1.1\r\n\r\n"), stay, false, 0, `begins with "HTTP/1.1"`, ""},
 		{"a bad status", "http://p", http("HTTP/1.1 +20 OK\r\n\r\n"), stay, false, 0, `begins with "HTTP/1.1 +20 OK"`, ""},
@@ -327,7 +325,7 @@ func TestProxyCancelled(t *testing.T) {
 func TestProxyContextEndsWithTheDial(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	conn, err := DialProxy(ctx, &url.URL{Scheme: "socks5", Host: "p"},
-		scriptedProxy(t, []step{{socksHello, "\x05\x00"}, {"\x05\x01\x00\x03\x01a\x00\x01", socksOK}}, echo), "a:1", nil)
+		scriptedProxy(t, []step{{socksHello, "\x05\x00"}, {"\x05\x01\x00\x03\x01a\x00\x01", socksOK}}, echoing), "a:1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,170 +335,6 @@ func TestProxyContextEndsWithTheDial(t *testing.T) {
 	if got, err := io.ReadAll(conn); string(got) != "hello" || err != nil {
 		t.Fatalf("%q, %v", got, err)
 	}
-}
-
-func TestTraceOfProxy(t *testing.T) {
-	for _, traced := range []bool{false, true} {
-		tracer, saw := tracing(trace.Byte)
-		dial := scriptedProxy(t, []step{{connectTo("a:1", ""), "HTTP/1.1 200 OK\r\n\r\n"}}, echo)
-		if traced {
-			plain := dial
-			dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := plain(ctx, network, address)
-				return Trace(conn, tracer, trace.Client, time.Second), err
-			}
-		}
-		conn, err := dialThrough(t, "http://p:8080", "a:1", dial, tracer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(conn, "hello")
-		CloseWrite(conn)
-		io.ReadAll(conn)
-		conn.Close()
-		checkProxyTrace(t, saw.Records())
-		if took := trace.Events[trace.Open](saw.Records())[0].Duration; took <= 0 || traced != (took == time.Second) {
-			t.Errorf("the open record says it took %v", took)
-		}
-	}
-}
-
-func checkProxyTrace(t *testing.T, records []trace.Record) {
-	t.Helper()
-	if got := strings.Join(eventNames(records), " "); got != "open proxy data half_close data half_close close" {
-		t.Error(got)
-	}
-	if e := trace.Events[trace.Proxy](records)[0]; e != (trace.Proxy{Kind: "http", Via: "p:8080", Target: "a:1"}) {
-		t.Errorf("%+v", e)
-	}
-	if end := trace.Events[trace.Close](records)[0]; end.Out != 5 || end.In != 5 || end.Error != "" {
-		t.Errorf("%+v", end)
-	}
-	if got := string(passed(records, trace.Out)); got != connectTo("a:1", "")+"hello" {
-		t.Errorf("out: %q", got)
-	}
-	if got := string(passed(records, trace.In)); got != "HTTP/1.1 200 OK\r\n\r\nhello" {
-		t.Errorf("in: %q", got)
-	}
-	if n := len(trace.Events[trace.Bytes](records)); n != 4 {
-		t.Errorf("%d records of bytes, want one each", n)
-	}
-	for _, r := range records {
-		if r.Conn != 1 {
-			t.Errorf("%s has the number %d", r.Event.Name(), r.Conn)
-		}
-	}
-}
-
-// A TLS connection through a proxy is one connection in the trace.
-func TestTLSThroughAProxy(t *testing.T) {
-	a := newAuthority(t, "Test CA")
-	tracer, saw := tracing(trace.Byte)
-	dial := scriptedProxy(t, []step{{socksHello, "\x05\x00"}, {"\x05\x01\x00\x03\x01a\x00\x01", socksOK}}, func(c net.Conn) {
-		conn, err := ServerTLS(t.Context(), c, serving(a.issue(nil)), nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		io.Copy(conn, conn)
-		conn.Close()
-	})
-	conn, err := dialThrough(t, "socks5://p", "a:1", dial, tracer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err = ClientTLS(within(t), conn, &tls.Config{ServerName: "localhost", RootCAs: a.pool()}, tracer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(conn, "hello")
-	CloseWrite(conn)
-	if got, err := io.ReadAll(conn); string(got) != "hello" || err != nil {
-		t.Fatalf("%q, %v", got, err)
-	}
-	conn.Close()
-	records := saw.Records()
-	if got := strings.Join(eventNames(records), " "); got != "open proxy tls_start tls data half_close data half_close close" {
-		t.Error(got)
-	}
-	stream := passed(records, trace.Out)
-	stream, socks := bytes.CutPrefix(stream, []byte(socksHello+"\x05\x01\x00\x03\x01a\x00\x01"))
-	if !socks {
-		t.Fatal("the proxy's handshake is not among the bytes")
-	}
-	headsOf(t, stream)
-}
-
-// An HTTPS proxy of net/http, whose certificate is checked.
-func TestHTTPSProxy(t *testing.T) {
-	a := newAuthority(t, "Test CA")
-	var asked string
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = r.Method + " " + r.RequestURI + " " + r.Header.Get("Proxy-Authorization")
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		rw.WriteString("HTTP/1.1 200 OK\r\n\r\nearly ")
-		rw.Flush()
-		io.CopyN(conn, bufio.NewReader(rw), 4)
-		conn.Close()
-	})
-	for _, trusted := range []bool{true, false} {
-		tracer, saw := tracing(trace.Byte)
-		p, err := newProxied(&url.URL{Scheme: "https", Host: "localhost", User: url.UserPassword("u", "p")}, "a:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if trusted {
-			p.tls.RootCAs = a.pool()
-		}
-		conn, err := p.connect(within(t), Trace(dialServer(t, handler, serving(a.issue(nil))), tracer, trace.Client, 0))
-		if !trusted {
-			var secure *TLSError
-			if !errors.As(err, &secure) || !strings.Contains(err.Error(), "https proxy localhost:443: TLS: the server's certificate") {
-				t.Error(err)
-			}
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(conn, "late")
-		if got, err := io.ReadAll(conn); string(got) != "early late" || err != nil {
-			t.Errorf("%q, %v", got, err)
-		}
-		conn.Close()
-		if asked != "CONNECT a:1 Basic dTpw" {
-			t.Error(asked)
-		}
-		records := saw.Records()
-		names := slices.Compact(eventNames(records)) // the data comes in one piece or in two
-		if got := strings.Join(names, " "); got != "open tls_start tls proxy data half_close close" {
-			t.Error(got)
-		}
-		headsOf(t, passed(records, trace.Out))
-	}
-}
-
-// dialServer serves one connection with net/http over TLS, and returns the
-// client's end of it.
-func dialServer(t *testing.T, handler http.Handler, cfg *tls.Config) net.Conn {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
-	go srv.Serve(tls.NewListener(l, cfg))
-	t.Cleanup(func() { srv.Close() })
-	conn, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
 }
 
 // net/http's reader is the oracle for what is a status line; it takes more.

@@ -97,8 +97,12 @@ func statusLine(head []byte) (status int, line string, err error) {
 
 func noHTTP(head []byte) *ProxyError {
 	e := &ProxyError{Reason: "it speaks no HTTP: its answer begins with " + firstWords(head[:min(len(head), firstBytes)])}
-	if len(head) > 0 && (head[0] == 21 || head[0] == 22) {
+	switch {
+	case len(head) == 0:
+	case head[0] == 21 || head[0] == 22:
 		e.Hint = "it may want TLS: https://"
+	case head[0] == socksVersion:
+		e.Hint = "this may be a SOCKS5 proxy: socks5://"
 	}
 	return e
 }

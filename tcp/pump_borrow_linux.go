@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,8 +61,8 @@ func (s *splicer) fill() (*channel, int, error) {
 		if err != nil {
 			return nil, 0, &ReadError{err}
 		}
-		n, again, err := spliceOnce(&s.src, func(fd int) (int64, error) {
-			return unix.Splice(fd, nil, c.ends.in, nil, spliceChunk, spliceFlags)
+		n, again, err := spliceOnce(&s.src, func(fd int) (int, syscall.Errno) {
+			return splice(fd, c.ends.in, spliceChunk)
 		})
 		if n > 0 {
 			return c, n, nil
@@ -85,8 +86,8 @@ func (s *splicer) fill() (*channel, int, error) {
 func (s *splicer) drain(c *channel, due int) (int, error) {
 	moved := 0
 	for moved < due {
-		n, again, err := spliceOnce(&s.dst, func(fd int) (int64, error) {
-			return unix.Splice(c.ends.out, nil, fd, nil, due-moved, spliceFlags)
+		n, again, err := spliceOnce(&s.dst, func(fd int) (int, syscall.Errno) {
+			return splice(c.ends.out, fd, due-moved)
 		})
 		if err == nil && again {
 			err = s.dst.wait(unix.POLLOUT)
@@ -101,22 +102,23 @@ func (s *splicer) drain(c *channel, due int) (int, error) {
 
 // spliceOnce calls splice with e's descriptor. It reports whether e has to be
 // waited for.
-func spliceOnce(e *end, splice func(fd int) (int64, error)) (n int, again bool, err error) {
+func spliceOnce(e *end, try func(fd int) (int, syscall.Errno)) (n int, again bool, err error) {
+	var errno syscall.Errno
 	ctlErr := e.raw.Control(func(fd uintptr) {
-		var moved int64
 		for {
-			moved, err = splice(int(fd))
-			if err != unix.EINTR {
+			n, errno = try(int(fd))
+			if errno != unix.EINTR {
 				break
 			}
 		}
-		n = max(int(moved), 0)
 	})
 	switch {
 	case ctlErr != nil:
 		return 0, false, ctlErr
-	case err == unix.EAGAIN:
+	case errno == unix.EAGAIN:
 		return 0, true, nil
+	case errno != 0:
+		return 0, false, os.NewSyscallError("splice", errno)
 	}
-	return n, false, os.NewSyscallError("splice", err)
+	return n, false, nil
 }

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -171,33 +172,36 @@ func TestServerPanics(t *testing.T) {
 	oops := errors.New("oops")
 	cases := []struct {
 		callback string
-		set      func(*Server)
+		set      func(s *Server, ready chan<- bool)
 	}{
-		{"OnOpen", func(s *Server) { s.OnOpen = func(*Peer) { panic(oops) } }},
-		{"OnData", func(s *Server) { s.OnData = func(*Peer, []byte) { panic(oops) } }},
-		{"OnEnd", func(s *Server) { s.OnEnd = func(*Peer) { panic(oops) } }},
-		{"Post", func(s *Server) { s.OnOpen = func(p *Peer) { p.Post(func() { panic(oops) }) } }},
-		{"OnWritable", func(s *Server) {
-			s.WriteQueue = 4
+		{"OnOpen", func(s *Server, _ chan<- bool) { s.OnOpen = func(*Peer) { panic(oops) } }},
+		{"OnData", func(s *Server, _ chan<- bool) { s.OnData = func(*Peer, []byte) { panic(oops) } }},
+		{"OnEnd", func(s *Server, _ chan<- bool) { s.OnEnd = func(*Peer) { panic(oops) } }},
+		{"Post", func(s *Server, _ chan<- bool) { s.OnOpen = func(p *Peer) { p.Post(func() { panic(oops) }) } }},
+		{"OnWritable", func(s *Server, ready chan<- bool) {
 			s.OnWritable = func(*Peer) { panic(oops) }
-			s.OnData = func(p *Peer, data []byte) {
-				for err := error(nil); err == nil; {
-					_, err = p.Write(data)
-				}
+			s.OnOpen = func(p *Peer) {
+				_, _ = p.Write(make([]byte, 32<<20))
+				ready <- true
 			}
+			s.OnEnd = func(*Peer) {}
 		}},
-		{"OnShutdown", func(s *Server) {
+		{"OnShutdown", func(s *Server, _ chan<- bool) {
 			s.OnShutdown = func(*Peer) { panic(oops) }
-			s.OnData = func(*Peer, []byte) { go s.Shutdown(tooSoon()) }
+			s.OnEnd = func(*Peer) {}
+			s.OnData = func(*Peer, []byte) { go s.Shutdown(context.Background()) }
 		}},
-		{"OnClose", func(s *Server) { s.OnData = func(p *Peer, _ []byte) { p.Close() } }},
+		{"OnClose", func(s *Server, _ chan<- bool) { s.OnData = func(p *Peer, _ []byte) { p.Close() } }},
 	}
 	for _, c := range cases {
 		t.Run(c.callback, func(t *testing.T) {
 			everywhere(t, func(r *rig) {
 				panics, closes := make(chan *PanicError, 9), make(chan error, 9)
 				s := &Server{OnPanic: func(_ *Peer, err *PanicError) { panics <- err; panic("in the hook too") }}
-				c.set(s)
+				ready := make(chan bool, 1)
+				if c.set(s, ready); c.callback != "OnWritable" {
+					ready <- true
+				}
 				s.OnClose = func(_ *Peer, err error) {
 					closes <- err
 					if c.callback == "OnClose" {
@@ -206,7 +210,7 @@ func TestServerPanics(t *testing.T) {
 				}
 				r.start(s)
 				conn, err := r.dialError()
-				if err == nil {
+				if within(r, ready); err == nil {
 					_, _ = conn.Write([]byte("xxxx"))
 					_ = CloseWrite(conn)
 					_, _ = io.Copy(io.Discard, conn)

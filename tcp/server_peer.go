@@ -41,6 +41,7 @@ type Peer struct {
 	flushing  bool // the flusher runs, and nobody else writes
 	over      bool // the queue was over half of the mark, or a write was refused
 	dropped   bool // a write was refused at some time
+	due       bool // OnWritable waits for its turn
 	paused    bool // by Pause
 	throttled bool // by MaxRate
 	tasks     []event

@@ -92,9 +92,6 @@ func (p *Peer) share() int {
 // took follows the reading of n bytes from the wire.
 func (p *Peer) took(n int) {
 	p.touch()
-	if p.sealed == nil {
-		p.tally.in.Add(uint64(n))
-	}
 	if p.rate.perSecond <= 0 {
 		return
 	}
@@ -149,21 +146,21 @@ func (p *Peer) received(b []byte) error {
 	return nil
 }
 
-// deliverData hands b to the handler, and reports whether it took it.
-func (p *Peer) deliverData(b []byte) bool {
+// deliverData hands b to the handler. After Close it is discarded.
+func (p *Peer) deliverData(b []byte) {
+	p.mu.Lock()
+	closing, leaving := p.closing, p.leaving
+	p.mu.Unlock()
+	if closing {
+		return
+	}
+	p.tally.in.Add(uint64(len(b)))
 	if t := p.srv.Tracer; t.On(trace.Message) {
 		p.record(trace.In, b)
 	}
-	if p.srv.OnData == nil && !p.isLeaving() {
-		return true
+	if p.srv.OnData != nil || leaving {
+		p.deliver(event{kind: onData, data: b})
 	}
-	return p.deliver(event{kind: onData, data: b})
-}
-
-func (p *Peer) isLeaving() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.leaving
 }
 
 // keepUnread keeps what was read but not delivered for Detach.

@@ -136,7 +136,7 @@ func within[T any](r *rig, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(60 * time.Second):
+	case <-time.After(20 * time.Second):
 		buf := make([]byte, 1<<16)
 		r.Fatalf("nothing came; goroutines:\n%s", buf[:runtime.Stack(buf, true)])
 		panic("unreached")
@@ -385,7 +385,10 @@ func TestServerAllocations(t *testing.T) {
 			exchange()
 		}
 		most := 0.0
-		if r.tls {
+		switch {
+		case racing:
+			r.Skip("the race detector makes pools lose things on purpose")
+		case r.tls:
 			most = 3
 		}
 		if n := testing.AllocsPerRun(2000, exchange); n > most {

@@ -242,8 +242,8 @@ func (p *Peer) decrypt() error {
 	for {
 		n, err := p.sealed.fill(*buf)
 		if n > 0 {
-			p.tally.in.Add(uint64(n))
-			if !p.deliverData((*buf)[:n]) || !p.mayDecrypt() {
+			p.deliverData((*buf)[:n])
+			if !p.mayRead() {
 				return nil
 			}
 		}
@@ -251,17 +251,6 @@ func (p *Peer) decrypt() error {
 			return err
 		}
 	}
-}
-
-// mayDecrypt waits while reading is held. It reports false when it is over.
-func (p *Peer) mayDecrypt() bool {
-	return p.mayRead() && !p.isClosing()
-}
-
-func (p *Peer) isClosing() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closing
 }
 
 func (t *sealed) fill(b []byte) (n int, err error) {

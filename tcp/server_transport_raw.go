@@ -115,6 +115,9 @@ func (t *raw) ended(fd uintptr) bool {
 	var junk [512]byte
 	for !t.hold.Load() {
 		n, err := again0(syscall.Read, int(fd), junk[:])
+		if n == 0 && err == nil { // the end hides what came behind it
+			err = pendingError(int(fd))
+		}
 		switch {
 		case n > 0:
 		case err == nil, err == syscall.EAGAIN:
@@ -125,6 +128,15 @@ func (t *raw) ended(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// pendingError takes the error that waits on a socket, if any.
+func pendingError(fd int) error {
+	number, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || number == 0 {
+		return err
+	}
+	return syscall.Errno(number)
 }
 
 func (t *raw) try(pieces [][]byte) (int, error) {

@@ -30,9 +30,9 @@ var callbackNames = [...]string{"OnOpen", "OnData", "OnEnd", "OnWritable", "OnSh
 // posted meanwhile. It is the reading goroutine, or one that was started for
 // what was posted while no callback ran.
 
-// deliver runs OnData or OnEnd in the reading goroutine, and reports whether the
-// peer's state still called for it.
-func (p *Peer) deliver(e event) bool {
+// deliver runs OnData or OnEnd in the reading goroutine, unless what the peer
+// sends is of no interest any more.
+func (p *Peer) deliver(e event) {
 	p.mu.Lock()
 	for p.takes() && (p.running || p.paused) {
 		p.cond.Wait()
@@ -40,13 +40,12 @@ func (p *Peer) deliver(e event) bool {
 	if !p.takes() {
 		p.keepUnread(e.data)
 		p.unlock()
-		return false
+		return
 	}
 	p.begin(true)
 	p.mu.Unlock()
 	p.invoke(e)
 	p.endTurn()
-	return true
 }
 
 // takes reports whether what the peer sends is of interest.
@@ -88,11 +87,26 @@ func (p *Peer) runPosted() {
 		if p.tasks = p.tasks[1:]; len(p.tasks) == 0 {
 			p.tasks = nil
 		}
+		if !p.stillDue(e.kind) {
+			continue
+		}
 		p.mu.Unlock()
 		p.invoke(e)
 		p.mu.Lock()
 	}
 	p.mu.Unlock()
+}
+
+// stillDue drops what has become untrue while it waited for its turn.
+func (p *Peer) stillDue(k eventKind) bool {
+	switch k {
+	case onWritable:
+		p.due = false
+		return !p.dead && !p.over && !p.fin
+	case onShutdown:
+		return !p.dead
+	}
+	return true
 }
 
 // uncork ends the turn, unless something was posted meanwhile.

@@ -175,8 +175,8 @@ func (p *Peer) watchMark() {
 	case p.over && p.q.size <= mark/4:
 		p.over = false
 		p.cond.Broadcast()
-		if p.srv.OnWritable != nil {
-			p.post(event{kind: onWritable})
+		if p.srv.OnWritable != nil && !p.due {
+			p.due = p.post(event{kind: onWritable})
 		}
 	}
 }

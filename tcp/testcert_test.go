@@ -139,8 +139,8 @@ func joined(t *testing.T) (client, server net.Conn) {
 	return client, server
 }
 
-// within returns a context that ends a test which hangs.
-func within(t *testing.T) context.Context {
+// testContext returns a context that ends a test which hangs.
+func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx

@@ -53,6 +53,19 @@ func (h *handshake) alerted(err error) (reason, hint string) {
 	if !ok {
 		return "the " + h.peer() + " sent a TLS alert: " + Reason(err), ""
 	}
+	return h.alertText(code)
+}
+
+// clearAlert returns the fatal alert that came last, if it came in the clear.
+// OpenSSL refuses a TLS 1.3 server's certificate so, before it has begun to
+// encrypt, and crypto/tls takes that for ciphertext that was tampered with.
+func (h *handshake) clearAlert() (tls.AlertError, bool) {
+	last := h.wire.last
+	isAlert := last[0] == 21 && last[1] == 3 && last[3] == 0 && last[4] == 2 && last[5] == 2
+	return tls.AlertError(last[6]), isAlert
+}
+
+func (h *handshake) alertText(code tls.AlertError) (reason, hint string) {
 	reason, hint = h.alertWords(code)
 	name := strings.TrimPrefix(code.Error(), "tls: ")
 	if reason == "" {

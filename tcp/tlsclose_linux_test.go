@@ -11,7 +11,7 @@ import (
 // arrived waits until the peer's kernel has all that was written to conn.
 func arrived(t *testing.T, conn net.Conn) {
 	t.Helper()
-	if n, err := AwaitDelivered(within(t), conn); n != 0 || err != nil {
+	if n, err := AwaitDelivered(testContext(t), conn); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 }
@@ -48,7 +48,7 @@ func TestAlertIsNotResetAway(t *testing.T) {
 	badMessage := []byte{22, 3, 1, 0, 4, 9, 0, 0, 0}
 	client.Write(append(badMessage, bytes.Repeat([]byte{0}, 20<<10)...))
 	arrived(t, client)
-	_, err := ServerTLS(within(t), server, serving(a.issue(nil)), nil)
+	_, err := ServerTLS(testContext(t), server, serving(a.issue(nil)), nil)
 	failed(t, err, "the client broke the protocol: unexpected message", "")
 	if got, err := io.ReadAll(client); !bytes.Equal(got, []byte{21, 3, 1, 0, 2, 2, 10}) || err != nil {
 		t.Errorf("got %x, %v; want an alert", got, err)

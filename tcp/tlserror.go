@@ -152,6 +152,9 @@ func firstWords(p []byte) string {
 func (h *handshake) local(err error) (reason, hint string) {
 	var alert *net.OpError
 	if errors.As(err, &alert) && alert.Op == "local error" { // the one that we sent
+		if code, ok := h.clearAlert(); ok {
+			return h.alertText(code)
+		}
 		return "the " + h.peer() + " broke the protocol: " + strings.TrimPrefix(Reason(alert), "tls: "), ""
 	}
 	text := strings.TrimPrefix(Reason(err), "tls: ")

@@ -29,7 +29,7 @@ type side struct {
 func handshakes(t *testing.T, client, server *tls.Config, tracers ...*trace.Tracer) (c, s side) {
 	t.Helper()
 	tracers = append(tracers, nil, nil)
-	ctx := within(t)
+	ctx := testContext(t)
 	clientEnd, serverEnd := joined(t)
 	done := make(chan side, 1)
 	go func() {
@@ -264,37 +264,6 @@ func TestHandshakesThatFail(t *testing.T) {
 	}
 }
 
-// In TLS 1.3 the client's handshake is over before the server has seen its
-// certificate: the refusal comes with the first read.
-func TestClientCertificateRefusedLate(t *testing.T) {
-	a, stranger := newAuthority(t, "Test CA"), newAuthority(t, "Stranger")
-	own := stranger.issue(nil)
-	cert, key := a.files("server", a.issue(nil))
-	cfg, err := (&TLSOptions{Cert: cert, Key: key, ClientCA: a.caFile()}).Server()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		name               string
-		certs              []tls.Certificate
-		reason, serverSays string
-	}{
-		{"none", nil, "the server demands a client certificate (TLS alert 116", "the client sent no certificate"},
-		{"untrusted", []tls.Certificate{own}, "the server demands a client certificate", "the client sent no certificate"}, // Go does not send what was not asked for
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			client, server := handshakes(t, &tls.Config{ServerName: "localhost", RootCAs: a.pool(), Certificates: test.certs}, cfg)
-			failed(t, server.err, test.serverSays, "")
-			if client.err != nil {
-				t.Fatal(client.err)
-			}
-			_, err := client.conn.Read(make([]byte, 1))
-			failed(t, err, test.reason, "")
-		})
-	}
-}
-
 // speaking is a peer that answers a handshake with text and is then done.
 func speaking(t *testing.T, text string, end func(net.Conn)) (client net.Conn) {
 	t.Helper()
@@ -325,7 +294,7 @@ func TestPeersWithoutTLS(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			conn, err := ClientTLS(within(t), speaking(t, test.says, test.end), &tls.Config{ServerName: "localhost"}, nil)
+			conn, err := ClientTLS(testContext(t), speaking(t, test.says, test.end), &tls.Config{ServerName: "localhost"}, nil)
 			if conn != nil {
 				t.Fatal("a connection")
 			}
@@ -338,7 +307,7 @@ func TestClientWithoutTLS(t *testing.T) {
 	a := newAuthority(t, "Test CA")
 	client, server := joined(t)
 	io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, err := ServerTLS(within(t), server, serving(a.issue(nil)), nil)
+	_, err := ServerTLS(testContext(t), server, serving(a.issue(nil)), nil)
 	failed(t, err, `the client speaks no TLS: it sent "GET / HTTP/1.1"`, "https://")
 }
 
@@ -368,7 +337,7 @@ func TestHandshakeDeadline(t *testing.T) {
 	client, server := joined(t)
 	io.WriteString(server, "\x16")
 	client.SetDeadline(time.Now().Add(20 * time.Millisecond))
-	_, err := ClientTLS(within(t), client, &tls.Config{ServerName: "localhost"}, nil)
+	_, err := ClientTLS(testContext(t), client, &tls.Config{ServerName: "localhost"}, nil)
 	failed(t, err, "the handshake timed out after", "")
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
@@ -386,25 +355,6 @@ func TestHandshakeCancelled(t *testing.T) {
 	failed(t, err, "the handshake was cancelled", "")
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
-	}
-}
-
-func TestAccessDenied(t *testing.T) {
-	conn, err := ClientTLS(within(t), speaking(t, string(AccessDenied()), func(c net.Conn) { c.Close() }), &tls.Config{ServerName: "localhost"}, nil)
-	if conn != nil {
-		t.Fatal("a connection")
-	}
-	failed(t, err, "the server turned us away (TLS alert 49, access denied)", "")
-}
-
-func TestEveryAlertHasAName(t *testing.T) {
-	h := &handshake{side: trace.Client, cfg: &tls.Config{}, wire: &wire{}}
-	for code := range 256 {
-		err := &net.OpError{Op: "remote error", Err: tls.AlertError(code)}
-		reason, _ := h.alerted(err)
-		if !strings.Contains(reason, fmt.Sprintf("TLS alert %d, ", code)) {
-			t.Errorf("alert %d: %q", code, reason)
-		}
 	}
 }
 

@@ -20,11 +20,15 @@ type wire struct {
 	in, out recordHeads
 	first   [firstBytes]byte // the first bytes that came, for error messages
 	came    int              // how many came; only the first ones are kept
+	last    [alertSize]byte  // the last bytes that came
 	ended   atomic.Bool      // the peer's FIN was seen
 	ending  bool             // io.EOF came with bytes, and is still to be returned
 }
 
-const firstBytes = 64
+const (
+	firstBytes = 64
+	alertSize  = recordHeadSize + 2
+)
 
 // below returns what a layer that is put under c's application stands on. Where
 // c stands on a layer already, that one reports the bytes.
@@ -45,9 +49,6 @@ func (c *Conn) above(layer net.Conn) *Conn {
 // NetConn returns the connection underneath.
 func (w *wire) NetConn() net.Conn { return w.Conn }
 
-// CloseWrite sends the FIN.
-func (w *wire) CloseWrite() error { return CloseWrite(w.Conn) }
-
 // Read implements [net.Conn]. It returns io.EOF on its own, so that what TLS
 // makes of the bytes before it is told apart from their end.
 func (w *wire) Read(p []byte) (int, error) {
@@ -57,7 +58,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	n, err := w.Conn.Read(p)
 	if n > 0 {
-		w.keepFirst(p[:n])
+		w.keep(p[:n])
 		w.report(trace.In, &w.in, p[:n])
 	}
 	if err == io.EOF {
@@ -85,11 +86,16 @@ func (w *wire) Close() error {
 	return w.Conn.Close()
 }
 
-func (w *wire) keepFirst(p []byte) {
+// keep keeps of p what error messages may need.
+func (w *wire) keep(p []byte) {
 	if w.came < len(w.first) {
 		copy(w.first[w.came:], p)
 	}
 	w.came += len(p)
+	if len(p) < len(w.last) {
+		copy(w.last[:], w.last[len(p):])
+	}
+	copy(w.last[max(0, len(w.last)-len(p)):], p[max(0, len(p)-len(w.last)):])
 }
 
 // seen returns the first bytes that came.

@@ -123,6 +123,24 @@ func TestWireKeepsTheFirstBytes(t *testing.T) {
 	}
 }
 
+func TestWireKeepsTheLastBytes(t *testing.T) {
+	for _, sizes := range [][]int{{20}, {1, 19}, {13, 7}, {12, 8}, {16, 4}, {4, 4, 4, 4, 4}, {19, 1}, {10, 3, 3, 3, 1}} {
+		w := &wire{}
+		var all []byte
+		for _, size := range sizes {
+			piece := make([]byte, size)
+			for i := range piece {
+				piece[i] = byte(len(all) + i)
+			}
+			all = append(all, piece...)
+			w.keep(piece)
+		}
+		if !bytes.HasSuffix(all, w.last[:]) {
+			t.Errorf("%v: %v", sizes, w.last)
+		}
+	}
+}
+
 type discarded struct{}
 
 func (discarded) Record(trace.Record) {}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,12 @@ func (l *loop) admit(i int, r *received, datagrams uint64) *Peer {
 	addr := r.Remote.Addr()
 	if s.Allow != nil && addr.IsValid() {
 		if err := s.Allow(addr.WithZone("")); err != nil {
-			s.turnAway(r, &s.count.denied, datagrams, "allow", err)
+			rule := "allow"
+			var refusal *Refusal
+			if errors.As(err, &refusal) {
+				rule = refusal.Rule
+			}
+			s.turnAway(r, &s.count.denied, datagrams, rule, err)
 			return nil
 		}
 	}
@@ -51,6 +57,7 @@ func (l *loop) welcome(to target, r *received) *Peer {
 		})
 	}
 	if l.server.OnPeer != nil {
+		l.current = p
 		l.server.OnPeer(p)
 	}
 	return p
@@ -109,12 +116,46 @@ func (l *loop) forget(p *Peer, reason error) {
 	if l.server.MaxPeersPerIP > 0 && p.origin.addr.IsValid() {
 		l.server.leavePlace(p.origin.addr.Addr())
 	}
-	if l.server.OnGone != nil {
-		l.server.OnGone(p, reason)
-	}
+	l.farewell(p, reason)
 	if l.server.Tracer.On(trace.Connection) {
 		l.reportClose(p, reason)
 	}
+}
+
+func (l *loop) farewell(p *Peer, reason error) {
+	if l.server.OnGone == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			l.server.panicked(p, v)
+		}
+	}()
+	l.server.OnGone(p, reason)
+}
+
+// recovered ends the peer whose callback panicked; nobody else notices.
+func (l *loop) recovered() {
+	p := l.current
+	l.current = nil
+	v := recover()
+	if v == nil {
+		return
+	}
+	failure := l.server.panicked(p, v)
+	if p != nil {
+		l.forget(p, failure)
+	}
+}
+
+// panicked counts a panic and tells of it.
+func (s *Server) panicked(p *Peer, v any) *PanicError {
+	failure := &PanicError{Value: v, Stack: debug.Stack()}
+	s.count.panics.Add(1)
+	if s.OnPanic != nil {
+		s.OnPanic(p, failure)
+	}
+	return failure
 }
 
 // reportClose tells the end of a peer. That it was silent, or we ended it, is
@@ -124,8 +165,9 @@ func (l *loop) reportClose(p *Peer, reason error) {
 	end := trace.Close{In: p.in, Out: p.out, Duration: time.Since(p.since)}
 	l.out.mu.Unlock()
 	var failure *Error
-	if errors.As(reason, &failure) {
-		end.Error = failure.Error()
+	var panicked *PanicError
+	if errors.As(reason, &failure) || errors.As(reason, &panicked) {
+		end.Error = reason.Error()
 	}
 	l.server.Tracer.Emit(p.id, end)
 }

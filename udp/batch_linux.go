@@ -55,6 +55,9 @@ func (b *batch) room(n int) {
 	}
 }
 
+// The system calls are made raw: they do not wait, and telling the scheduler
+// about each would cost up to a quarter of the whole.
+
 // receive takes up to n datagrams that are there. MSG_TRUNC makes the kernel
 // tell the real size of one that does not fit.
 func (b *batch) receive(fd uintptr, n int) (int, syscall.Errno) {

@@ -79,6 +79,24 @@ func (e *TruncatedError) Error() string {
 // Is makes the error an [ErrTruncated].
 func (e *TruncatedError) Is(target error) bool { return target == ErrTruncated }
 
+// Refusal is an error of [Server.Allow] that names the rule besides the reason.
+type Refusal struct {
+	Rule   string // as the user knows it: deny, allow, ...
+	Reason string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Reason }
+
+// PanicError is a panic in a callback of a [Server].
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error implements error.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic in a callback: %v", e.Value) }
+
 // grouped writes n with commas: 65,507.
 func grouped(n int) string {
 	if n < 1000 {

@@ -22,6 +22,7 @@ type loop struct {
 	began  time.Time
 	done   chan struct{}
 
+	current  *Peer // whose callback runs
 	now      int64 // of this batch, on the loop's clock
 	armed    bool  // a read deadline is set for the oldest peer
 	draining bool  // only what is there is read
@@ -178,7 +179,7 @@ func (l *loop) handle(n int) bool {
 	for i := range n {
 		l.buffer(i, &got)
 	}
-	l.out.flush(true)
+	l.out.release()
 	l.server.count.datagramsIn.Add(got.datagrams)
 	l.server.count.bytesIn.Add(got.bytes)
 	if !l.tidy() {
@@ -198,12 +199,19 @@ type tally struct{ datagrams, bytes uint64 }
 
 // buffer deals with one buffer, which is a datagram or a burst.
 func (l *loop) buffer(i int, got *tally) {
+	defer l.recovered()
 	payload, r := l.in.at(i)
 	p := l.peer(i, &r, len(payload))
 	if p == nil {
 		return
 	}
 	for more := true; more; more = len(payload) > 0 {
+		if p.gone.Load() { // it was closed by what came before in this burst
+			if p = l.peer(i, &r, len(payload)); p == nil {
+				return
+			}
+		}
+		l.current = p
 		var one []byte
 		one, payload = cutSegment(payload, r.segment)
 		if r.segment > 0 {

@@ -3,6 +3,7 @@ package udp
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // outbox collects what a server sends on one socket, so that it leaves in few
@@ -14,8 +15,14 @@ type outbox struct {
 	count   *counters
 	sender  sender
 	joins   bool // the kernel cuts bursts into datagrams (UDP GSO)
-	holding bool // a batch of reads is under way
 	closed  bool
+	holding bool // a batch of reads is under way
+	batches uint // of reads, so far
+
+	// The timer that sends what a batch holds back for too long.
+	guard   *time.Timer
+	guarded bool   // it runs
+	during  uint   // the batch that it was set in
 	memory  []byte // the payloads, one behind the other
 	queue   []parcel
 	err     error // the first failure of this flush
@@ -45,7 +52,7 @@ func (o *outbox) add(p *Peer, b []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return errServerGone
+		return ErrServerClosed
 	}
 	if len(o.queue) == outboxQueue || len(o.memory)+len(b) > outboxMemory {
 		o.flushLocked()
@@ -61,6 +68,7 @@ func (o *outbox) add(p *Peer, b []byte) error {
 		o.queue = append(o.queue, parcel{to: p, start: start, end: len(o.memory), size: len(b), count: 1})
 	}
 	if o.holding {
+		o.watch()
 		return nil
 	}
 	o.err = nil
@@ -84,21 +92,52 @@ func (o *outbox) join(p *Peer, size int) bool {
 	return true
 }
 
-// hold keeps what is written until flush.
+// hold keeps what is written until release.
 func (o *outbox) hold() {
 	o.mu.Lock()
 	o.holding = true
+	o.batches++
 	o.mu.Unlock()
 }
 
-// flush sends what is queued; done says that the batch of reads is over.
-func (o *outbox) flush(done bool) {
+// release ends a batch of reads and sends what is queued.
+func (o *outbox) release() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if done {
-		o.holding = false
-	}
+	o.holding = false
 	o.flushLocked()
+}
+
+// holdTime is how long a batch of reads may hold back what is written.
+const holdTime = 5 * time.Millisecond
+
+// watch has the timer look after this batch. Under load it runs on from batch
+// to batch, so that a batch does not pay for it.
+func (o *outbox) watch() {
+	if o.guarded {
+		return
+	}
+	o.guarded, o.during = true, o.batches
+	if o.guard == nil {
+		o.guard = time.AfterFunc(holdTime, o.overdue)
+		return
+	}
+	o.guard.Reset(holdTime)
+}
+
+// overdue sends what is queued if it is still the same batch that holds it.
+func (o *outbox) overdue() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.guarded = false
+	if !o.holding || o.closed || len(o.queue) == 0 {
+		return
+	}
+	if o.during == o.batches {
+		o.flushLocked()
+		return
+	}
+	o.watch()
 }
 
 // flushLocked sends the queue. Failures are counted, each for its own peer.
@@ -115,6 +154,9 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed, o.queue, o.memory = true, nil, nil
+	if o.guard != nil {
+		o.guard.Stop()
+	}
 }
 
 // sent counts a parcel that the system took.

@@ -14,14 +14,12 @@ import (
 // the same *Peer for every datagram until it is forgotten. Its methods may be
 // called from any goroutine.
 type Peer struct {
-	// Value is the user's. The server leaves it alone.
-	Value any
-
 	loop   *loop
 	origin origin
 	id     trace.ID
 	since  time.Time
 	gone   atomic.Bool
+	value  atomic.Pointer[any]
 	stay   atomic.Int64 // when Keep was called, on the loop's clock
 
 	// The loop's alone.
@@ -44,8 +42,9 @@ const noLimit = math.MaxInt
 
 // Write sends b to the peer as one datagram, and does not keep b. While the
 // server handles a batch of datagrams, what is written is sent at the end of
-// the batch, in few system calls; then failures are counted in [Stats] only.
-// Otherwise it is sent at once. [Peer.Flush] does not wait for the end.
+// the batch, in few system calls, but within 5 to 10 ms also where a callback
+// blocks; then failures are counted in [Stats] only. Otherwise it is sent at
+// once.
 //
 // A datagram larger than [MaxPayload] is an [ErrTooLarge]; a peer that was
 // forgotten is [net.ErrClosed].
@@ -72,11 +71,6 @@ func (p *Peer) check(b []byte) error {
 	}
 	return nil
 }
-
-// Flush sends what was written to this and other peers of the same socket, and
-// waits for the end of a batch, now. A handler that is about to block, and
-// whoever writes beside one that does, needs it.
-func (p *Peer) Flush() { p.loop.out.flush(false) }
 
 // Keep counts as a sign of life, as a datagram from the peer does.
 func (p *Peer) Keep() { p.stay.Store(p.loop.clock()) }
@@ -113,6 +107,17 @@ func (p *Peer) LocalAddr() net.Addr {
 	defer p.loop.out.mu.Unlock()
 	return net.UDPAddrFromAddrPort(p.local)
 }
+
+// Value returns what SetValue was given last; nil before.
+func (p *Peer) Value() any {
+	if v := p.value.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
+
+// SetValue keeps v, the user's state of this peer.
+func (p *Peer) SetValue(v any) { p.value.Store(&v) }
 
 // TraceID returns the peer's number in the trace.
 func (p *Peer) TraceID() trace.ID { return p.id }

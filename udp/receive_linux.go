@@ -92,8 +92,9 @@ func (r *receiver) receiveBatch(ms []Message) (int, error) {
 	return r.got, nil
 }
 
-// maxBatch is the most datagrams of one system call (UIO_MAXIOV).
-const maxBatch = 1024
+// maxBatch is the most datagrams of one system call. More would gain nothing,
+// and the calls do not let the scheduler have the processor meanwhile.
+const maxBatch = 256
 
 // inbox reads what a server gets: batches of buffers, each of which may hold
 // several datagrams of one flow.
@@ -153,8 +154,8 @@ func (in *inbox) drainAll() error {
 
 // turn handles what is there, batch after batch, and returns false to wait.
 // It stays within one RawConn.Read: a batch that was not full has emptied the
-// socket, and what comes after it wakes the poller. So no system call is spent
-// on finding that there is nothing.
+// socket, and what comes after it wakes the poller. So no system call has to be
+// spent on finding that there is nothing.
 func (in *inbox) turn(fd uintptr) bool {
 	for failures := 0; ; {
 		n, errno := in.batch.receive(fd, inboxBatch)

@@ -47,8 +47,7 @@ func (s *sender) send(o *outbox) {
 
 // pushAll sends from next on; false waits until there is room.
 func (s *sender) pushAll(fd uintptr) bool {
-	queue := func() int { return min(len(s.box.queue)-s.next, outboxQueue) }
-	for n := queue(); n > 0; n = queue() {
+	for n := s.chunk(); n > 0; n = s.chunk() {
 		s.load(n)
 		sent, errno := s.batch.send(fd, 0, n)
 		for range sent {
@@ -60,6 +59,19 @@ func (s *sender) pushAll(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// chunk is how many parcels from next on leave by one system call: as many as
+// hold maxBatch datagrams.
+func (s *sender) chunk() (n int) {
+	datagrams := 0
+	for _, k := range s.box.queue[s.next:] {
+		if datagrams += k.count; n == outboxQueue || n > 0 && datagrams > maxBatch {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // settle deals with what went wrong with the parcel at next, and returns false

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/trace"
@@ -30,20 +29,24 @@ type Server struct {
 	// OnPeer is called before a new peer's first datagram.
 	OnPeer func(p *Peer)
 	// OnGone is called when a peer is forgotten: [ErrIdle], [net.ErrClosed]
-	// after [Peer.Close], [ErrServerClosed], or what ended its socket.
+	// after [Peer.Close], [ErrServerClosed], a [*PanicError], or what ended its
+	// socket.
 	OnGone func(p *Peer, reason error)
+	// OnPanic is told of a panic in a callback, which ends the peer (nil if it
+	// was in Allow) and nobody else.
+	OnPanic func(p *Peer, err *PanicError)
 
-	// Allow is asked about a new peer's address; an error turns it away. It
-	// must be quick and may be called by several sockets at once. Unix peers
-	// are not asked about.
+	// Allow is asked about a new peer's address; an error turns it away, a
+	// [*Refusal] names the rule too. It must be quick and may be called by
+	// several sockets at once. Unix peers are not asked about.
 	Allow func(netip.Addr) error
-	// MaxPeers is the most peers at a time; 0 means 10,000, less no limit. The
-	// datagrams of those above are dropped.
+	// MaxPeers is the most peers at a time; 0 means 10,000, less than 0 no
+	// limit. The datagrams of those above are dropped.
 	MaxPeers int
 	// MaxPeersPerIP is the same for one IP address; 0 is no limit.
 	MaxPeersPerIP int
 	// PeerIdle is the silence after which a peer is forgotten; 0 means 2
-	// minutes, less never.
+	// minutes, less than 0 never.
 	PeerIdle time.Duration
 	// MaxRate is how many datagrams a second are taken from one peer, and as
 	// many at once after a pause; those above are dropped. 0 is no limit.
@@ -56,8 +59,7 @@ type Server struct {
 	closed bool
 	loops  map[*loop]struct{}
 	perIP  map[netip.Addr]int
-	told   rate         // of records of peers turned away
-	turned atomic.Int64 // start of the clock for told
+	told   rate // of records of peers turned away
 
 	count counters
 }
@@ -67,9 +69,6 @@ const (
 	DefaultMaxPeers = 10_000
 	DefaultPeerIdle = 2 * time.Minute
 )
-
-// errServerGone answers a write after the server's end.
-var errServerGone = ErrServerClosed
 
 func (s *Server) maxPeers() int64 {
 	if s.MaxPeers == 0 {

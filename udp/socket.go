@@ -34,7 +34,7 @@ func (s *Socket) ReadDatagram(ctx context.Context, buf []byte) (int, Info, error
 
 // ReadBatch waits for datagrams and reads those that are there, one into each
 // message, up to the capacity of its Payload. It returns how many: at least one
-// where there is no error. On Linux that is one system call for up to 1,024;
+// where there is no error. On Linux that is one system call for up to 256;
 // elsewhere a batch is one datagram.
 func (s *Socket) ReadBatch(ms []Message) (int, error) {
 	if len(ms) == 0 {
@@ -58,7 +58,7 @@ func (s *Socket) ReadBatch(ms []Message) (int, error) {
 }
 
 // WriteBatch sends every message to where its Info says, on Linux by one system
-// call for up to 1,024. It waits where the send buffer is full. It stops at the
+// call for up to 256. It waits where the send buffer is full. It stops at the
 // first that cannot be sent and returns how many were: too large a datagram is
 // an [ErrTooLarge], a Unix peer without a name an [ErrNoName].
 func (s *Socket) WriteBatch(ms []Message) (int, error) {

@@ -8,6 +8,7 @@ type Stats struct {
 	DatagramsOut, BytesOut uint64 // taken by the system
 	Peers                  int    // now
 	PeersTotal             uint64 // ever
+	Panics                 uint64 // in callbacks
 	Dropped                Dropped
 }
 
@@ -31,7 +32,7 @@ type counters struct {
 	peersTotal             atomic.Uint64
 
 	maxRate, maxPeers, maxPeersPerIP, denied atomic.Uint64
-	sendFull, sendErrors                     atomic.Uint64
+	sendFull, sendErrors, panics             atomic.Uint64
 	receiveBuffer                            atomic.Uint64 // of sockets that are closed
 }
 
@@ -39,7 +40,7 @@ func (c *counters) stats() Stats {
 	return Stats{
 		DatagramsIn: c.datagramsIn.Load(), BytesIn: c.bytesIn.Load(),
 		DatagramsOut: c.datagramsOut.Load(), BytesOut: c.bytesOut.Load(),
-		Peers: int(c.peers.Load()), PeersTotal: c.peersTotal.Load(),
+		Peers: int(c.peers.Load()), PeersTotal: c.peersTotal.Load(), Panics: c.panics.Load(),
 		Dropped: Dropped{
 			MaxRate: c.maxRate.Load(), MaxPeers: c.maxPeers.Load(), MaxPeersPerIP: c.maxPeersPerIP.Load(),
 			Denied: c.denied.Load(), ReceiveBuffer: c.receiveBuffer.Load(),

@@ -53,8 +53,8 @@ func (b *Board) Lines(o TextOptions) []string {
 			fmt.Sprintf("%s to %s", render.Duration(b.least), render.Duration(b.most))),
 		b.curve(p, "in", func(s Sample) float64 { return s.InRate }, rate(last.InRate), render.Size(int64(last.In))+" so far"),
 		b.curve(p, "out", func(s Sample) float64 { return s.OutRate }, rate(last.OutRate), render.Size(int64(last.Out))+" so far"),
-		fmt.Sprintf("window %d packets, %s; %d sent again, %d lost, %d on their way", last.TCP.Window,
-			render.Size(int64(last.TCP.WindowBytes)), last.TCP.Retransmits, last.TCP.Lost, last.TCP.Unacked),
+		fmt.Sprintf("window %d packets, %s; %s, %d lost, %d unacknowledged", last.TCP.Window,
+			render.Size(int64(last.TCP.WindowBytes)), plural(last.TCP.Retransmits, "retransmit"), last.TCP.Lost, last.TCP.Unacked),
 	}
 	for i := range lines {
 		lines[i] = cut(lines[i], o.Width)
@@ -116,9 +116,9 @@ func rate(bytes float64) string { return render.Size(int64(bytes)) + "/s" }
 
 // Line is a sample on one line.
 func (s Sample) Line() string {
-	line := fmt.Sprintf("%-8s  RTT %s ± %s  in %s  out %s  window %d  %d sent again", render.Duration(s.Elapsed),
+	line := fmt.Sprintf("%-8s  RTT %s ± %s  in %s  out %s  window %d  %s", render.Duration(s.Elapsed),
 		pad(render.Duration(s.RTT), 8), pad(render.Duration(s.TCP.RTTVar), 8), pad(rate(s.InRate), 11), pad(rate(s.OutRate), 11),
-		s.TCP.Window, s.TCP.Retransmits)
+		s.TCP.Window, plural(s.TCP.Retransmits, "retransmit"))
 	if s.End != "" {
 		line += "  the peer: " + s.End
 	}

@@ -60,6 +60,7 @@ type Inspection struct {
 	rest  chan struct{} // closed once the last attempt is over
 	stop  func()        // ends the attempts that are under way
 	tls   *tls.Config
+	seen  tls.ConnectionState // as it was when the certificates came
 	judge *judge
 }
 
@@ -97,10 +98,12 @@ func Open(ctx context.Context, o Options) (*Inspection, error) {
 
 // Close closes the connection.
 func (in *Inspection) Close() error {
-	if in.Conn == nil {
+	conn := in.Conn
+	if conn == nil {
 		return nil
 	}
-	return in.Conn.Close()
+	in.Conn = nil
+	return conn.Close()
 }
 
 func (in *Inspection) open(ctx context.Context) error {

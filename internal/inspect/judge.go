@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,12 +77,7 @@ func (j *judge) described() []Certificate {
 }
 
 func (j *judge) broken() bool {
-	for _, f := range j.findings {
-		if f.Severity == Error {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(j.findings, func(f Finding) bool { return f.Severity == Error })
 }
 
 // soften turns what is wrong into notes.
@@ -175,28 +171,31 @@ func (j *judge) checkName() {
 }
 
 // trust looks for a way from the server's certificate to a trusted authority.
-// Dates are judged already: where they stand in the way it looks again at a
-// time when they do not.
+// Dates are judged already: where there is no way it looks again without them.
 func (j *judge) trust() {
-	err := j.verify(j.now)
+	if j.verify(j.chain) == nil {
+		j.excuse()
+		return
+	}
+	if j.signers(); j.has(NotAuthority) {
+		return
+	}
+	err := j.verify(undated(j.chain, j.now))
 	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-		err = j.verify(commonTime(j.chain))
-		if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-			return
-		}
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && (j.has(Expired) || j.has(NotYetValid)) {
+		return // a system's own verifier reads the dates itself
 	}
 	if err != nil {
 		j.distrusted(err)
 	}
 }
 
-func (j *judge) verify(at time.Time) error {
-	opts := x509.VerifyOptions{Roots: j.roots, CurrentTime: at, Intermediates: x509.NewCertPool()}
-	for _, c := range j.chain[1:] {
+func (j *judge) verify(chain []*x509.Certificate) error {
+	opts := x509.VerifyOptions{Roots: j.roots, CurrentTime: j.now, Intermediates: x509.NewCertPool()}
+	for _, c := range chain[1:] {
 		opts.Intermediates.AddCert(c)
 	}
-	chains, err := j.chain[0].Verify(opts)
+	chains, err := chain[0].Verify(opts)
 	if err != nil {
 		return err
 	}
@@ -205,16 +204,45 @@ func (j *judge) verify(at time.Time) error {
 	return nil
 }
 
-// commonTime is a time at which the certificates were valid together, if there
-// was one.
-func commonTime(chain []*x509.Certificate) time.Time {
-	at := chain[0].NotBefore
-	for _, c := range chain[1:] {
-		if c.NotBefore.After(at) && c.NotBefore.Before(chain[0].NotAfter) {
-			at = c.NotBefore
+// undated are copies of certificates that are valid now. Their signatures stay
+// right: those are over the bytes as sent.
+func undated(chain []*x509.Certificate, now time.Time) []*x509.Certificate {
+	copies := make([]*x509.Certificate, len(chain))
+	for i, c := range chain {
+		dated := *c
+		dated.NotBefore, dated.NotAfter = now.Add(-time.Hour), now.Add(time.Hour)
+		copies[i] = &dated
+	}
+	return copies
+}
+
+// excuse turns the dates of certificates into notes that the way to the
+// authority goes round.
+func (j *judge) excuse() {
+	for i := range j.findings {
+		f := &j.findings[i]
+		if (f.ID == Expired || f.ID == NotYetValid) && f.Certificate > 1 && !j.inUse(j.chain[f.Certificate-1]) {
+			f.Severity, f.Hint = Note, "another way leads to an authority; the server can leave it out"
 		}
 	}
-	return at.Add(time.Second)
+}
+
+func (j *judge) has(id string) bool {
+	return slices.ContainsFunc(j.findings, func(f Finding) bool { return f.ID == id })
+}
+
+// signers looks for certificates that signed others and may not (RFC 5280
+// section 4.2.1.9 and 4.2.1.3).
+func (j *judge) signers() {
+	for i, c := range j.chain {
+		signed := slices.ContainsFunc(j.chain, func(other *x509.Certificate) bool {
+			return other != c && bytes.Equal(other.RawIssuer, c.RawSubject) && !selfSigned(other)
+		})
+		if signed && c.Version == 3 && (!c.BasicConstraintsValid || !c.IsCA || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0) {
+			j.add(i, Finding{ID: NotAuthority, Severity: Error, What: j.whose(i) + " signed another and may not",
+				Due: "CA:TRUE in its basic constraints, and keyCertSign in its key usage"})
+		}
+	}
 }
 
 // distrusted words why no way leads to an authority.
@@ -227,9 +255,6 @@ func (j *judge) distrusted(err error) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		j.add(0, Finding{ID: WrongUse, Severity: Error, What: "the server's certificate is not for servers",
 			Due: "serverAuth among its extended key usages, or none at all"})
-	case errors.As(err, &invalid) && invalid.Reason == x509.NotAuthorizedToSign:
-		j.add(j.index(invalid.Cert), Finding{ID: NotAuthority, Severity: Error,
-			What: j.whose(j.index(invalid.Cert)) + " signed another and may not", Due: "basicConstraints with CA:TRUE"})
 	default:
 		j.add(0, Finding{ID: Untrusted, Severity: Error, What: "the server's certificate fails its check: " + plain(err)})
 	}
@@ -297,22 +322,7 @@ func (j *judge) order() {
 }
 
 func (j *judge) inUse(c *x509.Certificate) bool {
-	for _, chain := range j.used {
-		for _, used := range chain {
-			if used.Equal(c) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// index returns the place of c in the chain; 0 where it is not in it.
-func (j *judge) index(c *x509.Certificate) int {
-	for i, sent := range j.chain {
-		if c != nil && sent.Equal(c) {
-			return i
-		}
-	}
-	return 0
+	return slices.ContainsFunc(j.used, func(chain []*x509.Certificate) bool {
+		return slices.ContainsFunc(chain, c.Equal)
+	})
 }

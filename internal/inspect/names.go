@@ -130,6 +130,8 @@ func (a *Attempt) failed(err error) {
 		a.Result = Refused
 	case errors.As(err, &timeout) && timeout.Timeout():
 		a.Result = TimedOut
+	case tcp.IsReset(err):
+		a.Result = Reset
 	case noRoute(err), errors.Is(err, syscall.EHOSTUNREACH):
 		a.Result = Unreachable
 	default:

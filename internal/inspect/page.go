@@ -75,29 +75,48 @@ func (p *page) room() int {
 }
 
 // wrap breaks text between words so that each line has room columns, and all
-// but the first hang fewer. A word that is longer stays whole. Room 0 is no bound.
+// but the first hang fewer. It breaks behind a comma or a semicolon where that
+// leaves half a line. A word that is longer stays whole. Room 0 is no bound.
 func wrap(text string, room, hang int) []string {
-	if room == 0 || width(text) <= room {
-		return []string{text}
-	}
 	var lines []string
-	line, used := "", 0
-	for i, word := range strings.Split(text, " ") {
-		n := width(word)
-		if i > 0 && used+1+n > room {
-			lines = append(lines, line)
-			line, used = word, n
-			if len(lines) == 1 {
-				room -= hang
-			}
+	for room > 0 && width(text) > room {
+		at := breakAt(text, room)
+		if at < 0 {
+			break
+		}
+		lines = append(lines, text[:at])
+		text = text[at+1:]
+		if len(lines) == 1 {
+			room = max(room-hang, leastWidth/2)
+		}
+	}
+	return append(lines, text)
+}
+
+// breakAt returns the index of the space to break text at; -1 where there is
+// none.
+func breakAt(text string, room int) int {
+	last, clause := -1, -1
+	for i := range len(text) {
+		if text[i] != ' ' {
 			continue
 		}
-		if i > 0 {
-			line, used = line+" ", used+1
+		used := width(text[:i])
+		if used > room && last >= 0 {
+			break
 		}
-		line, used = line+word, used+n
+		last = i
+		if i > 0 && (text[i-1] == ',' || text[i-1] == ';') && used*2 >= room {
+			clause = i
+		}
+		if used > room {
+			break
+		}
 	}
-	return append(lines, line)
+	if clause >= 0 && width(text[:clause]) <= room {
+		return clause
+	}
+	return last
 }
 
 // width is the number of columns of s, without its colors.

@@ -79,6 +79,7 @@ const (
 	Refused     = "refused"
 	TimedOut    = "timed_out"
 	Unreachable = "unreachable"
+	Reset       = "reset"
 	Failed      = "failed"
 	NotTried    = "not_tried"
 	Answered    = "answered"

@@ -56,7 +56,7 @@ func (p *page) file(f *File) {
 	if f.Target != "" {
 		target = "a link to " + printable(f.Target)
 	}
-	p.lines(printable(f.Path), sentence(", ", target, sentence(" ", f.Mode, f.Octal), f.ownership(), state))
+	p.lines(sentence(", ", target, sentence(" ", f.Mode, f.Octal), f.ownership(), state))
 }
 
 func (f *File) ownership() string {
@@ -86,6 +86,9 @@ func resultWords(result string) (words, color string) {
 }
 
 func (p *page) attempts(list []Attempt) {
+	if len(list) == 1 && strings.HasPrefix(list[0].Network, "unix") {
+		return // the file and the socket say it all
+	}
 	wide, wider := 0, 0
 	for _, a := range list {
 		words, _ := resultWords(a.Result)
@@ -115,9 +118,9 @@ func (p *page) connection(r *Report) {
 		return
 	}
 	p.section(c.Network)
-	ends := printable(c.Remote)
+	ends := ""
 	if c.Local != "" {
-		ends = printable(c.Local) + " to " + ends
+		ends = printable(c.Local) + " to " + printable(c.Remote)
 	}
 	state := ""
 	if r.TCP != nil {
@@ -152,17 +155,14 @@ func (p *page) tcp(t *TCP) {
 	if t == nil {
 		return
 	}
-	least := ""
-	if t.MinRTT > 0 {
-		least = ", at least " + render.Duration(t.MinRTT)
-	}
+	least := when(t.MinRTT > 0, " (at least "+render.Duration(t.MinRTT)+")")
 	p.lines(
-		fmt.Sprintf("RTT %s, varying by %s%s; sent again after %s", render.Duration(t.RTT), render.Duration(t.RTTVar), least, render.Duration(t.RTO)),
+		fmt.Sprintf("RTT %s ± %s%s, RTO %s", render.Duration(t.RTT), render.Duration(t.RTTVar), least, render.Duration(t.RTO)),
 		fmt.Sprintf("MSS %d out, %d in; path MTU %d; receive window: peer's %s, ours %s", t.SendMSS, t.ReceiveMSS, t.PathMTU,
 			render.Size(int64(t.SendWindow)), render.Size(int64(t.ReceiveWindow))),
 		fmt.Sprintf("congestion control %s, %s; window %d packets, %s", t.CongestionControl, t.CongestionState, t.Window, render.Size(int64(t.WindowBytes))),
-		fmt.Sprintf("%d segments out, %d in; %s out, %s in; %d sent again, %d lost, %d reordered", t.SegmentsOut, t.SegmentsIn,
-			render.Size(int64(t.BytesSent)), render.Size(int64(t.BytesReceived)), t.Retransmits, t.Lost, t.Reordered),
+		fmt.Sprintf("%d segments out, %d in; %s out, %s in; %s, %d lost, %d reordered", t.SegmentsOut, t.SegmentsIn,
+			render.Size(int64(t.BytesSent)), render.Size(int64(t.BytesReceived)), plural(t.Retransmits, "retransmit"), t.Lost, t.Reordered),
 		"options "+tcpOptions(t),
 	)
 	p.section("socket")
@@ -214,39 +214,38 @@ func (p *page) peer(r *Report) {
 		return
 	}
 	p.section("peer")
-	asked := ""
-	if peer.Sent > 0 {
-		asked = "asked with " + plural(peer.Sent, "byte") + ", "
-	}
 	switch {
-	case peer.Size > 0 || peer.After > 0:
-		from := when(peer.From != "", " from "+printable(peer.From)) + when(peer.TTL > 0, fmt.Sprintf(", TTL %d", peer.TTL))
-		p.lines(fmt.Sprintf("%sit said %s after %s%s", asked, plural(peer.Size, "byte"), render.Duration(peer.After), from))
-		for _, line := range banner(peer) {
-			p.line(line, 0)
-		}
-	case peer.End == EndOpen:
-		p.lines(fmt.Sprintf("%sit said nothing within %s", asked, render.Duration(peer.Waited.Round(time.Millisecond))))
-	default:
-		p.lines(asked + "it said nothing")
+	case peer.Sent > 0:
+		p.lines("was sent " + plural(peer.Sent, "byte"))
+	case r.Connection.Network == "udp":
+		p.lines("was sent an empty datagram")
 	}
-	p.ended(r, peer)
+	end := p.ended(r, peer)
+	if peer.Size == 0 && peer.After == 0 {
+		within := when(peer.End == EndOpen, " within "+render.Duration(peer.Waited.Round(time.Millisecond)))
+		p.lines("said nothing" + within + when(end != "", ", and "+end))
+		return
+	}
+	from := when(peer.From != "", " from "+printable(peer.From)) + when(peer.TTL > 0, fmt.Sprintf(", TTL %d", peer.TTL))
+	p.lines(fmt.Sprintf("said %s after %s%s", plural(peer.Size, "byte"), render.Duration(peer.After), from))
+	for _, line := range banner(peer) {
+		p.line(line, 0)
+	}
+	p.lines(end)
 }
 
-func (p *page) ended(r *Report, peer *Peer) {
+// ended words how the peer ended the connection, or that it did not.
+func (p *page) ended(r *Report, peer *Peer) string {
 	after := " after " + render.Duration(peer.EndAfter)
 	switch peer.End {
 	case EndOpen:
-		if n := r.Connection.Network; n == "tcp" || n == "unix" {
-			p.lines("the connection stays open")
-		}
+		return when(r.Connection.Network != "udp" && r.Connection.Network != "unixgram", "keeps the connection open")
 	case EndClosed:
-		p.lines("it closed" + after)
+		return "closed" + after
 	case EndReset:
-		p.lines(p.paint(red, "it reset the connection") + after)
-	default:
-		p.lines(p.paint(red, printable(peer.Error)) + after)
+		return p.paint(red, "reset the connection") + after
 	}
+	return p.paint(red, "failed") + after + ": " + printable(peer.Error)
 }
 
 func (p *page) findings(r *Report) {

@@ -18,12 +18,17 @@ func (p *page) tls(r *Report) {
 	p.section("tls")
 	if t.Version == "" {
 		p.lines(p.paint(red, "failed")+" after "+render.Duration(t.Duration)+": "+printable(r.Error), asksFor(t))
+		p.certificates(t)
 		return
 	}
 	p.lines(sentence(", ", t.Version, t.Cipher, t.KeyExchange, "in "+render.Duration(t.Duration)),
 		sentence(", ", when(t.ServerName != "", "name "+printable(t.ServerName)), alpn(t), when(t.HelloRetry, "after a retry"),
 			when(t.OCSP, "OCSP stapled"), when(t.SCTs > 0, plural(t.SCTs, "SCT"))),
 		asksFor(t), p.trusted(t))
+	p.certificates(t)
+}
+
+func (p *page) certificates(t *TLS) {
 	for i, c := range t.Certificates {
 		p.certificate(i, len(t.Certificates), c)
 	}
@@ -62,22 +67,22 @@ func (p *page) trusted(t *TLS) string {
 
 func (p *page) certificate(i, n int, c Certificate) {
 	p.section("certificate")
-	if n > 1 {
-		p.section(fmt.Sprintf("certificate %d", i+1))
-	}
 	subject := printable(c.Subject)
 	if subject == "" {
 		subject = "no subject"
+	}
+	if n > 1 {
+		subject = fmt.Sprintf("%d of %d: %s", i+1, n, subject)
 	}
 	by := "by " + printable(c.Issuer)
 	if c.SelfSigned {
 		by = "self-signed"
 	}
 	kind := when(c.Authority, ", an authority")
-	p.lines(subject+kind, by+", serial "+c.Serial,
+	p.lines(subject+kind, by,
 		when(len(c.Names) > 0, "for "+printable(strings.Join(c.Names, ", "))),
 		c.Key+", signed with "+c.Signature,
-		p.validity(c), c.SHA256, p.paint(red, strings.ReplaceAll(strings.Join(c.Findings, ", "), "_", " ")))
+		p.validity(c), "serial "+c.Serial, c.SHA256, p.paint(red, strings.ReplaceAll(strings.Join(c.Findings, ", "), "_", " ")))
 }
 
 func (p *page) validity(c Certificate) string {

@@ -28,8 +28,10 @@ func (in *Inspection) configure() error {
 		now: in.o.Now(), lenient: in.o.TLS.Insecure,
 	}
 	config.CipherSuites = allCiphers()
-	// A hook of any kind has the trace say that the certificates are checked.
-	config.VerifyConnection = func(tls.ConnectionState) error { return nil }
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		in.seen = state // also where the handshake fails later
+		return nil
+	}
 	config.GetClientCertificate = in.clientCertificate(config.Certificates)
 	in.tls = config
 	in.Report.TLS = &TLS{Offered: config.NextProtos, ServerName: config.ServerName, Certificates: []Certificate{}}
@@ -82,6 +84,9 @@ func (in *Inspection) secure(ctx context.Context, conn net.Conn) (net.Conn, erro
 	secured, err := tcp.ClientTLS(ctx, conn, in.tls, in.o.Tracer)
 	in.Report.TLS.Duration = time.Since(started)
 	if err != nil {
+		if len(in.seen.PeerCertificates) > 0 {
+			in.judge.certificates(in.Report, &in.seen)
+		}
 		return nil, in.demanded(err)
 	}
 	state, _ := tcp.TLSState(secured)

@@ -22,7 +22,6 @@ func (in *Inspection) unix(ctx context.Context) error {
 	path := in.o.Address.Path
 	if !strings.HasPrefix(path, "@") {
 		in.Report.File = file(path)
-		in.openToAll()
 	}
 	conn, err := in.dialUnix(ctx, path)
 	if ctx.Err() != nil {
@@ -33,6 +32,7 @@ func (in *Inspection) unix(ctx context.Context) error {
 	}
 	in.Conn = conn
 	in.Report.Reached = ReachedConnection
+	in.openToAll()
 	in.describe(conn)
 	in.Report.Connection.Credentials = credentials(conn)
 	if in.o.Address.Scheme == endpoint.Unixgram && len(in.o.Send) == 0 {
@@ -71,8 +71,12 @@ func dialDatagram(ctx context.Context, d *udp.Dialer, path string) (net.Conn, er
 	if err == nil {
 		return conn, nil
 	}
+	var number syscall.Errno
 	var operation *udp.Error
-	if errors.As(err, &operation) {
+	switch {
+	case errors.As(err, &number): // without the calls that it came through
+		err = number
+	case errors.As(err, &operation):
 		err = operation.Err
 	}
 	return nil, err
@@ -181,7 +185,7 @@ func modeText(mode fs.FileMode) string {
 // openToAll notes that every local user may connect.
 func (in *Inspection) openToAll() {
 	f := in.Report.File
-	if f.Kind == KindSocket && f.Mode[len(f.Mode)-2] == 'w' {
+	if f != nil && f.Kind == KindSocket && f.Mode[len(f.Mode)-2] == 'w' {
 		in.Report.add(Finding{ID: SocketOpen, Severity: Note, What: "every local user may use the socket: its mode is " + f.Octal,
 			Hint: "sockkit listen --mode 0600 keeps others out; so does the mode of the directory"})
 	}

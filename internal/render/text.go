@@ -26,6 +26,9 @@ type Text struct {
 
 // Record implements [trace.Sink]. Each record is one call of Write.
 func (t *Text) Record(r trace.Record) {
+	if !t.ShowSecrets {
+		r.Event = maskEvent(r.Event)
+	}
 	dir, lines := describe(r.Event)
 	if len(lines) == 0 {
 		return

@@ -31,6 +31,8 @@ type Stream struct {
 	IdleTimeout time.Duration
 	// Expect ends the conversation once what it expects has come; nil: nothing.
 	Expect *Expectation
+	// Note is told what is worth saying and is no failure; nil: nobody.
+	Note func(string)
 	// Linger bounds the wait for the peer to acknowledge the last bytes. 0
 	// means 10 seconds.
 	Linger time.Duration
@@ -223,6 +225,10 @@ func (r *stream) peerEnded(err error) error {
 	r.heard = true
 	var read *tcp.ReadError
 	switch {
+	case errors.Is(err, tcp.ErrTruncated):
+		if r.Note != nil {
+			r.Note(tcp.ErrTruncated.Error())
+		}
 	case errors.As(err, &read):
 		return r.lostWith(read.Err)
 	case errors.Is(err, errEnough):

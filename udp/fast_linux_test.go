@@ -1,0 +1,5 @@
+//go:build !sockkit_plain
+
+package udp
+
+const fast = true

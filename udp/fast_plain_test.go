@@ -1,0 +1,5 @@
+//go:build !linux || sockkit_plain
+
+package udp
+
+const fast = false
