@@ -183,13 +183,16 @@ func (s *splicer) direct() (int, error) {
 // try splices without blocking. Where it would block it returns the end to be
 // waited for.
 func (s *splicer) try() (n int, blocked *end, err error) {
-	ctlErr := s.src.raw.Control(func(in uintptr) {
-		err = s.dst.raw.Control(func(out uintptr) {
+	srcErr := s.src.raw.Control(func(in uintptr) {
+		dstErr := s.dst.raw.Control(func(out uintptr) {
 			n, blocked, err = s.splice(int(in), int(out))
 		})
+		if dstErr != nil {
+			err = dstErr
+		}
 	})
-	if ctlErr != nil {
-		return 0, nil, &ReadError{ctlErr}
+	if srcErr != nil {
+		return 0, nil, &ReadError{srcErr}
 	}
 	return n, blocked, err
 }

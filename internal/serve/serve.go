@@ -146,7 +146,23 @@ func newRun(ctx context.Context, c Config) *run {
 			r.cancel(&NobodyCame{&tcp.TimeoutError{After: c.FirstWithin}})
 		})
 	}
+	if c.Mode == Stdio {
+		r.watch()
+	}
 	return r
+}
+
+// watch ends the run when the reader of the output leaves.
+func (r *run) watch() {
+	if left := session.ReaderLeft(r.ctx, r.Out); left != nil {
+		go func() {
+			select {
+			case <-left:
+				r.cancel(session.ErrReaderLeft)
+			case <-r.ctx.Done():
+			}
+		}()
+	}
 }
 
 // NobodyCame says that no peer came in the time that was given.

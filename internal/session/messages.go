@@ -89,7 +89,7 @@ func (m *Messages) Run(ctx context.Context) error {
 }
 
 func (r *messages) converse(ctx context.Context) error {
-	left := watchReader(ctx, r.Out)
+	left := ReaderLeft(ctx, r.Out)
 	r.stillActive()
 	for {
 		if r.sent && (r.SendOnly || r.Linger == 0 && !r.Stay) {

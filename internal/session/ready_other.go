@@ -9,4 +9,6 @@ import (
 
 func readable(io.Reader) bool { return false }
 
-func watchReader(context.Context, io.Writer) <-chan struct{} { return nil }
+// ReaderLeft tells nothing on this system: a reader that left shows when
+// something is written.
+func ReaderLeft(context.Context, io.Writer) <-chan struct{} { return nil }

@@ -21,9 +21,9 @@ func readable(in io.Reader) bool {
 	return ready&unix.POLLIN != 0
 }
 
-// watchReader returns a channel that is closed when out is a pipe whose reader
+// ReaderLeft returns a channel that is closed when out is a pipe whose reader
 // is gone, so that a silent peer does not keep us from noticing.
-func watchReader(ctx context.Context, out io.Writer) <-chan struct{} {
+func ReaderLeft(ctx context.Context, out io.Writer) <-chan struct{} {
 	f, ok := out.(*os.File)
 	if !ok {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/sockkit/sockkit/tcp"
@@ -171,7 +172,7 @@ func (r *stream) sendAll() error {
 		return err
 	}
 	err = tcp.CloseWrite(r.Conn)
-	if errors.Is(err, errors.ErrUnsupported) || tcp.IsReset(err) || errors.Is(err, net.ErrClosed) {
+	if isGone(err) {
 		return nil // a peer that is gone shows when the rest is read
 	}
 	return err
@@ -180,7 +181,7 @@ func (r *stream) sendAll() error {
 // converse waits until the conversation is over; what was sent last may still
 // be under way. An error ends it with that error.
 func (r *stream) converse(ctx context.Context) error {
-	left := watchReader(ctx, r.Out)
+	left := ReaderLeft(ctx, r.Out)
 	for !r.over() {
 		select {
 		case <-ctx.Done():
@@ -313,3 +314,9 @@ func (r *stream) lostWith(err error) error {
 
 // isReaderGone reports whether err says that nobody reads our output.
 func isReaderGone(err error) bool { return tcp.IsReset(err) || errors.Is(err, io.ErrClosedPipe) }
+
+// isGone reports whether ending our half failed because there is no half, or
+// nobody to tell.
+func isGone(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ENOTCONN) || tcp.IsReset(err)
+}
