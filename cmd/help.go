@@ -27,10 +27,10 @@ func group(f *pflag.FlagSet, title string, add func(*pflag.FlagSet)) {
 func usage(c *cobra.Command) error {
 	w := c.OutOrStdout()
 	if c.Runnable() && c.HasParent() {
-		fmt.Fprintf(w, "Usage:\n  %s\n", c.UseLine())
+		fmt.Fprintf(w, "Usage:\n  %s\n\n", c.UseLine())
 	}
 	if c.HasExample() {
-		fmt.Fprintf(w, "\nExamples:\n%s\n", c.Example)
+		fmt.Fprintf(w, "Examples:\n%s\n", c.Example)
 	}
 	if !c.HasParent() {
 		listCommands(w, c)

@@ -20,6 +20,7 @@ import (
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/inspect"
 	"github.com/sockkit/sockkit/internal/session"
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // inspectOptions are the flags of inspect, and what was made of them.
@@ -56,13 +57,12 @@ is 7 where TLS is wrong and 3 where anything else is. Notes do not count.
 --watch goes on with samples of RTT and throughput until --count samples, the
 peer's end or a signal. The kernel measures RTT on what is sent: with --send the
 payload is sent again before each sample.`,
-		Example: `  sockkit inspect localhost:22
-  sockkit inspect tls://example.com:443 --alpn h2
+		Example: `  sockkit inspect localhost:9000
   sockkit inspect tls://localhost:9443 --ca ca.pem --server-name app.test
-  sockkit inspect udp://127.0.0.1:53 --send-hex 'dead 0100 0001 0000 0000 0000 00 0002 0001'
+  sockkit inspect -k tls://localhost:9443 --alpn h2,http/1.1 --json
+  sockkit inspect udp://localhost:5353 --send-hex 'dead 0100 0001 0000 0000 0000 00 0002 0001'
   sockkit inspect unix:/run/app.sock
-  sockkit inspect --json localhost 22
-  sockkit inspect --watch --send ping --count 10 localhost 7`,
+  sockkit inspect --watch --send ping --count 10 localhost 9000`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
 				return err
@@ -93,6 +93,7 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 	o.tls.add(f, o.tls.client)
 	f.Lookup("json").Usage = "print the report as one JSON object; with --watch, each sample as one more"
 	f.Lookup("insecure").Usage = "only note what is wrong with the server's certificate"
+	f.Lookup("color").Usage = "color the report and the trace: `WHEN` is auto, always or never"
 	f.Lookup("quiet").Usage = "print no report; the status tells"
 	_ = f.MarkHidden("idle-timeout") // an inspection has no idle time and no messages
 	_ = f.MarkHidden("max-message")
@@ -149,8 +150,22 @@ func (o *inspectOptions) checkAddress() error {
 		return usagef(fmt.Sprintf("%s names several ports", a), "inspect looks at one; dial -z prints the open ones of a range")
 	case a.Port == "0":
 		return usagef("port 0 cannot be inspected", "0 is for listening on any free port")
+	case a.Scheme != endpoint.TLS && o.tls.given():
+		return usagef(fmt.Sprintf("%s speaks no TLS, so there are no certificates to check", a), o.tlsHint())
 	}
 	return nil
+}
+
+// given reports whether a flag says how TLS is spoken, or what is trusted.
+func (t *tlsFlags) given() bool {
+	return t.cert != "" || t.ca != "" || t.serverName != "" || t.insecure || len(t.alpn) > 0 || len(t.pins) > 0
+}
+
+func (o *inspectOptions) tlsHint() string {
+	if o.address.Scheme == endpoint.TCP {
+		return "did you mean tls://" + o.address.HostPort() + "?"
+	}
+	return ""
 }
 
 func (o *inspectOptions) checkWatch(c *cobra.Command) error {
@@ -204,6 +219,9 @@ func runInspect(ctx context.Context, s *Streams, o *inspectOptions) (err error) 
 	}
 	if signal, ok := context.Cause(ctx).(stopped); ok {
 		return signal
+	}
+	if errors.As(failure, new(*tcp.TLSOptionError)) {
+		return failure // nothing was done that could be reported
 	}
 	if err := o.print(s, in.Report); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -61,6 +62,9 @@ func (lc *ListenConfig) listen(ctx context.Context, network, address string) (*L
 		return lc.listenLoopback(ctx, network, port)
 	case "*":
 		host = ""
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() && network == "tcp" {
+		network = "tcp4" // 0.0.0.0 is not [::]
 	}
 	l, err := lc.config(0).Listen(ctx, network, net.JoinHostPort(host, port))
 	return newListener(l), err

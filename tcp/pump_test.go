@@ -105,7 +105,9 @@ func TestPump(t *testing.T) {
 		"pipe":          func(t *testing.T) (io.WriteCloser, io.Reader) { r, w := filePipe(t); return w, r },
 		"blocking pipe": func(t *testing.T) (io.WriteCloser, io.Reader) { r, w := filePipe(t); return blockingFile(t, w), r },
 		"file":          func(t *testing.T) (io.WriteCloser, io.Reader) { return fileTarget(t, os.O_RDWR|os.O_CREATE) },
-		"append":        func(t *testing.T) (io.WriteCloser, io.Reader) { return fileTarget(t, os.O_RDWR|os.O_CREATE|os.O_APPEND) },
+		"append": func(t *testing.T) (io.WriteCloser, io.Reader) {
+			return fileTarget(t, os.O_RDWR|os.O_CREATE|os.O_APPEND)
+		},
 	}
 	for from, source := range sources {
 		for to, target := range targets {

@@ -85,11 +85,11 @@ type Server struct {
 	// sends nothing holds none.
 	ReadBuffer int
 	// WriteQueue is the high-water mark of a peer's queue, in bytes; 0 means
-	// 1 MiB. Reading pauses while the queue is over half of it, and goes on at
-	// a quarter.
+	// 1 MiB. A Write is taken while less is queued, so that at most this and one
+	// Write wait. Reading pauses while the queue is over half of it, and goes on
+	// at a quarter: an echo never comes to the mark.
 	WriteQueue int
-	// Overflow says what happens to a Write that would take the queue over
-	// WriteQueue. A Write larger than that is taken when the queue is empty.
+	// Overflow says what happens to a Write once WriteQueue is reached.
 	Overflow Overflow
 
 	// Tracer gets records of every connection; nil costs nothing.

@@ -107,7 +107,7 @@ func TestServerBackPressure(t *testing.T) {
 		if !bytes.Equal(got, data) {
 			r.Errorf("%d bytes came back of %d, or others", len(got), len(data))
 		}
-		if st := s.Stats(); st.Drops != 0 || most > 192<<10 {
+		if st := s.Stats(); st.Drops != 0 || most > 128<<10 {
 			r.Errorf("%d drops, and %d bytes queued at most", st.Drops, most)
 		}
 	})

@@ -59,6 +59,9 @@ func (p *Peer) readAll() {
 			}
 			p.srv.bufs.put(buf)
 		}
+		if err == io.EOF && p.sealed != nil { // no close_notify came before it
+			err = ErrTruncated
+		}
 		p.readEnd(err)
 	}
 }
@@ -196,7 +199,7 @@ func (p *Peer) peerEnded(cause error) {
 		return
 	}
 	p.ended = true
-	if cause != nil {
+	if cause != nil && !p.closing {
 		p.setCause(cause)
 	}
 	p.setHold()

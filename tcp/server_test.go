@@ -136,7 +136,7 @@ func within[T any](r *rig, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		buf := make([]byte, 1<<16)
 		r.Fatalf("nothing came; goroutines:\n%s", buf[:runtime.Stack(buf, true)])
 		panic("unreached")

@@ -170,9 +170,6 @@ func (t *sealed) write(bufs [][]byte, n int) error {
 // admit asks the peer, and reports whether what is written is corked.
 func (t *sealed) admit(bufs [][]byte, n int) (corked bool, err error) {
 	p := t.peer
-	if t.plain.size > 0 && p.Queued()+n > p.srv.conf.mark {
-		t.flush()
-	}
 	p.mu.Lock()
 	defer p.unlock()
 	if err := p.admit(n); err != nil {

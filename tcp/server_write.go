@@ -89,16 +89,16 @@ func (p *Peer) admit(n int) error {
 		return ErrDetached
 	case p.dead || p.fin:
 		return p.closedError()
-	case !p.fits(n) && p.corked && !p.flushing:
+	case p.full() && p.corked:
 		p.flush()
 	}
-	if p.fits(n) {
-		return nil
+	if p.full() {
+		return p.overflow(n)
 	}
-	return p.overflow(n)
+	return nil
 }
 
-func (p *Peer) fits(n int) bool { return p.q.size == 0 || p.q.size+n <= p.srv.conf.mark }
+func (p *Peer) full() bool { return p.q.size >= p.srv.conf.mark }
 
 func (p *Peer) closedError() error {
 	if p.cause != nil {
@@ -110,13 +110,13 @@ func (p *Peer) closedError() error {
 func (p *Peer) overflow(n int) error {
 	p.over = true
 	if p.srv.Overflow == CloseSlow {
-		p.tooSlow("write-queue", fmt.Sprintf("%d bytes are queued, and %d more are over %d: closed", p.q.size, n, p.srv.conf.mark))
+		p.tooSlow("write-queue", fmt.Sprintf("%d bytes are queued, and %d are the most: closed", p.q.size, p.srv.conf.mark))
 		return p.closedError()
 	}
 	p.srv.count.drops.Add(1)
 	if !p.dropped {
 		p.dropped = true
-		p.limit("write-queue", fmt.Sprintf("%d bytes are queued, and %d more are over %d: dropped", p.q.size, n, p.srv.conf.mark))
+		p.limit("write-queue", fmt.Sprintf("%d bytes are queued, and %d are the most: %d more dropped", p.q.size, p.srv.conf.mark, n))
 	}
 	return ErrQueueFull
 }
@@ -208,6 +208,8 @@ func (p *Peer) flushed(n int, err error) {
 	p.q.drop(n)
 	switch {
 	case err == nil:
+		p.moved()
+	case errors.Is(err, os.ErrDeadlineExceeded) && n > 0:
 		p.moved()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		p.tooSlow("write-timeout", fmt.Sprintf("took none of %d queued bytes for %v: closed", p.q.size, p.srv.conf.write))

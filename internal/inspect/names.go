@@ -37,7 +37,9 @@ func (in *Inspection) resolve(ctx context.Context) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.Report.Reached = ReachedName
+	if in.Report.Name != nil {
+		in.Report.Reached = ReachedName
+	}
 	return in.inFamily(host, found)
 }
 

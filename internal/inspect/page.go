@@ -17,6 +17,9 @@ const labelWidth = 13
 // leastWidth is the narrowest page that is worth wrapping for.
 const leastWidth = 40
 
+// leastRoom is the least that a line that goes on is given.
+const leastRoom = 16
+
 // page is a report being written: sections with a label in the left column.
 type page struct {
 	strings.Builder
@@ -87,7 +90,7 @@ func wrap(text string, room, hang int) []string {
 		lines = append(lines, text[:at])
 		text = text[at+1:]
 		if len(lines) == 1 {
-			room = max(room-hang, leastWidth/2)
+			room = max(room-hang, leastRoom)
 		}
 	}
 	return append(lines, text)

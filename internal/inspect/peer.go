@@ -16,7 +16,7 @@ import (
 const (
 	// bannerSize is how much of what the peer says is kept.
 	bannerSize = 1 << 10
-	readSize   = 16 << 10
+	readSize   = 64 << 10
 )
 
 // hear sends what is to be sent and listens to what the peer says first.
@@ -35,7 +35,7 @@ func (in *Inspection) hear(ctx context.Context, conn net.Conn) error {
 	if in.o.BannerWait > 0 {
 		_ = conn.SetReadDeadline(time.Now().Add(in.o.BannerWait))
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-		p.read(conn, started)
+		p.read(conn, started, in.Report.Connection.Network == "unixgram")
 		if !stop() {
 			return context.Cause(ctx)
 		}
@@ -63,14 +63,18 @@ func (in *Inspection) send(ctx context.Context, conn net.Conn) error {
 }
 
 // read reads until the deadline or the peer's end, so that nothing that came
-// is left behind, and keeps the beginning.
-func (p *Peer) read(conn net.Conn, started time.Time) {
+// is left behind, and keeps the beginning. Of datagrams it reads one.
+func (p *Peer) read(conn net.Conn, started time.Time, datagram bool) {
 	buf := make([]byte, readSize)
 	for {
 		n, err := conn.Read(buf)
 		p.came(buf[:n], started)
-		if err != nil {
+		switch {
+		case err != nil:
 			p.ended(err, time.Since(started))
+			return
+		case datagram:
+			p.After = time.Since(started)
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,8 +113,8 @@ func (r *race) attempt(ctx context.Context, index int) tried {
 	switch {
 	case err == nil:
 		t.conn, t.Result = conn, Connected
-	case ctx.Err() != nil:
-		t.Result, t.Error = NotTried, fmt.Sprintf("given up after %v", t.took.Round(time.Millisecond))
+	case ctx.Err() != nil && !errors.As(context.Cause(ctx), new(*tcp.TimeoutError)):
+		t.Result = GivenUp
 	default:
 		t.failed(cause(err))
 	}

@@ -82,6 +82,7 @@ const (
 	Reset       = "reset"
 	Failed      = "failed"
 	NotTried    = "not_tried"
+	GivenUp     = "given_up" // another was faster, or a signal came
 	Answered    = "answered"
 	Silent      = "silent"
 )

@@ -79,7 +79,7 @@ func resultWords(result string) (words, color string) {
 	switch result {
 	case Connected, Answered:
 		return result, green
-	case Silent, NotTried:
+	case Silent, NotTried, GivenUp:
 		return strings.ReplaceAll(result, "_", " "), dim
 	}
 	return strings.ReplaceAll(result, "_", " "), red
@@ -102,13 +102,13 @@ func (p *page) attempts(list []Attempt) {
 			took = render.Duration(a.Duration)
 		}
 		if a.Used && len(list) > 1 {
-			note = "the one looked at"
+			note = "used"
 		}
-		if a.Error != "" && a.Error != "connection refused" {
-			note = printable(a.Error)
+		if a.Error != "connection refused" && !strings.HasPrefix(a.Error, words) {
+			note += printable(a.Error)
 		}
 		address := pad(printable(a.Address), wide) + "  "
-		p.line(address+p.paint(color, pad(words, wider))+"  "+pad(took, 8)+"  "+note, wide+wider+14)
+		p.line(address+p.paint(color, pad(words, wider))+"  "+pad(took, 8)+"  "+note, 2)
 	}
 }
 

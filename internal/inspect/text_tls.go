@@ -82,7 +82,7 @@ func (p *page) certificate(i, n int, c Certificate) {
 	p.lines(subject+kind, by,
 		when(len(c.Names) > 0, "for "+printable(strings.Join(c.Names, ", "))),
 		c.Key+", signed with "+c.Signature,
-		p.validity(c), "serial "+c.Serial, c.SHA256, p.paint(red, strings.ReplaceAll(strings.Join(c.Findings, ", "), "_", " ")))
+		p.validity(c), "serial "+c.Serial, c.SHA256, p.paint(red, printable(strings.ReplaceAll(strings.Join(c.Findings, ", "), "_", " "))))
 }
 
 func (p *page) validity(c Certificate) string {

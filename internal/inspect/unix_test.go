@@ -155,7 +155,7 @@ func TestUnixgram(t *testing.T) {
 	if r := run(t, Options{Address: a}); r.Peer != nil || r.File.State != FileAlive { // nothing is sent unasked
 		t.Fatalf("%+v", r)
 	}
-	r := run(t, Options{Address: a, Send: []byte("ping"), BannerWait: 2e9})
+	r := run(t, Options{Address: a, Send: []byte("ping"), BannerWait: long})
 	if r.Peer.Text != "you said ping" || r.Peer.Sent != 4 {
 		t.Fatalf("%+v", r.Peer)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/sockkit/sockkit/tcp"
@@ -73,6 +74,7 @@ type watch struct {
 	last  Sample
 	ended chan error // the peer's end
 	over  bool       // it was taken
+	reset error      // told to a write; the kernel tells once
 }
 
 func (w *watch) run(ctx context.Context) error {
@@ -106,7 +108,11 @@ func (w *watch) send(ctx context.Context) error {
 	defer stop()
 	_ = w.in.Conn.SetWriteDeadline(time.Now().Add(w.in.o.Timeout))
 	_, err := w.in.Conn.Write(w.o.Send)
-	if err == nil || tcp.IsReset(err) {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET):
+		w.reset = err
+		return nil
+	case err == nil, tcp.IsReset(err):
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -118,6 +124,9 @@ func (w *watch) send(ctx context.Context) error {
 // finish takes the last sample, after the peer's end.
 func (w *watch) finish(err error) error {
 	p := &Peer{End: EndClosed}
+	if err == nil {
+		err = w.reset
+	}
 	if err != nil {
 		p.ended(err, 0)
 	}
