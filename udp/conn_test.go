@@ -379,7 +379,7 @@ func (c ending) Read(p []byte) (int, error) {
 }
 
 func (c ending) Close() error {
-	_ = c.SetWriteDeadline(time.Now().Add(-time.Second)) // it is the reader's business whether it comes
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // nobody may be reading
 	_, _ = c.Conn.Write(nil)
 	return c.Conn.Close()
 }

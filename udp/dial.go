@@ -213,24 +213,28 @@ func (d *Dialer) local(to netip.Addr) (netip.AddrPort, error) {
 	if d.LocalAddr == "" {
 		return netip.AddrPort{}, nil
 	}
-	text := d.LocalAddr
-	if strings.HasPrefix(text, ":") {
-		text = netip.IPv6Unspecified().String()
-		if to.Is4() {
-			text = netip.IPv4Unspecified().String()
-		}
-		text = net.JoinHostPort(text, d.LocalAddr[1:])
-	}
-	local, err := netip.ParseAddrPort(text)
+	local, err := parseLocal(d.LocalAddr, to)
 	if err != nil {
-		ip, notIP := netip.ParseAddr(text)
-		if notIP != nil {
-			return local, &net.AddrError{Err: "source address is none of ADDRESS, ADDRESS:PORT and :PORT", Addr: d.LocalAddr}
-		}
-		local = netip.AddrPortFrom(ip, 0)
+		return local, &net.AddrError{Err: "source address is none of ADDRESS, ADDRESS:PORT and :PORT", Addr: d.LocalAddr}
 	}
 	if local = unmapped(local); local.Addr().Is4() != to.Is4() {
 		return local, &net.AddrError{Err: "source address is of another family than " + to.String(), Addr: d.LocalAddr}
 	}
 	return local, nil
+}
+
+// parseLocal reads ADDRESS, ADDRESS:PORT and :PORT; the last is every address
+// of to's family.
+func parseLocal(text string, to netip.Addr) (netip.AddrPort, error) {
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(ip, 0), nil
+	}
+	if port, ok := strings.CutPrefix(text, ":"); ok {
+		any := netip.IPv6Unspecified()
+		if to.Is4() {
+			any = netip.IPv4Unspecified()
+		}
+		text = net.JoinHostPort(any.String(), port)
+	}
+	return netip.ParseAddrPort(text)
 }

@@ -15,7 +15,7 @@ import (
 // to the group itself, and with MULTICAST_ALL off, it gets what is sent to this
 // group by its interface and nothing else. Package net would bind every
 // address.
-func openGroup(_ context.Context, group netip.AddrPort, _ *net.Interface) (*net.UDPConn, error) {
+func openGroup(_ context.Context, group netip.AddrPort, ifi *net.Interface) (*net.UDPConn, error) {
 	family := unix.AF_INET6
 	if group.Addr().Is4() {
 		family = unix.AF_INET
@@ -26,7 +26,7 @@ func openGroup(_ context.Context, group netip.AddrPort, _ *net.Interface) (*net.
 	}
 	file := os.NewFile(uintptr(fd), group.String())
 	defer file.Close() // FilePacketConn has one of its own
-	if err := bindShared(fd, family, group); err != nil {
+	if err := bindShared(fd, family, group, ifi); err != nil {
 		return nil, err
 	}
 	conn, err := net.FilePacketConn(file)
@@ -36,7 +36,7 @@ func openGroup(_ context.Context, group netip.AddrPort, _ *net.Interface) (*net.
 	return conn.(*net.UDPConn), nil
 }
 
-func bindShared(fd, family int, group netip.AddrPort) error {
+func bindShared(fd, family int, group netip.AddrPort, ifi *net.Interface) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return os.NewSyscallError("setsockopt", err)
 	}
@@ -49,11 +49,9 @@ func bindShared(fd, family int, group netip.AddrPort) error {
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MULTICAST_ALL, 0) // since Linux 4.20
-	scope, err := zoneIndex(group.Addr().Zone())
-	if err != nil {
-		return err
+	at := &unix.SockaddrInet6{Port: int(group.Port()), Addr: group.Addr().As16()}
+	if ifi != nil {
+		at.ZoneId = uint32(ifi.Index) // a group of narrow scope is one on each interface
 	}
-	return os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrInet6{
-		Port: int(group.Port()), Addr: group.Addr().As16(), ZoneId: uint32(scope),
-	}))
+	return os.NewSyscallError("bind", unix.Bind(fd, at))
 }

@@ -22,7 +22,9 @@ type ListenConfig struct {
 	// Mode is the permission of a Unix socket's file; 0 leaves it to the umask.
 	Mode os.FileMode
 	// ReadBuffer and WriteBuffer are the sizes of the socket's buffers in
-	// bytes, which the system may bound; 0 is the system's default.
+	// bytes, which the system may bound; 0 is the system's default, but 1 MiB
+	// for the WriteBuffer of a Unix socket: what its peers have not read yet is
+	// in there.
 	ReadBuffer, WriteBuffer int
 	// NoLookup refuses names: only addresses are bound.
 	NoLookup bool
@@ -122,12 +124,18 @@ func (lc *ListenConfig) listen(ctx context.Context, network, address string) (*S
 	return lc.ready(conn, udp, socketFile{})
 }
 
+const unixWriteBuffer = 1 << 20
+
 // ready finishes a socket, or closes it.
 func (lc *ListenConfig) ready(conn packetConn, network string, file socketFile) (*Socket, error) {
 	s := &Socket{link: &link{file: file}}
+	write := lc.WriteBuffer
+	if network == unixgram && write == 0 {
+		write = unixWriteBuffer
+	}
 	err := s.init(conn, network)
 	if err == nil {
-		err = setBuffers(conn, lc.ReadBuffer, lc.WriteBuffer)
+		err = setBuffers(conn, lc.ReadBuffer, write)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.link.close())

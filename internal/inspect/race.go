@@ -160,7 +160,15 @@ func (in *Inspection) addressFindings() {
 		if noRoute(a.err) {
 			f.Severity, f.Due = Note, ""
 			f.Hint = "this machine has no route there; that says nothing of the server"
+		} else if isLoopback(a.Address) {
+			f.Severity, f.Due = Note, ""
+			f.Hint = "many servers listen on one of the loopback addresses only"
 		}
 		in.Report.add(f)
 	}
+}
+
+func isLoopback(address string) bool {
+	at, err := netip.ParseAddrPort(address)
+	return err == nil && at.Addr().IsLoopback()
 }
