@@ -119,6 +119,11 @@ func (o *listenOptions) complete(c *cobra.Command, args []string) error {
 	if o.mode, err = permission(o.perm); err != nil {
 		return err
 	}
+	if o.metrics != "" {
+		if _, err := metricsAddress(o.metrics); err != nil {
+			return err
+		}
+	}
 	if err := o.modes.check(); err != nil {
 		return err
 	}
@@ -142,6 +147,8 @@ func (o *listenOptions) checkAddress() error {
 	switch {
 	case a.Scheme == endpoint.Exec, a.Scheme == endpoint.Stdio:
 		return usagef(fmt.Sprintf("%s cannot be listened on", a), "dial and tap take it as a target")
+	case o.metrics != "" && !o.keepOpen:
+		return usagef("--metrics goes with -k", "a single connection has no figures to watch")
 	case isRange:
 		return usagef(fmt.Sprintf("%s names several ports, and one is listened on", a), "")
 	case a.Scheme == endpoint.TLS && o.tls.cert == "" && !o.tls.selfSigned:

@@ -88,9 +88,9 @@ func (l *listening) serveMetrics(ctx context.Context, samples func() []sample) (
 	if l.metrics == "" {
 		return func() {}, nil
 	}
-	a, err := endpoint.Parse([]string{l.metrics}, endpoint.Options{})
-	if err != nil || a.Scheme != endpoint.TCP {
-		return nil, usagef(fmt.Sprintf("--metrics %q is no TCP address", l.metrics), "write :9090, or HOST:PORT")
+	a, err := metricsAddress(l.metrics)
+	if err != nil {
+		return nil, err
 	}
 	listener, err := (&tcp.ListenConfig{}).Listen(ctx, "tcp", a.HostPort())
 	if err != nil {
@@ -111,6 +111,15 @@ func (l *listening) serveMetrics(ctx context.Context, samples func() []sample) (
 		fmt.Fprintf(l.Err, "metrics on http://%s/metrics\n", listener.Addr())
 	}
 	return func() { server.Close() }, nil
+}
+
+// metricsAddress reads --metrics.
+func metricsAddress(s string) (endpoint.Address, error) {
+	a, err := endpoint.Parse([]string{s}, endpoint.Options{})
+	if err != nil || a.Scheme != endpoint.TCP {
+		return a, usagef(fmt.Sprintf("--metrics %q is no TCP address", s), "write :9090, or HOST:PORT")
+	}
+	return a, nil
 }
 
 // ownHost refuses requests that a page of somebody else's made a browser send

@@ -62,6 +62,7 @@ func Status(err error) int {
 	var (
 		stop      stopped
 		usage     *usageError
+		option    *tcp.TLSOptionError
 		wrong     *verdictError
 		unmet     *session.Unmet
 		dns       *net.DNSError
@@ -75,7 +76,7 @@ func Status(err error) int {
 		return statusOK
 	case errors.As(err, &stop):
 		return stop.status
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &option) && option.Option == "--pin":
 		return statusUsage
 	case errors.As(err, &wrong):
 		return wrong.status
@@ -85,7 +86,7 @@ func Status(err error) int {
 		return statusTimeout
 	case errors.As(err, &dns):
 		return statusUnresolved
-	case errors.As(err, &security), errors.As(err, new(*tcp.TLSOptionError)):
+	case errors.As(err, &security), errors.As(err, &option):
 		return statusTLS
 	case errors.As(err, &proxy) && proxy.Refused:
 		return statusRefused

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +145,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	switch network {
 	case "unix":
-		return d.attempt(ctx, network, address)
+		return d.connectUnix(ctx, address)
 	case "tcp", "tcp4", "tcp6":
 	default:
 		return nil, fmt.Errorf("network %q is none of tcp, tcp4, tcp6 and unix", network)
@@ -153,6 +154,25 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 		return DialProxy(ctx, d.Proxy, d.direct, address, d.Tracer)
 	}
 	return d.direct(ctx, network, address)
+}
+
+// connectUnix says more of a path that is no socket than "connection refused".
+func (d *Dialer) connectUnix(ctx context.Context, path string) (net.Conn, error) {
+	if err := checkLength(path); err != nil {
+		return nil, err
+	}
+	conn, err := d.attempt(ctx, "unix", path)
+	if err == nil {
+		return conn, nil
+	}
+	info, statErr := os.Stat(path)
+	switch {
+	case statErr != nil || info.Mode()&os.ModeSocket != 0:
+		return nil, err
+	case info.IsDir():
+		return nil, &wordedError{"the path is a directory, and no socket", err}
+	}
+	return nil, &wordedError{"the path is a file that is no socket", err}
 }
 
 func (d *Dialer) direct(ctx context.Context, network, address string) (net.Conn, error) {

@@ -139,6 +139,9 @@ func (lc *ListenConfig) listenUnix(ctx context.Context, path string) (net.Listen
 	if mode == 0 {
 		mode = 0o600
 	}
+	if err := checkLength(path); err != nil {
+		return nil, err
+	}
 	if path == "" || path[0] == '@' {
 		return lc.config(0).Listen(ctx, "unix", path)
 	}
@@ -159,17 +162,48 @@ func (lc *ListenConfig) listenUnix(ctx context.Context, path string) (net.Listen
 		l.Close()
 		return nil, err
 	}
-	return l, nil
+	return ownFile(l.(*net.UnixListener), path)
+}
+
+// unixListener removes its file when it is closed, unless the file has become
+// somebody else's.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	file os.FileInfo
+}
+
+func ownFile(l *net.UnixListener, path string) (net.Listener, error) {
+	l.SetUnlinkOnClose(false)
+	file, err := os.Lstat(path)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &unixListener{UnixListener: l, path: path, file: file}, nil
+}
+
+// Close implements [net.Listener].
+func (l *unixListener) Close() error {
+	if file, err := os.Lstat(l.path); err == nil && os.SameFile(file, l.file) {
+		_ = os.Remove(l.path)
+	}
+	return l.UnixListener.Close()
 }
 
 // maxUnixPath is the longest path of a Unix socket on every system served: 104
 // bytes on the BSDs and macOS, 108 on Linux, with the final NUL.
 const maxUnixPath = 103
 
-func checkPath(path string) error {
-	if len(path) > maxUnixPath && len(path) > maxUnixPathHere {
+func checkLength(path string) error {
+	if len(path) > maxUnixPathHere {
 		return fmt.Errorf("the path has %d bytes, and a Unix socket's has at most %d", len(path), maxUnixPathHere)
 	}
+	return nil
+}
+
+// checkPath refuses a path that something else than a socket has.
+func checkPath(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode()&os.ModeSocket != 0 {
 		return nil

@@ -99,14 +99,23 @@ func TestListenUnix(t *testing.T) {
 	if _, err := (&ListenConfig{}).Listen(t.Context(), "unix", path); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "somebody listens") {
 		t.Errorf("a live socket: %v", err)
 	}
-	l.Sockets()[0].(*net.UnixListener).SetUnlinkOnClose(false)
-	l.Close()
+	l.Sockets()[0].(*unixListener).UnixListener.Close() // as if its process had died
 	if _, err := os.Stat(path); err != nil {
 		t.Fatal(err)
 	}
 	listenOn(t, "unix", path).Close() // what was stale is replaced
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file is still there: %v", err)
+	}
+	theirs := filepath.Join(dir, "theirs")
+	ours := listenOn(t, "unix", theirs)
+	if err := os.Remove(theirs); err != nil { // as nc does
+		t.Fatal(err)
+	}
+	listenOn(t, "unix", theirs)
+	ours.Close()
+	if _, err := os.Stat(theirs); err != nil {
+		t.Errorf("a live socket of somebody else was removed: %v", err)
 	}
 	for name, make := range map[string]func(string) error{
 		"file": func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
@@ -169,6 +178,9 @@ func TestDialErrors(t *testing.T) {
 		{name: "both loopbacks", network: "tcp", address: "both.test:" + port, want: "connection refused", is: syscall.ECONNREFUSED,
 			d: Dialer{Hosts: map[string]string{"both.test:" + port: "127.0.0.1"}}},
 		{name: "unix", network: "unix", address: "/nonexistent/s", want: "dial unix:/nonexistent/s: no such file", is: os.ErrNotExist},
+		{name: "unix directory", network: "unix", address: "/", want: "the path is a directory"},
+		{name: "unix too long", network: "unix", address: "/" + strings.Repeat("x", 199), want: "200 bytes"},
+		{name: "foreign source", network: "tcp", address: refused, want: "from 192.0.2.9: cannot assign", d: Dialer{LocalAddr: "192.0.2.9"}},
 		{name: "source", network: "tcp", address: refused, want: "source address", d: Dialer{LocalAddr: "nosuch.invalid"}},
 	}
 	for _, test := range tests {

@@ -2,8 +2,10 @@ package tcp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/sockkit/sockkit/trace"
@@ -133,6 +135,9 @@ func (d *Dialer) attempt(ctx context.Context, network, address string) (net.Conn
 		d.Tracer.Emit(0, trace.AttemptFailed{
 			Network: network, Address: address, Duration: time.Since(started), Error: Reason(err),
 		})
+		if errors.Is(err, syscall.EADDRNOTAVAIL) && dialer.LocalAddr != nil {
+			err = &wordedError{"from " + d.LocalAddr + ": " + Reason(err), err}
+		}
 		return nil, err
 	}
 	return conn, nil
@@ -150,3 +155,12 @@ func localAddr(s string) (*net.TCPAddr, error) {
 	}
 	return local, nil
 }
+
+// wordedError is an error in better words than its own.
+type wordedError struct {
+	words string
+	err   error
+}
+
+func (e *wordedError) Error() string { return e.words }
+func (e *wordedError) Unwrap() error { return e.err }

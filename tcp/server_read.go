@@ -52,15 +52,15 @@ func (p *Peer) readAll() {
 	}
 	for p.mayRead() {
 		buf, n, err := p.transport.read(p.share())
+		if err == io.EOF && p.sealed != nil { // no close_notify came before it
+			err = ErrTruncated
+		}
 		if n > 0 {
 			p.took(n)
-			if after := p.received((*buf)[:n]); err == nil {
+			if after := p.received((*buf)[:n]); after != nil {
 				err = after
 			}
 			p.srv.bufs.put(buf)
-		}
-		if err == io.EOF && p.sealed != nil { // no close_notify came before it
-			err = ErrTruncated
 		}
 		p.readEnd(err)
 	}

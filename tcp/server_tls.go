@@ -109,7 +109,7 @@ func (t *sealed) Write(b []byte) (int, error) {
 		return 0, p.closedError()
 	}
 	p.q.add(b)
-	if !p.flushing && p.q.size >= p.srv.conf.cork {
+	if p.watchMark(); !p.flushing && p.q.size >= p.srv.conf.cork {
 		p.send(nil)
 	}
 	return len(b), nil
@@ -170,6 +170,9 @@ func (t *sealed) write(bufs [][]byte, n int) error {
 // admit asks the peer, and reports whether what is written is corked.
 func (t *sealed) admit(bufs [][]byte, n int) (corked bool, err error) {
 	p := t.peer
+	if t.plain.size > 0 && p.Queued() >= p.srv.conf.mark {
+		t.flush()
+	}
 	p.mu.Lock()
 	defer p.unlock()
 	if err := p.admit(n); err != nil {
@@ -216,7 +219,6 @@ func (t *sealed) push() error {
 	if !p.corked {
 		p.flush()
 	}
-	p.watchMark()
 	if p.dead {
 		return p.closedError()
 	}

@@ -98,7 +98,7 @@ func (p *Peer) admit(n int) error {
 	return nil
 }
 
-func (p *Peer) full() bool { return p.q.size >= p.srv.conf.mark }
+func (p *Peer) full() bool { return p.pending() >= p.srv.conf.mark }
 
 func (p *Peer) closedError() error {
 	if p.cause != nil {

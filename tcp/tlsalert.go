@@ -100,15 +100,20 @@ func (h *handshake) alertWords(code tls.AlertError) (reason, hint string) {
 	return "", ""
 }
 
-// watchRequest returns cfg for a client that has no certificate, so that it is
-// known whether the server asked for one: servers refuse its lack with several
-// alerts. The answer is the same without.
+// watchRequest returns cfg for a client, so that it is known whether the server
+// asked for a certificate and got none: servers refuse its lack with several
+// alerts. The answer is the same as without.
 func (h *handshake) watchRequest(cfg *tls.Config) *tls.Config {
-	if h.side == trace.Server || len(cfg.Certificates) > 0 || cfg.GetClientCertificate != nil {
+	if h.side == trace.Server || cfg.GetClientCertificate != nil {
 		return cfg
 	}
 	watched := cfg.Clone()
-	watched.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	watched.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		for i := range cfg.Certificates {
+			if asked.SupportsCertificate(&cfg.Certificates[i]) == nil {
+				return &cfg.Certificates[i], nil
+			}
+		}
 		h.unanswered = true
 		return new(tls.Certificate), nil
 	}

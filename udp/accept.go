@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -81,8 +82,9 @@ func (s *Socket) readFirst(ctx context.Context) (*Message, error) {
 // keep makes the sender of m the socket's only peer.
 func (s *Socket) keep(t *trace.Tracer, m *Message) (*Conn, error) {
 	peer := m.Info.origin()
-	if err := keepOnly(s.link, peer); err != nil {
-		return nil, err
+	err := keepOnly(s.link, peer)
+	if err != nil && !(s.network == unixgram && errors.Is(err, syscall.ECONNREFUSED)) {
+		return nil, err // a Unix peer that has left again is still heard
 	}
 	c := &Conn{link: s.link, only: &peer, remote: peer.netAddr()}
 	c.first.Store(m)

@@ -103,10 +103,12 @@ type inbox struct {
 	raw    syscall.RawConn
 	batch  *batch
 	handle func(n int) bool
-	pump   func(fd uintptr) bool // turn, made a value once
+	take   func(fd uintptr) bool // attempt, made a value once
 	drain  bool                  // leave when there is nothing, do not wait
-	err    syscall.Errno
 	memory [][]byte
+
+	got   int
+	errno syscall.Errno
 }
 
 // inboxBatch is the number of buffers: enough to share out a system call's
@@ -121,7 +123,7 @@ func newInbox(l *link, handle func(n int) bool) (*inbox, error) {
 		return nil, err
 	}
 	in := &inbox{link: l, raw: raw, batch: newBatch(inboxBatch), handle: handle}
-	in.pump = in.turn
+	in.take = in.attempt
 	size := receiveSize
 	if l.network == unixgram {
 		size = unixReceiveSize
@@ -136,45 +138,25 @@ func newInbox(l *link, handle func(n int) bool) (*inbox, error) {
 }
 
 // run reads until handle stops it, the deadline is over or the socket fails.
+// The handling stands outside of RawConn.Read, within which the socket could
+// not be closed.
 func (in *inbox) run() error {
-	if err := in.raw.Read(in.pump); err != nil {
-		return err
-	}
-	if in.err != 0 {
-		return os.NewSyscallError("recvmmsg", in.err)
-	}
-	return nil
-}
-
-// drainAll reads what is there without waiting.
-func (in *inbox) drainAll() error {
-	in.drain = true
-	return in.run()
-}
-
-// turn handles what is there, batch after batch, and returns false to wait.
-// It stays within one RawConn.Read: a batch that was not full has emptied the
-// socket, and what comes after it wakes the poller. So no system call has to be
-// spent on finding that there is nothing.
-func (in *inbox) turn(fd uintptr) bool {
 	for failures := 0; ; {
-		n, errno := in.batch.receive(fd, inboxBatch)
+		if err := in.raw.Read(in.take); err != nil {
+			return err
+		}
 		switch {
-		case errno == syscall.EAGAIN:
-			return in.drain
-		case errno != 0 && failures < maxReadFailures:
+		case in.errno == syscall.EAGAIN: // and drain
+			return nil
+		case in.errno == 0:
+			failures = 0
+			if !in.handle(in.got) {
+				return nil
+			}
+		case failures >= maxReadFailures:
+			return os.NewSyscallError("recvmmsg", in.errno)
+		default:
 			failures++ // a pending error, which reading clears; datagrams may stand behind it
-			continue
-		case errno != 0:
-			in.err = errno
-			return true
-		}
-		failures = 0
-		if !in.handle(n) {
-			return true
-		}
-		if n < inboxBatch {
-			return in.drain
 		}
 	}
 }
@@ -182,6 +164,18 @@ func (in *inbox) turn(fd uintptr) bool {
 // maxReadFailures is how many errors in a row tell a socket that cannot be
 // read any more from one that something happened to.
 const maxReadFailures = 64
+
+// drainAll reads what is there without waiting.
+func (in *inbox) drainAll() error {
+	in.drain = true
+	return in.run()
+}
+
+// attempt takes what is there; false waits for more.
+func (in *inbox) attempt(fd uintptr) bool {
+	in.got, in.errno = in.batch.receive(fd, inboxBatch)
+	return in.errno != syscall.EAGAIN || in.drain
+}
 
 // at returns buffer i of the batch that came.
 func (in *inbox) at(i int) ([]byte, received) {

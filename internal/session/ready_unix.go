@@ -21,6 +21,29 @@ func readable(in io.Reader) bool {
 	return ready&unix.POLLIN != 0
 }
 
+// pending returns how many bytes in has that were not read, as far as that is
+// known, and whether there may be more.
+func pending(in io.Reader) (n int64, more bool) {
+	f, ok := in.(*os.File)
+	if !ok {
+		return 0, false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, false
+	}
+	if info.Mode().IsRegular() {
+		at, err := f.Seek(0, io.SeekCurrent)
+		return max(info.Size()-at, 0), err != nil
+	}
+	waiting, events := 0, int16(0)
+	control(f, func(fd int32) {
+		waiting, _ = unix.IoctlGetInt(int(fd), fionread)
+		events = poll(fd, unix.POLLIN, 0)
+	})
+	return int64(waiting), info.Mode()&os.ModeNamedPipe != 0 && events&unix.POLLHUP == 0
+}
+
 // ReaderLeft returns a channel that is closed when out is a pipe whose reader
 // is gone, so that a silent peer does not keep us from noticing.
 func ReaderLeft(ctx context.Context, out io.Writer) <-chan struct{} {

@@ -54,6 +54,9 @@ type Undelivered struct {
 // Error implements error.
 func (u *Undelivered) Error() string {
 	least := ""
+	if u.Bytes == 0 {
+		return tcp.Reason(u.Err) + ": not all of the input was delivered"
+	}
 	if u.More {
 		least = "at least "
 	}
@@ -292,24 +295,55 @@ func (r *stream) settle(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, linger, &tcp.TimeoutError{After: linger})
 	defer cancel()
-	left, err := tcp.AwaitDelivered(ctx, r.Conn)
-	if left > 0 && err != nil {
-		return &Undelivered{Bytes: int64(left), Err: err}
+	if _, err := tcp.AwaitDelivered(ctx, r.Conn); err != nil {
+		if left := r.unacknowledged(); left > 0 {
+			return &Undelivered{Bytes: left, Err: err}
+		}
 	}
 	return nil
 }
 
 // lostWith is err, with what it kept from being delivered.
 func (r *stream) lostWith(err error) error {
-	lost := r.up.Lost()
-	if left, e := tcp.Undelivered(r.Conn); e == nil {
-		lost += int64(left)
+	r.awaitInput()
+	lost, more := r.up.Lost()+r.unacknowledged(), false
+	if r.sendErr != nil {
+		n, unknown := pending(r.In)
+		lost, more = lost+n, unknown
 	}
-	more := r.In != nil && (!r.sent || r.sendErr != nil) && readable(r.In)
 	if lost == 0 && !more {
 		return err
 	}
 	return &Undelivered{Bytes: lost, More: more, Err: err}
+}
+
+// inputGrace is how long a broken connection is given to end the sending too.
+const inputGrace = 100 * time.Millisecond
+
+// awaitInput waits until the sending has ended, if it is about to: only then is
+// it known what was lost.
+func (r *stream) awaitInput() {
+	if r.sent {
+		return
+	}
+	select {
+	case err := <-r.upEnd:
+		_ = r.inputEnded(err)
+	case <-time.After(inputGrace):
+	}
+}
+
+// closeNotify is the most bytes that the end of our half takes under TLS.
+const closeNotify = 64
+
+// unacknowledged is what the peer's system has not of what was sent. Under TLS
+// our end itself takes a few bytes, which are no input.
+func (r *stream) unacknowledged() int64 {
+	left, err := tcp.Undelivered(r.Conn)
+	if _, secured := tcp.TLSState(r.Conn); err != nil || secured && r.sent && r.sendErr == nil && left <= closeNotify {
+		return 0
+	}
+	return int64(left)
 }
 
 // isReaderGone reports whether err says that nobody reads our output.
