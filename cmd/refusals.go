@@ -19,8 +19,16 @@ type refusals struct {
 
 const logBurst = 10
 
-// line is what to log, or "".
+// line is what to log of a peer that was turned away, or "".
 func (r *refusals) line(remote, rule, reason string) string {
+	if rule == "tls" {
+		return r.sparing(fmt.Sprintf("no TLS with %s: %s", remote, render.Printable(reason)))
+	}
+	return r.sparing(fmt.Sprintf("turned away %s: %s (--%s)", remote, render.Printable(reason), rule))
+}
+
+// sparing is s, with how many lines before it were not logged, or "".
+func (r *refusals) sparing(s string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -34,10 +42,6 @@ func (r *refusals) line(remote, rule, reason string) string {
 		return ""
 	}
 	r.spare--
-	s := fmt.Sprintf("turned away %s: %s (--%s)", remote, render.Printable(reason), rule)
-	if rule == "tls" {
-		s = fmt.Sprintf("no TLS with %s: %s", remote, render.Printable(reason))
-	}
 	if r.hidden > 0 {
 		s += fmt.Sprintf("; %d more were not logged", r.hidden)
 		r.hidden = 0

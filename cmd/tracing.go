@@ -18,6 +18,7 @@ import (
 type tracing struct {
 	tracer  *trace.Tracer
 	tee     trace.Tee
+	shown   bool // the first branch of tee is the view
 	closers []io.Closer
 	json    *trace.JSON
 	keys    *tcp.KeyLogFile
@@ -27,19 +28,40 @@ type tracing struct {
 type view struct {
 	out   io.Writer
 	level trace.Level
-	tags  bool // name the connection on each line
+	tags  bool        // name the connection on each line
+	json  io.Writer   // where JSON lines go; nil: standard output
+	lost  func(error) // told of a line that could not be written; nil: nobody
+}
+
+// viewWriter tells of what could not be written.
+type viewWriter struct {
+	io.Writer
+	lost func(error)
+}
+
+// Write implements [io.Writer].
+func (w viewWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil && w.lost != nil {
+		w.lost(err)
+	}
+	return n, err
 }
 
 // newTracing opens the sinks that the flags name.
 func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
 	t := &tracing{}
+	t.shown = o.json || v.level > trace.Off
 	if o.json {
-		t.json = trace.NewJSON(s.Out)
+		if v.json == nil {
+			v.json = s.Out
+		}
+		t.json = trace.NewJSON(viewWriter{v.json, v.lost})
 		t.json.Secrets = o.showSecrets
 		t.tee = append(t.tee, trace.Branch{Sink: masked(t.json, o.showSecrets), Level: max(trace.Message, v.level)})
 	} else if v.level > trace.Off {
 		t.tee = append(t.tee, trace.Branch{Level: v.level, Sink: &render.Text{
-			W: v.out, Color: o.colored(v.out), Tags: v.tags, ShowSecrets: o.showSecrets,
+			W: viewWriter{v.out, v.lost}, Color: o.colored(v.out), Tags: v.tags, ShowSecrets: o.showSecrets,
 		}})
 	}
 	for _, name := range o.traceFiles {

@@ -65,6 +65,7 @@ func abort(a, b net.Conn, err error) {
 func Reset(conn net.Conn) {
 	if tcp, ok := Unwrap(conn).(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
+		tcp.Close() // before a TLS layer could say that this is a regular end
 	}
 	conn.Close()
 }

@@ -150,6 +150,16 @@ func (r *rig) must(what string, err, want error) {
 	}
 }
 
+// until asks for a state that no event tells of.
+func (r *rig) until(holds func() bool) {
+	r.Helper()
+	for end := time.Now().Add(60 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.Fatal("it never came to be")
+		}
+	}
+}
+
 // settled fails if a goroutine of the server stays.
 func (r *rig) settled() {
 	r.Helper()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"syscall"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -32,7 +31,7 @@ func Accept(ctx context.Context, t *trace.Tracer, sockets ...*Socket) (*Conn, er
 	}
 	c, err := s.keep(t, m)
 	if err != nil {
-		return nil, &Error{Op: "accept", Address: s.display(), Err: errors.Join(err, s.Close())}
+		return nil, &Error{Op: "accept", Address: s.display(), Err: and(err, s.Close())}
 	}
 	return c, nil
 }
@@ -82,16 +81,14 @@ func (s *Socket) readFirst(ctx context.Context) (*Message, error) {
 // keep makes the sender of m the socket's only peer.
 func (s *Socket) keep(t *trace.Tracer, m *Message) (*Conn, error) {
 	peer := m.Info.origin()
-	err := keepOnly(s.link, peer)
-	if err != nil && !(s.network == unixgram && errors.Is(err, syscall.ECONNREFUSED)) {
+	c := &Conn{link: s.link, only: &peer, remote: peer.netAddr(), at: m.Info.Local}
+	err := c.keepOnly(&m.Info)
+	if err != nil && !(s.network == unixgram && hasGone(err)) {
 		return nil, err // a Unix peer that has left again is still heard
 	}
-	c := &Conn{link: s.link, only: &peer, remote: peer.netAddr()}
+	c.connected = c.connected && err == nil
 	c.first.Store(m)
 	c.opening(t, trace.Server, 0)
-	if m.Info.Local.IsValid() {
-		c.here = m.Info.Local.String()
-	}
 	return c, nil
 }
 

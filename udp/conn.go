@@ -24,9 +24,12 @@ type Conn struct {
 	group  netip.AddrPort // the multicast group that it sends to
 
 	// Of a connection that was accepted.
-	first  atomic.Pointer[Message] // what opened it, until that is read
-	only   *origin                 // its peer
-	strays atomic.Int64            // datagrams of others
+	first     atomic.Pointer[Message] // what opened it, until that is read
+	only      *origin                 // its peer
+	at        netip.AddrPort          // the address of ours that the peer wrote to
+	connected bool                    // the system keeps others away
+	writer    batchWriter             // where it does not
+	strays    atomic.Int64            // datagrams of others
 
 	tracer     *trace.Tracer
 	id         trace.ID
@@ -44,7 +47,7 @@ func (c *Conn) opening(t *trace.Tracer, side string, took time.Duration) {
 		return
 	}
 	c.tracer, c.id, c.opened = t, t.NewID(), time.Now()
-	c.here, c.there = c.localText(), c.remote.String()
+	c.here, c.there = c.LocalAddr().String(), c.remote.String()
 	t.Emit(c.id, trace.Open{Side: side, Network: c.network, Local: c.here, Remote: c.there, Duration: took})
 }
 
@@ -53,6 +56,15 @@ func (c *Conn) TraceID() trace.ID { return c.id }
 
 // Tracer returns the tracer that the connection reports to.
 func (c *Conn) Tracer() *trace.Tracer { return c.tracer }
+
+// LocalAddr returns the address that the socket is bound to; of a connection
+// that was accepted, the one that its peer wrote to.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.at.IsValid() {
+		return net.UDPAddrFromAddrPort(c.at)
+	}
+	return c.link.LocalAddr()
+}
 
 // RemoteAddr returns the address that was dialled, or the first sender's.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
@@ -152,7 +164,7 @@ func (c *Conn) send(p []byte) (int, error) {
 	if c.group.IsValid() {
 		return c.conn.(*net.UDPConn).WriteToUDPAddrPort(p, c.group)
 	}
-	return sendOnly(c, p)
+	return c.sendOnly(p)
 }
 
 // sizeError gives the system's own refusal of a size our form.

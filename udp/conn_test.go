@@ -322,6 +322,25 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
+// TestErrorOfSeveralAddresses holds that each is named, in one line.
+func TestErrorOfSeveralAddresses(t *testing.T) {
+	_, err := (&Dialer{LocalAddr: "192.0.2.201"}).DialContext(soon(t), "udp", "localhost:9")
+	if err == nil || strings.Contains(err.Error(), "\n") {
+		t.Fatalf("error %q", err)
+	}
+	var all attemptErrors
+	if errors.As(err, &all) && !(strings.Contains(err.Error(), "127.0.0.1:9: ") && strings.Contains(err.Error(), "[::1]:9: ")) {
+		t.Errorf("error %q", err)
+	}
+	both := &Error{Op: "dial", Address: "udp://localhost:9", Err: attemptErrors{{"[::1]:9", syscall.ENETUNREACH}, {"127.0.0.1:9", ErrIdle}}}
+	wantError(t, both, syscall.ENETUNREACH, "[::1]:9: network is unreachable; 127.0.0.1:9: nothing came")
+	wantError(t, both, ErrIdle)
+	wantError(t, and(ErrIdle, nil, ErrNoName), ErrNoName, "; then ")
+	if and(nil, nil) != nil || and(nil, ErrIdle) != ErrIdle {
+		t.Error("nothing is something")
+	}
+}
+
 func TestDialByName(t *testing.T) {
 	tracer, records := recorder(trace.Connection)
 	c := dialBy(t, &Dialer{Tracer: tracer}, "udp4", "localhost:9")

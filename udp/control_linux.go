@@ -3,6 +3,7 @@
 package udp
 
 import (
+	"context"
 	"encoding/binary"
 	"net/netip"
 	"os"
@@ -147,22 +148,27 @@ func kernelDrops(l *link) (dropped uint64) {
 }
 
 // keepOnly connects the socket to its first sender, so that the kernel keeps
-// others away and tells when the peer refuses.
-func keepOnly(l *link, peer origin) error {
+// others away and tells when the peer refuses. It does not where connecting
+// would change the address that the peer has written to: then the reader keeps
+// others away, and each datagram is told where to go.
+func (c *Conn) keepOnly(first *Info) error {
 	var to rawName
 	var err error
-	if l.network == unixgram {
-		if peer.path == "" {
-			return nil
-		}
-		err = to.setPath(peer.path)
-	} else {
-		err = to.setAddrPort(peer.addr, l.single.family)
+	switch {
+	case c.network == unixgram && c.only.path == "":
+		return nil // it has no name to connect to
+	case c.network == unixgram:
+		err = to.setPath(c.only.path)
+	case c.wild && !staysAt(first):
+		return nil
+	default:
+		err = to.setAddrPort(c.only.addr, c.single.family)
 	}
 	if err != nil {
 		return err
 	}
-	return controlFD(l.single.raw, func(fd uintptr) error {
+	c.connected = true
+	return controlFD(c.single.raw, func(fd uintptr) error {
 		_, _, errno := unix.Syscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&to.bytes)), uintptr(to.size))
 		if errno != 0 {
 			return os.NewSyscallError("connect", errno)
@@ -171,9 +177,25 @@ func keepOnly(l *link, peer origin) error {
 	})
 }
 
-func sendOnly(c *Conn, p []byte) (int, error) {
-	if c.only != nil && c.network == unixgram && c.only.path == "" {
-		return 0, ErrNoName
+// staysAt reports whether a socket of every address that is connected to the
+// sender would be at the address that the sender wrote to. A group's stays the
+// group's.
+func staysAt(first *Info) bool {
+	at := first.Local.Addr()
+	if at.IsMulticast() {
+		return true
 	}
-	return c.conn.Write(p)
+	from, err := sourceFor(context.Background(), first.Remote, nil)
+	return err == nil && from.WithZone("") == at.WithZone("")
+}
+
+func (c *Conn) sendOnly(p []byte) (int, error) {
+	if c.only == nil || c.connected {
+		return c.conn.Write(p)
+	}
+	to := Info{Remote: c.only.addr, Path: c.only.path, Local: c.at}
+	if _, err := c.writer.write(c.link, []Message{{Payload: p, Info: to}}); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

@@ -61,9 +61,10 @@ type Message struct {
 	// Payload is what is sent. [Socket.ReadBatch] uses it up to its capacity
 	// as room and cuts it to what came.
 	Payload []byte
-	// Info is what is known of a received datagram. To send, only Remote, or
-	// Path for Unix datagrams, is looked at: where to. So what was read can be
-	// sent back as it is.
+	// Info is what is known of a received datagram. To send, Remote, or Path
+	// for Unix datagrams, is where to; and Local, if the socket is bound to
+	// every address, is the one of them to send from, on Linux, unless it is a
+	// group or not valid. So what was read can be sent back as it is.
 	Info Info
 }
 

@@ -2,10 +2,10 @@ package udp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -65,7 +65,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	var failed []error
+	var failed attemptErrors
 	for _, to := range targets {
 		conn, err := d.attempt(ctx, udp, to.String(), func(ctx context.Context, _ string) (*Conn, error) {
 			return d.openUDP(ctx, to)
@@ -73,12 +73,12 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		if err == nil {
 			return conn, nil
 		}
-		failed = append(failed, err)
+		failed = append(failed, attemptError{to.String(), err})
 	}
 	if len(failed) == 1 {
-		return nil, failed[0]
+		return nil, failed[0].err
 	}
-	return nil, errors.Join(failed...)
+	return nil, failed
 }
 
 // attempt opens one address and reports how it went.
@@ -112,13 +112,16 @@ func (d *Dialer) ready(c *Conn, conn packetConn, network string) error {
 		err = setBuffers(conn, d.ReadBuffer, d.WriteBuffer)
 	}
 	if err != nil {
-		return errors.Join(err, c.link.close())
+		return and(err, c.link.close())
 	}
 	return nil
 }
 
 // setBuffers sets the sizes of a socket's buffers; 0 leaves them.
 func setBuffers(conn packetConn, read, write int) error {
+	if write == 0 && runtime.GOOS == "darwin" {
+		write = receiveSize // there the default bounds a datagram to 9 KiB
+	}
 	if read > 0 {
 		if err := conn.SetReadBuffer(read); err != nil {
 			return err
@@ -162,7 +165,7 @@ func (d *Dialer) connect(ctx context.Context, local, to netip.AddrPort) (*net.UD
 	}
 	if d.TTL > 0 {
 		if err := setTTL(conn, to.Addr().Is4(), d.TTL); err != nil {
-			return nil, errors.Join(fmt.Errorf("set TTL %d: %w", d.TTL, err), conn.Close())
+			return nil, and(fmt.Errorf("set TTL %d: %w", d.TTL, err), conn.Close())
 		}
 	}
 	return conn.(*net.UDPConn), nil
@@ -202,7 +205,7 @@ func (d *Dialer) openGroup(ctx context.Context, local, to netip.AddrPort) (*net.
 	}
 	conn := pc.(*net.UDPConn)
 	if err := sendGroups(conn, to.Addr().Is4(), ifi, d.TTL); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, and(err, conn.Close())
 	}
 	return conn, nil
 }

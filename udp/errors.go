@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -125,6 +126,45 @@ func reason(err error) string {
 		return e.Error()
 	}
 	return err.Error()
+}
+
+// and adds what went wrong while cleaning up after err, which is rarely
+// anything.
+func and(err error, later ...error) error {
+	for _, l := range later {
+		if err == nil {
+			err = l
+		} else if l != nil {
+			err = fmt.Errorf("%w; then %w", err, l)
+		}
+	}
+	return err
+}
+
+// attemptError is one address of several that could not be dialled.
+type attemptError struct {
+	address string
+	err     error
+}
+
+type attemptErrors []attemptError
+
+// Error says each cause, in one line.
+func (e attemptErrors) Error() string {
+	causes := make([]string, len(e))
+	for i, f := range e {
+		causes[i] = f.address + ": " + reason(f.err)
+	}
+	return strings.Join(causes, "; ")
+}
+
+// Unwrap lists the causes for errors.Is and errors.As.
+func (e attemptErrors) Unwrap() []error {
+	causes := make([]error, len(e))
+	for i, f := range e {
+		causes[i] = f.err
+	}
+	return causes
 }
 
 // hasGone tells a Unix peer that will not come back under its name.

@@ -39,7 +39,7 @@ func leftovers() string {
 		buf := make([]byte, 1<<20)
 		left = left[:0]
 		for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(stack, "sockkit/udp.") && !strings.Contains(stack, "leftovers") {
+			if strings.Contains(stack, "sockkit/udp.(*") && !strings.Contains(stack, "leftovers") {
 				left = append(left, stack)
 			}
 		}
@@ -167,6 +167,19 @@ func serve(t testing.TB, s *Server, sockets ...*Socket) <-chan error {
 		<-done
 	})
 	return ended
+}
+
+// settled waits until a server's counters are as wanted: what was sent may
+// arrive before it is counted.
+func settled(t testing.TB, s *Server, want func(Stats) bool) Stats {
+	t.Helper()
+	for ctx := soon(t); ; runtime.Gosched() {
+		if st := s.Stats(); want(st) {
+			return st
+		} else if ctx.Err() != nil {
+			t.Fatalf("stats %+v", st)
+		}
+	}
 }
 
 func echo(p *Peer, payload []byte, _ Info) { _, _ = p.Write(payload) }

@@ -2,7 +2,6 @@ package udp
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -68,7 +67,7 @@ func (l *link) SyscallConn() (syscall.RawConn, error) { return l.conn.SyscallCon
 
 // SetDeadline sets both deadlines, as [net.Conn] has it.
 func (l *link) SetDeadline(t time.Time) error {
-	return errors.Join(l.SetReadDeadline(t), l.SetWriteDeadline(t))
+	return and(l.SetReadDeadline(t), l.SetWriteDeadline(t))
 }
 
 // SetReadDeadline sets the time from which on reads fail with
@@ -99,7 +98,7 @@ func (l *link) receive(ctx context.Context, buf []byte) (int, Info, error) {
 func (l *link) close() error {
 	l.closing.Do(func() {
 		l.cancel.close()
-		l.closeErr = errors.Join(l.file.remove(), l.conn.Close())
+		l.closeErr = and(l.file.remove(), l.conn.Close())
 	})
 	return l.closeErr
 }

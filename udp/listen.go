@@ -91,11 +91,11 @@ func (lc *ListenConfig) listenBoth(ctx context.Context, port string) ([]*Socket,
 		case err == nil:
 			bound = append(bound, s)
 			_, port, _ = net.SplitHostPort(s.LocalAddr().String())
-		case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		case errors.Is(err, errNoAddress), errors.Is(err, errNoFamily):
 			missing = err
 		default:
 			for _, s := range bound {
-				err = errors.Join(err, s.Close())
+				err = and(err, s.Close())
 			}
 			return nil, err
 		}
@@ -138,7 +138,7 @@ func (lc *ListenConfig) ready(conn packetConn, network string, file socketFile) 
 		err = setBuffers(conn, lc.ReadBuffer, write)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.link.close())
+		return nil, and(err, s.link.close())
 	}
 	return s, nil
 }
@@ -190,7 +190,7 @@ func (lc *ListenConfig) bindHost(ctx context.Context, network, address string) (
 	if lc.TTL > 0 {
 		v4 := unmapped(conn.LocalAddr().(*net.UDPAddr).AddrPort()).Addr().Is4()
 		if err := setTTL(conn, v4, lc.TTL); err != nil {
-			return nil, errors.Join(err, conn.Close())
+			return nil, and(err, conn.Close())
 		}
 	}
 	return conn, nil
@@ -214,7 +214,7 @@ func (lc *ListenConfig) bindGroup(ctx context.Context, group netip.AddrPort) (*n
 		err = setTTL(conn, group.Addr().Is4(), lc.TTL)
 	}
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, and(err, conn.Close())
 	}
 	return conn, nil
 }

@@ -179,9 +179,9 @@ func (l *loop) handle(n int) bool {
 	for i := range n {
 		l.buffer(i, &got)
 	}
-	l.out.release()
-	l.server.count.datagramsIn.Add(got.datagrams)
+	l.server.count.datagramsIn.Add(got.datagrams) // before the answers leave
 	l.server.count.bytesIn.Add(got.bytes)
+	l.out.release()
 	if !l.tidy() {
 		if l.draining {
 			l.budget--

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -128,6 +127,22 @@ func TestMemberAnswers(t *testing.T) {
 	})
 }
 
+// TestAcceptOnAGroup holds that the first sender to a group can be talked to,
+// and goes on being heard.
+func TestAcceptOnAGroup(t *testing.T) {
+	eachGroup(t, func(t *testing.T, group, by string) {
+		socket := member(t, group, by, "0")
+		c := dialBy(t, &Dialer{Interface: by}, "udp", net.JoinHostPort(group, portOf(t, socket)))
+		send(t, c, "first")
+		a := must[*Conn](t)(Accept(soon(t), nil, socket))
+		receive(t, a, "first")
+		send(t, a, "welcome")
+		receive(t, c, "welcome")
+		send(t, c, "second")
+		receive(t, a, "second")
+	})
+}
+
 func TestMulticastTTL(t *testing.T) {
 	eachGroup(t, func(t *testing.T, group, by string) {
 		s := member(t, group, by, "0")
@@ -163,7 +178,7 @@ func TestAddressIsNotShared(t *testing.T) {
 	for _, host := range loopbacks {
 		s := listen(t, "udp", on(host))
 		_, err := Listen(soon(t), "udp", s.LocalAddr().String())
-		wantError(t, err, syscall.EADDRINUSE, "listen udp://"+s.LocalAddr().String())
+		wantError(t, err, errInUse, "listen udp://"+s.LocalAddr().String())
 	}
 }
 

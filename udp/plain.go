@@ -218,9 +218,9 @@ func (w *batchWriter) write(l *link, ms []Message) (int, error) {
 }
 
 // keepOnly would have the system keep others away; here the reader does.
-func keepOnly(*link, origin) error { return nil }
+func (c *Conn) keepOnly(*Info) error { return nil }
 
-func sendOnly(c *Conn, p []byte) (int, error) {
+func (c *Conn) sendOnly(p []byte) (int, error) {
 	if c.only == nil {
 		return c.conn.Write(p)
 	}

@@ -3,7 +3,6 @@ package udp
 import (
 	"context"
 	"net"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -31,22 +30,6 @@ func TestProbe(t *testing.T) {
 			}
 		}
 		receiveFrom(t, mute, "") // what it sends is empty
-	}
-}
-
-func TestProbeUnix(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("there are no Unix datagrams on Windows")
-	}
-	path := filepath.Join(t.TempDir(), "s")
-	s := listen(t, "unixgram", path)
-	serve(t, &Server{OnDatagram: echo}, s)
-	if got, err := (&Dialer{}).Probe(soon(t), "unixgram", path, 0); err != nil || got != Replied {
-		t.Errorf("live: %v, %v", got, err)
-	}
-	stale := staleSocket(t)
-	if got, err := (&Dialer{}).Probe(soon(t), "unixgram", stale, 0); err != nil || got != Refused {
-		t.Errorf("stale: %v, %v", got, err)
 	}
 }
 

@@ -3,7 +3,6 @@
 package udp
 
 import (
-	"errors"
 	"os"
 	"syscall"
 
@@ -34,7 +33,7 @@ func (r *receiver) init(l *link) error {
 	err = raw.Control(func(fd uintptr) {
 		r.family, failed = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
 	})
-	return errors.Join(err, failed)
+	return and(err, failed)
 }
 
 // attempt takes what is there; false waits for more.

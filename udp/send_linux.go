@@ -196,8 +196,14 @@ func (w *batchWriter) load(i int, l *link, m *Message) error {
 			return err
 		}
 	}
-	w.batch.heads[i].Hdr.Namelen = name.size
-	w.batch.heads[i].Hdr.SetControllen(0)
+	h := &w.batch.heads[i].Hdr
+	h.Namelen = name.size
+	oob := w.batch.oobs[i][:0]
+	if from := m.Info.Local.Addr(); l.wild && from.IsValid() && !from.IsUnspecified() && !from.IsMulticast() {
+		oob = appendSource(oob, from, l.single.family)
+	}
+	h.Control = unsafe.SliceData(oob)
+	h.SetControllen(len(oob))
 	w.batch.buffer(i, m.Payload)
 	return nil
 }

@@ -94,7 +94,7 @@ func (s *Server) Serve(ctx context.Context, sockets ...*Socket) error {
 	loops, err := s.begin(sockets)
 	if err != nil {
 		for _, socket := range sockets {
-			err = errors.Join(err, socket.Close())
+			err = and(err, socket.Close())
 		}
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	var failed error
 	for _, l := range s.close() {
-		failed = errors.Join(failed, l.socket.Close())
+		failed = and(failed, l.socket.Close())
 	}
 	return failed
 }

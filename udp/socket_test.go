@@ -215,15 +215,47 @@ func TestAcceptKeepsTheFirstPeer(t *testing.T) {
 }
 
 func TestAcceptOnEveryAddress(t *testing.T) {
-	s := listen(t, "udp", "*:0")
-	for _, host := range []string{"127.0.0.1"} {
-		c := dialBy(t, &Dialer{}, "udp", net.JoinHostPort(host, portOf(t, s)))
+	hosts := []string{"127.0.0.1", "::1"}
+	if linux() {
+		hosts = append(hosts, "127.0.0.2") // the kernel would answer from 127.0.0.1
+	}
+	for _, host := range hosts {
+		tracer, records := recorder(trace.Message)
+		s := listen(t, "udp", "*:0")
+		at := net.JoinHostPort(host, portOf(t, s))
+		c, stranger := dialBy(t, &Dialer{}, "udp", at), dialBy(t, &Dialer{}, "udp", at)
 		send(t, c, "me")
-		a := must[*Conn](t)(Accept(soon(t), nil, s))
+		send(t, stranger, "me too")
+		a := must[*Conn](t)(Accept(soon(t), tracer, s))
+		send(t, c, "again")
 		receive(t, a, "me")
+		receive(t, a, "again")
 		send(t, a, "welcome")
 		receive(t, c, "welcome")
+		if a.LocalAddr().String() != at {
+			t.Errorf("local address %v, want %s", a.LocalAddr(), at)
+		}
+		for _, d := range trace.Events[trace.Datagram](records.Records()) {
+			if d.Local != at || d.Remote != c.LocalAddr().String() {
+				t.Errorf("record %+v", d)
+			}
+		}
 	}
+}
+
+// TestBatchAnswersFromTheAddressAsked holds that what was read goes back from
+// where it was sent to.
+func TestBatchAnswersFromTheAddressAsked(t *testing.T) {
+	if !linux() {
+		t.Skip("elsewhere the system chooses")
+	}
+	s := listen(t, "udp", "*:0")
+	c := dialBy(t, &Dialer{}, "udp", net.JoinHostPort("127.0.0.2", portOf(t, s)))
+	send(t, c, "hi")
+	ms := []Message{{Payload: make([]byte, 100)}}
+	must[int](t)(s.ReadBatch(ms))
+	must[int](t)(s.WriteBatch(ms))
+	receive(t, c, "hi")
 }
 
 func TestAcceptEndsWithItsContext(t *testing.T) {

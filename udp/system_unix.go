@@ -20,6 +20,13 @@ import (
 // errMessageSize answers a datagram that is too large to be sent.
 const errMessageSize = syscall.EMSGSIZE
 
+// errNoAddress and errNoFamily answer the binding of an address that the
+// machine does not have, and of one of a family that it lacks.
+const (
+	errNoAddress = syscall.EADDRNOTAVAIL
+	errNoFamily  = syscall.EAFNOSUPPORT
+)
+
 // wasCut tells whether a received datagram was truncated.
 func wasCut(flags int, err error) (bool, error) { return flags&unix.MSG_TRUNC != 0, err }
 
@@ -52,7 +59,7 @@ func (f *socketFile) remove() error {
 	if now, err := os.Lstat(f.path); err != nil || !os.SameFile(now, f.info) {
 		return nil
 	}
-	return errors.Join(os.Remove(f.path), removeDir(f.dir))
+	return and(os.Remove(f.path), removeDir(f.dir))
 }
 
 // bindUnix binds a Unix datagram socket. A socket file that nobody is bound to
@@ -73,7 +80,7 @@ func bindUnix(ctx context.Context, path string, mode os.FileMode) (*net.UnixConn
 		err = os.Chmod(path, mode)
 	}
 	if err != nil {
-		return nil, socketFile{}, errors.Join(err, file.remove(), conn.Close())
+		return nil, socketFile{}, and(err, file.remove(), conn.Close())
 	}
 	return conn, file, nil
 }
@@ -189,11 +196,11 @@ func dialUnix(ctx context.Context, local, path string) (*net.UnixConn, socketFil
 	}
 	conn, file, err := bindUnix(ctx, local, mode)
 	if err != nil {
-		return nil, socketFile{}, errors.Join(err, removeDir(dir))
+		return nil, socketFile{}, and(err, removeDir(dir))
 	}
 	file.dir = dir
 	if err := connectUnix(conn, path); err != nil {
-		return nil, socketFile{}, errors.Join(err, file.remove(), conn.Close())
+		return nil, socketFile{}, and(err, file.remove(), conn.Close())
 	}
 	return conn, file, nil
 }
@@ -206,7 +213,7 @@ func connectUnix(conn *net.UnixConn, path string) error {
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) { failed = unix.Connect(int(fd), &unix.SockaddrUnix{Name: path}) })
-	return errors.Join(err, os.NewSyscallError("connect", failed))
+	return and(err, os.NewSyscallError("connect", failed))
 }
 
 // ownName returns a name that nobody else has: an abstract one where there are

@@ -13,6 +13,14 @@ import (
 // received and for the socket when sent (WSAEMSGSIZE).
 const errMessageSize = syscall.Errno(10040)
 
+// errNoAddress and errNoFamily answer the binding of an address that the
+// machine does not have, and of one of a family that it lacks (WSAEADDRNOTAVAIL,
+// WSAEAFNOSUPPORT).
+const (
+	errNoAddress = syscall.Errno(10049)
+	errNoFamily  = syscall.Errno(10047)
+)
+
 // wasCut tells whether a received datagram was truncated, which is an error
 // to the system and none to us.
 func wasCut(_ int, err error) (bool, error) {

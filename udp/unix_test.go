@@ -23,7 +23,11 @@ func TestUnixgram(t *testing.T) {
 	tracer, records := recorder(trace.Message)
 	s := listen(t, "unixgram", path)
 	c := dialBy(t, &Dialer{Tracer: tracer}, "unixgram", path)
-	for _, size := range []int{0, 1, 65507, 65508, 100_000} {
+	sizes := []int{0, 1, 2000, 9000, 20_000}
+	if runtime.GOOS == "linux" {
+		sizes[3], sizes[4] = MaxPayload+1, 100_000
+	}
+	for _, size := range sizes {
 		send(t, c, pattern(size))
 		info := receiveFrom(t, s, pattern(size))
 		if info.Path == "" || info.From() != c.LocalAddr().String() || info.Remote.IsValid() {
@@ -330,4 +334,17 @@ func TestAcceptUnix(t *testing.T) {
 	receive(t, c, "no reply")
 	_, err = c.Write([]byte("but"))
 	wantError(t, err, ErrNoName)
+}
+
+func TestProbeUnix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	s := listen(t, "unixgram", path)
+	serve(t, &Server{OnDatagram: echo}, s)
+	if got, err := (&Dialer{}).Probe(soon(t), "unixgram", path, 0); err != nil || got != Replied {
+		t.Errorf("live: %v, %v", got, err)
+	}
+	stale := staleSocket(t)
+	if got, err := (&Dialer{}).Probe(soon(t), "unixgram", stale, 0); err != nil || got != Refused {
+		t.Errorf("stale: %v, %v", got, err)
+	}
 }

@@ -203,7 +203,7 @@ func unixAddress(scheme Scheme, path string) (Address, error) {
 
 // parseHostPort reads host:port, :port and port.
 func parseHostPort(scheme Scheme, s string) (Address, error) {
-	if _, err := strconv.Atoi(s); err == nil {
+	if strings.Trim(s, "0123456789-") == "" {
 		return hostPort(scheme, "", s)
 	}
 	host, port, err := net.SplitHostPort(s)

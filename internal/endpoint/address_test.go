@@ -34,6 +34,7 @@ func TestParse(t *testing.T) {
 		{"unixgram:/run/b.sock", Options{}, "unixgram:/run/b.sock"},
 		{"exec:cat", Options{}, "exec:cat"},
 		{"-", Options{}, "-"},
+		{"20-25", Options{}, "tcp://:20-25"},
 		{"localhost 20-25", Options{}, "tcp://localhost:20-25"},
 	}
 	for _, test := range tests {

@@ -1,0 +1,54 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+
+	"github.com/sockkit/sockkit/internal/session"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// view is where tap shows what passes: on standard output, or on standard error
+// where that carries payload. Its reader's leaving ends the run.
+func (o *tapOptions) view(s *Streams, leave context.CancelCauseFunc) view {
+	out := io.Writer(s.Out)
+	if o.stdio() {
+		out = s.Err
+	}
+	return view{out: out, json: out, level: o.level(), tags: true, lost: func(err error) {
+		if tcp.IsReset(err) {
+			leave(session.ErrReaderLeft)
+			return
+		}
+		leave(&session.OutputError{Err: err})
+	}}
+}
+
+// clients is the tracer of the clients' side. What is shown has its connections
+// only, as payload is shown once, from the target's side; files have all.
+func (t *tracing) clients() *trace.Tracer {
+	tee := slices.Clone(t.tee)
+	if t.shown {
+		tee[0].Level = min(tee[0].Level, trace.Connection)
+	}
+	return t.tracer.View(tee, tee.Level())
+}
+
+// clientFailed says what went wrong with one client, in one line. How its
+// connection ended is no failure of ours, and in the view.
+func (t *tapping) clientFailed(client net.Addr, err error) {
+	if tcp.IsReset(err) || isTruncated(err) {
+		return
+	}
+	from := ""
+	if client != nil && client.String() != "" && client.String() != "@" {
+		from = " (for " + client.String() + ")"
+	}
+	if line := t.log.sparing(fmt.Sprintf("sockkit: %s%s", oneLine(err), from)); line != "" {
+		fmt.Fprintln(t.Err, line)
+	}
+}
