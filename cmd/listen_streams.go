@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/internal/serve"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
@@ -126,7 +127,7 @@ func (l *listening) serve(ctx context.Context, listener *tcp.Listener, config *t
 func (l *listening) config() serve.Config {
 	c := serve.Config{
 		Mode: l.modes.mode(), Out: l.out(), Once: !l.keepOpen, FirstWithin: time.Duration(l.timeout),
-		Expect: &session.Expectation{Count: l.talk.count, Patterns: l.talk.patterns},
+		Expect: &session.Expectation{Count: l.talk.count, Patterns: l.talk.patterns}, Log: l.dropped,
 	}
 	if c.Mode == serve.Stdio {
 		c.In = l.talk.stream(l.Streams)
@@ -233,6 +234,16 @@ func (l *listening) turnAway(conn net.Conn, err error) {
 		_ = tcp.CloseWrite(conn)
 	}
 	conn.Close()
+}
+
+// dropped logs a peer that was ended, or that broke off.
+func (l *listening) dropped(remote net.Addr, reason error) {
+	if l.quiet || l.verbose > 0 {
+		return // -v shows the record
+	}
+	if line := l.log.sparing(fmt.Sprintf("ended %s: %s", remote, render.Printable(tcp.Reason(reason)))); line != "" {
+		fmt.Fprintln(l.Err, line)
+	}
 }
 
 // refused logs a connection that was turned away.

@@ -38,6 +38,9 @@ type Config struct {
 	Expect *session.Expectation
 	// Command is started for each peer where Mode is Exec.
 	Command func(local, remote net.Addr) *endpoint.Command
+	// Log is told of each peer that was ended because of what it did; nil:
+	// nobody.
+	Log func(remote net.Addr, reason error)
 	// Once ends the run with the first peer.
 	Once bool
 	// FirstWithin bounds the wait for a first peer; 0: no bound.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/sockkit/sockkit/tcp"
 )
@@ -22,6 +23,9 @@ func Streams(ctx context.Context, c Config, server *tcp.Server, listeners []net.
 	}[c.Mode]
 	if c.Mode == Broadcast || c.Mode == BroadcastAll {
 		server.Overflow = tcp.CloseSlow
+	}
+	if c.Mode == Stdio && server.WriteTimeout == 0 {
+		server.WriteTimeout = stuckTime
 	}
 	for _, l := range listeners {
 		go func() {
@@ -41,6 +45,10 @@ func Streams(ctx context.Context, c Config, server *tcp.Server, listeners []net.
 	s.children.Wait()
 	return s.result()
 }
+
+// stuckTime is how long one peer that takes no bytes at all may keep the input
+// from all the others.
+const stuckTime = 5 * time.Second
 
 // streams is a running server for streams.
 type streams struct {
@@ -100,6 +108,9 @@ func (s *streams) close(p *tcp.Peer, err error) {
 	delete(s.peers, p)
 	s.mu.Unlock()
 	close(m.gone)
+	if err != nil && s.Log != nil && !errors.Is(err, tcp.ErrDetached) && !errors.Is(err, tcp.ErrServerClosed) {
+		s.Log(p.RemoteAddr(), err)
+	}
 	switch s.Mode {
 	case Stdio:
 		m.lines.flush(s.out.write)
