@@ -134,7 +134,7 @@ nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newVersion(s))
+	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newDemo(s), newVersion(s))
 	root.AddCommand(topics()...)
 	root.SetUsageFunc(usage)
 	root.SetHelpTemplate("{{with (or .Long .Short)}}{{.}}{{end}}{{if or .Runnable .HasSubCommands}}\n\n{{.UsageString}}{{else}}\n{{end}}")

@@ -1,0 +1,201 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sockkit/sockkit/demo"
+	"github.com/sockkit/sockkit/internal/endpoint"
+)
+
+// demoOptions are the flags of demo, and the lesson that was asked for.
+type demoOptions struct {
+	common
+	list   bool
+	yes    bool
+	lesson *demo.Lesson
+}
+
+func newDemo(s *Streams) *cobra.Command {
+	o := &demoOptions{}
+	c := &cobra.Command{
+		Use:   "demo [LESSON]",
+		Short: "Learn how sockets behave, in lessons told on live ones",
+		Long: `demo tells a lesson in the terminal. In each step sockets of this machine really
+do what is spoken of; what is shown is the trace of it, and what it means.
+
+On a terminal each step waits for Enter, and q leaves. In a pipe, and with -y, a
+lesson goes on by itself. Without a lesson demo lists those there are. Nothing
+leaves the loopback address.`,
+		Example: `  sockkit demo
+  sockkit demo tcp
+  sockkit demo udp -y
+  sockkit demo tcp | less`,
+		ValidArgsFunction: completeLessons,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.complete(c, args); err != nil {
+				return err
+			}
+			return runDemo(c.Context(), s, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.list, "list", false, "list the lessons")
+	f.BoolVarP(&o.yes, "yes", "y", false, "go on by itself, without waiting for Enter")
+	f.StringVar(&o.color, "color", "auto", "color the trace: auto, always or never")
+	return c
+}
+
+func completeLessons(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) == 0 {
+		for _, l := range demo.Lessons() {
+			names = append(names, l.Name+"\t"+l.Title)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// complete reads the words and checks the flags against each other.
+func (o *demoOptions) complete(c *cobra.Command, args []string) error {
+	o.maxMessage = 1 // demo has no such flag, and check wants a limit
+	if err := o.check(c); err != nil {
+		return err
+	}
+	switch {
+	case len(args) > 1:
+		return usagef(fmt.Sprintf("demo tells one lesson at a time, and %d came", len(args)), "sockkit demo lists them")
+	case len(args) == 1 && o.list:
+		return usagef("--list and a lesson exclude each other", "sockkit demo --list, or sockkit demo "+args[0])
+	case len(args) == 0:
+		return nil
+	}
+	lesson, ok := demo.Find(args[0])
+	if !ok {
+		return usagef(fmt.Sprintf("the lesson %q is unknown", args[0]), nearLesson(args[0]))
+	}
+	o.lesson = &lesson
+	return nil
+}
+
+// nearLesson is the hint for a lesson that there is not.
+func nearLesson(word string) string {
+	best, least := "", 3
+	var names []string
+	for _, l := range demo.Lessons() {
+		names = append(names, l.Name)
+		if d := endpoint.Distance(strings.ToLower(word), l.Name); d < least {
+			best, least = l.Name, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean sockkit demo %s?", best)
+	}
+	return "the lessons are " + strings.Join(names, " and ")
+}
+
+func runDemo(ctx context.Context, s *Streams, o *demoOptions) error {
+	if o.lesson == nil {
+		return listLessons(s)
+	}
+	options := demo.Options{Color: o.colored(s.Out), Width: columns(s.Out)}
+	if isTerminal(s.In) && isTerminal(s.Out) && !o.yes {
+		options.Wait = (&pager{s, options.Color}).wait
+	}
+	return outputError(o.lesson.Tell(ctx, s.Out, options))
+}
+
+func listLessons(s *Streams) error {
+	var b strings.Builder
+	for _, l := range demo.Lessons() {
+		fmt.Fprintf(&b, "%-5s %s (%d steps)\n", l.Name, l.Title, len(l.Steps))
+	}
+	_, err := s.Out.WriteString(b.String())
+	return outputError(err)
+}
+
+// pager waits for the reader at the terminal.
+type pager struct {
+	streams *Streams
+	color   bool
+}
+
+// What a key means. Whatever else is typed is passed over.
+const (
+	keyInterrupt = 3 // Ctrl-C
+	keyEnd       = 4 // Ctrl-D
+)
+
+// wait waits for Enter or the space bar. Ctrl-C and the end of ctx are those of
+// the run, q and Ctrl-D the reader's wish to leave.
+func (p *pager) wait(ctx context.Context, next string) error {
+	old, err := term.MakeRaw(int(p.streams.In.Fd()))
+	if err != nil {
+		return fmt.Errorf("the terminal cannot be prepared: %w", err)
+	}
+	defer p.erase()
+	defer func() { _ = term.Restore(int(p.streams.In.Fd()), old) }()
+	p.ask(next)
+	for {
+		key, err := p.key(ctx)
+		if err != nil {
+			return err
+		}
+		switch key {
+		case '\r', '\n', ' ':
+			return nil
+		case 'q', 'Q', keyEnd:
+			return demo.ErrLeave
+		case keyInterrupt:
+			return stopped{statusInterrupted, "interrupted"}
+		}
+	}
+}
+
+func (p *pager) ask(next string) {
+	text := "Enter: " + next + " · q: leave "
+	if p.color {
+		text = "\x1b[90m" + text + "\x1b[0m"
+	}
+	fmt.Fprint(p.streams.Out, text)
+}
+
+// erase takes the question away, where the terminal can.
+func (p *pager) erase() {
+	if os.Getenv("TERM") == "dumb" {
+		fmt.Fprintln(p.streams.Out)
+		return
+	}
+	fmt.Fprint(p.streams.Out, "\r\x1b[K")
+}
+
+// key reads one key, or returns the cause of ctx's end. The reading goroutine
+// ends with the process then.
+func (p *pager) key(ctx context.Context) (byte, error) {
+	type pressed struct {
+		key byte
+		err error
+	}
+	keys := make(chan pressed, 1)
+	go func() {
+		var b [1]byte
+		_, err := p.streams.In.Read(b[:])
+		keys <- pressed{b[0], err}
+	}()
+	select {
+	case k := <-keys:
+		if k.err != nil {
+			return 0, errors.Join(demo.ErrLeave, k.err)
+		}
+		return k.key, nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,260 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sockkit/sockkit/internal/render"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// page is what a lesson is written on. It keeps the first error of its writer,
+// after which it writes no more.
+type page struct {
+	w      io.Writer
+	color  bool
+	width  int
+	normal func(string) string
+	err    error
+}
+
+// The widths of a page. Longer lines are harder to read, not easier.
+const (
+	mostColumns  = 80
+	leastColumns = 40
+)
+
+func newPage(w io.Writer, o Options) *page {
+	p := &page{w: w, color: o.Color, width: o.Width, normal: o.normal}
+	if p.width == 0 {
+		p.width = mostColumns
+	}
+	p.width = max(leastColumns, min(p.width, mostColumns))
+	if p.normal == nil {
+		p.normal = func(s string) string { return s }
+	}
+	return p
+}
+
+func (p *page) print(s string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, s)
+	}
+}
+
+const (
+	bold  = "\x1b[1m"
+	dim   = "\x1b[90m"
+	plain = "\x1b[0m"
+)
+
+func (p *page) paint(style, s string) string {
+	if !p.color {
+		return s
+	}
+	return style + s + plain
+}
+
+// title begins a part of the lesson: a line across the page.
+func (p *page) title(s string) {
+	rest := max(0, p.width-utf8.RuneCountInString(s)-4)
+	p.print("\n" + p.paint(dim, "──") + " " + p.paint(bold, s) + " " + p.paint(dim, strings.Repeat("─", rest)) + "\n\n")
+}
+
+// text writes paragraphs, each with an empty line behind it.
+func (p *page) text(s string) {
+	for paragraph := range strings.SplitSeq(strings.TrimSpace(s), "\n\n") {
+		lines := wrap(p.normal(strings.Join(strings.Fields(paragraph), " ")), p.width)
+		p.print(p.terms(strings.Join(lines, "\n")) + "\n\n")
+	}
+}
+
+// terms sets what stands in braces in bold.
+func (p *page) terms(s string) string {
+	on, off := "", ""
+	if p.color {
+		on, off = bold, plain
+	}
+	return strings.NewReplacer("{", on, "}", off).Replace(s)
+}
+
+// commands writes command lines as they are, however long.
+func (p *page) commands(lines []string) {
+	for _, line := range lines {
+		p.print("  " + p.paint(bold, line) + "\n")
+	}
+	p.print("\n")
+}
+
+// wrap breaks s between words into lines of at most width columns, in which
+// braces take no room. A longer word has a line of its own.
+func wrap(s string, width int) []string {
+	var lines []string
+	var line strings.Builder
+	used := 0
+	for word := range strings.FieldsSeq(s) {
+		n := utf8.RuneCountInString(word) - strings.Count(word, "{") - strings.Count(word, "}")
+		if used > 0 && used+1+n > width {
+			lines = append(lines, line.String())
+			line.Reset()
+			used = 0
+		}
+		if used > 0 {
+			line.WriteByte(' ')
+			used++
+		}
+		line.WriteString(word)
+		used += n
+	}
+	return append(lines, line.String())
+}
+
+// indent stands in front of the trace.
+const indent = "  "
+
+// records shows a piece of the trace, with an empty line behind it.
+func (p *page) records(list []entry) {
+	names := 0
+	for _, e := range list {
+		names = max(names, utf8.RuneCountInString(e.who))
+	}
+	for len(list) > 0 {
+		n := alike(list)
+		if n <= mostAlike {
+			n = 1
+			p.record(list[0], names)
+		} else {
+			p.many(list[:n], names)
+		}
+		list = list[n:]
+	}
+	p.print("\n")
+}
+
+// mostAlike is how many sendings, or receivings, in a row are shown each.
+const mostAlike = 6
+
+// alike counts the entries at the beginning of list in which one side sends, or
+// receives, one piece after the other.
+func alike(list []entry) int {
+	first, _, ok := moved(list[0])
+	for i, e := range list {
+		if way, _, also := moved(e); i > 0 && (!ok || !also || way != first || e.who != list[0].who) {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// moved returns the way of an entry that is bytes sent or received, and how
+// many.
+func moved(e entry) (way trace.Dir, size int, ok bool) {
+	switch e := e.Event.(type) {
+	case trace.Data:
+		return e.Dir, e.Size, true
+	case trace.Datagram:
+		return e.Dir, e.Size, true
+	}
+	return trace.None, 0, false
+}
+
+// many shows the first two and the last of a long row of entries, and counts
+// the others.
+func (p *page) many(list []entry, names int) {
+	p.record(list[0], names)
+	p.record(list[1], names)
+	between := list[2 : len(list)-1]
+	total := 0
+	way, _, _ := moved(list[0])
+	for _, e := range between {
+		_, size, _ := moved(e)
+		total += size
+	}
+	p.line(list[0].who, names, way, fmt.Sprintf("… %d more of these lines, %d bytes …", len(between), total))
+	p.record(list[len(list)-1], names)
+}
+
+func (p *page) record(e entry, names int) {
+	dir, lines := render.Lines(clipped(e.Event))
+	for _, line := range lines {
+		if isClipped(e.Event) {
+			line += "…"
+		}
+		p.line(e.who, names, dir, line)
+	}
+}
+
+// line writes one line of the trace; what does not fit goes on below, behind
+// the mark.
+func (p *page) line(who string, names int, dir trace.Dir, text string) {
+	pad := strings.Repeat(" ", names-utf8.RuneCountInString(who))
+	head := indent + who + pad + " " + render.Mark(dir) + " "
+	room := max(p.width-utf8.RuneCountInString(head), leastColumns/2)
+	for i, part := range fold(p.normal(text), room) {
+		if i > 0 {
+			head = strings.Repeat(" ", utf8.RuneCountInString(head))
+		}
+		if p.color {
+			part = render.Paint(dir, part)
+		}
+		p.print(head + part + "\n")
+	}
+}
+
+// fold breaks a line of the trace, in which every space counts.
+func fold(s string, width int) []string {
+	var lines []string
+	for utf8.RuneCountInString(s) > width {
+		cut := len(string([]rune(s)[:width+1]))
+		at := strings.LastIndexByte(s[:cut], ' ')
+		if at <= 0 {
+			at = cut - 1
+			for !utf8.RuneStart(s[at]) {
+				at--
+			}
+			lines, s = append(lines, s[:at]), s[at:]
+			continue
+		}
+		lines, s = append(lines, s[:at]), s[at+1:]
+	}
+	return append(lines, s)
+}
+
+// mostPayload is how many bytes of a payload are shown, and clipPayload how
+// many of a longer one.
+const (
+	mostPayload = 48
+	clipPayload = 24
+)
+
+func payloadOf(e trace.Event) []byte {
+	switch e := e.(type) {
+	case trace.Data:
+		return e.Payload
+	case trace.Datagram:
+		return e.Payload
+	}
+	return nil
+}
+
+// isClipped reports whether more passed than is shown. What a truncated
+// datagram has left is shown whole.
+func isClipped(e trace.Event) bool { return len(payloadOf(e)) > mostPayload }
+
+// clipped is e with no more of its payload than is shown.
+func clipped(e trace.Event) trace.Event {
+	if !isClipped(e) {
+		return e
+	}
+	switch e := e.(type) {
+	case trace.Data:
+		e.Payload = e.Payload[:clipPayload]
+		return e
+	case trace.Datagram:
+		e.Payload = e.Payload[:clipPayload]
+		return e
+	}
+	return e
+}

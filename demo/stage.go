@@ -1,0 +1,206 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// Stage is where a lesson's steps are played: it hands out tracers, one for
+// each part, keeps what they report, and shows it to the reader.
+type Stage struct {
+	ctx    context.Context
+	page   *page
+	wait   func(ctx context.Context, next string) error
+	cast   *cast
+	tracer *trace.Tracer
+	step   int // the first record of this step
+	shown  int // the records that the reader has seen
+	kept   []io.Closer
+}
+
+// entry is a record, and the part whose it is.
+type entry struct {
+	who string
+	trace.Record
+}
+
+// cast keeps the records of all parts in one order.
+type cast struct {
+	recorder trace.Recorder
+	mu       sync.Mutex
+	who      []string // whose each record is
+}
+
+// part is the sink of one part.
+type part struct {
+	cast *cast
+	name string
+}
+
+// Record implements [trace.Sink].
+func (p part) Record(r trace.Record) {
+	p.cast.mu.Lock()
+	defer p.cast.mu.Unlock()
+	p.cast.who = append(p.cast.who, p.name)
+	p.cast.recorder.Record(r)
+}
+
+func (c *cast) entries() []entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	records := c.recorder.Records()
+	list := make([]entry, len(records))
+	for i, r := range records {
+		list[i] = entry{c.who[i], r}
+	}
+	return list
+}
+
+func newStage(ctx context.Context, p *page, wait func(context.Context, string) error) *Stage {
+	c := &cast{}
+	return &Stage{ctx: ctx, page: p, wait: wait, cast: c, tracer: trace.New(part{c, ""}, trace.Message)}
+}
+
+// begin makes what comes from here on the records of a new step.
+func (s *Stage) begin() {
+	s.step = len(s.cast.entries())
+	s.shown = s.step
+}
+
+// pause gives the reader time, and says what comes next.
+func (s *Stage) pause(next string) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	if s.page.err != nil {
+		return s.page.err
+	}
+	if s.wait == nil {
+		return nil
+	}
+	return s.wait(s.ctx, next)
+}
+
+// close ends what is open, the latest first.
+func (s *Stage) close() error {
+	var errs []error
+	for _, c := range slices.Backward(s.kept) {
+		errs = append(errs, c.Close())
+	}
+	s.kept = nil
+	return errors.Join(errs...)
+}
+
+// Keep has c closed at the end of the lesson, however it ends. What is closed
+// before has to bear being closed twice.
+func (s *Stage) Keep(c io.Closer) { s.kept = append(s.kept, once(c.Close)) }
+
+// Context is the lesson's.
+func (s *Stage) Context() context.Context { return s.ctx }
+
+// As returns a tracer for the part that is called who in what is shown.
+func (s *Stage) As(who string) *trace.Tracer {
+	return s.tracer.View(part{s.cast, who}, trace.Message)
+}
+
+// Note puts a note of who's into the trace.
+func (s *Stage) Note(who, format string, args ...any) {
+	s.As(who).Emit(0, trace.Note{Text: fmt.Sprintf(format, args...)})
+}
+
+// Tell narrates: it says what something means.
+func (s *Stage) Tell(format string, args ...any) { s.page.text(fmt.Sprintf(format, args...)) }
+
+// Show shows what has happened since the last Show of this step.
+func (s *Stage) Show() {
+	list := s.cast.entries()
+	if s.shown < len(list) {
+		s.page.records(list[s.shown:])
+	}
+	s.shown = len(list)
+}
+
+// Again shows records of an earlier step.
+func (s *Stage) Again(list []entry) { s.page.records(list) }
+
+// Ask puts a question to the reader and gives time to think.
+func (s *Stage) Ask(question string) error {
+	s.page.text(question)
+	return s.pause("the answer")
+}
+
+// patience bounds everything that a step waits for. On loopback all of it is
+// there at once.
+const patience = 10 * time.Second
+
+// Await waits until ok holds for the records of this step; what says what that
+// is.
+func (s *Stage) Await(what string, ok func([]entry) bool) error {
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	if s.cast.recorder.Wait(ctx.Done(), func([]trace.Record) bool { return ok(s.entries()) }) {
+		return nil
+	}
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return fmt.Errorf("%s: it did not come within %v", what, patience)
+}
+
+// entries are the records of this step.
+func (s *Stage) entries() []entry { return s.cast.entries()[s.step:] }
+
+// sent and received are the pieces of a stream that who wrote and read.
+func sent(list []entry, who string) []trace.Data     { return data(list, who, trace.Out) }
+func received(list []entry, who string) []trace.Data { return data(list, who, trace.In) }
+
+func data(list []entry, who string, way trace.Dir) []trace.Data {
+	return slices.DeleteFunc(events[trace.Data](list, who), func(e trace.Data) bool { return e.Dir != way })
+}
+
+// datagrams are those that who sent, or received.
+func datagrams(list []entry, who string, way trace.Dir) []trace.Datagram {
+	return slices.DeleteFunc(events[trace.Datagram](list, who), func(e trace.Datagram) bool { return e.Dir != way })
+}
+
+// events are those of one type that are who's.
+func events[E trace.Event](list []entry, who string) []E {
+	var found []E
+	for _, e := range list {
+		if event, ok := e.Event.(E); ok && e.who == who {
+			found = append(found, event)
+		}
+	}
+	return found
+}
+
+// total is the number of bytes in pieces of a stream.
+func total(pieces []trace.Data) (bytes int) {
+	for _, p := range pieces {
+		bytes += p.Size
+	}
+	return bytes
+}
+
+// closerFunc is a function that closes something.
+type closerFunc func() error
+
+// Close implements [io.Closer].
+func (f closerFunc) Close() error { return f() }
+
+// once makes closing what is closed already no error.
+func once(f func() error) io.Closer {
+	return closerFunc(func() error {
+		if err := f(); !isClosed(err) {
+			return err
+		}
+		return nil
+	})
+}
