@@ -384,4 +384,3 @@ taken the bytes, and TCP's confirmations say that the other kernel has. Whether 
 done something about them, only that program can say. Only an answer is an answer.`)
 	return nil
 }
-
