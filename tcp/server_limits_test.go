@@ -80,8 +80,8 @@ func TestServerSlowPeer(t *testing.T) {
 // and goes on when the peer reads.
 func TestServerBackPressure(t *testing.T) {
 	everywhere(t, func(r *rig) {
-		most := 0
-		s := r.start(&Server{WriteQueue: 128 << 10, OnData: func(p *Peer, data []byte) {
+		most, peers := 0, make(chan *Peer, 1)
+		s := r.start(&Server{WriteQueue: 128 << 10, OnOpen: func(p *Peer) { peers <- p }, OnData: func(p *Peer, data []byte) {
 			if _, err := p.Write(data); err != nil {
 				r.Errorf("echo: %v", err)
 			}
@@ -93,7 +93,12 @@ func TestServerBackPressure(t *testing.T) {
 			_, err := conn.Write(data)
 			sent <- errors.Join(err, CloseWrite(conn))
 		}()
-		r.until(func() bool { return s.Stats().Queued > 64<<10 })
+		p := within(r, peers)
+		r.until(func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.over
+		})
 		got, err := io.ReadAll(conn)
 		if err := errors.Join(err, within(r, sent)); err != nil {
 			r.Fatal(err)
