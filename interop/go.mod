@@ -1,0 +1,3 @@
+module github.com/sockkit/sockkit/interop
+
+go 1.26
