@@ -191,7 +191,7 @@ func staysAt(first *Info) bool {
 
 func (c *Conn) sendOnly(p []byte) (int, error) {
 	if c.only == nil || c.connected {
-		return c.conn.Write(p)
+		return writeWhole(c.conn, p)
 	}
 	to := Info{Remote: c.only.addr, Path: c.only.path, Local: c.at}
 	if _, err := c.writer.write(c.link, []Message{{Payload: p, Info: to}}); err != nil {

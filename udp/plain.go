@@ -222,7 +222,7 @@ func (c *Conn) keepOnly(*Info) error { return nil }
 
 func (c *Conn) sendOnly(p []byte) (int, error) {
 	if c.only == nil {
-		return c.conn.Write(p)
+		return writeWhole(c.conn, p)
 	}
 	if err := writeTo(c.conn, p, target(*c.only)); err != nil {
 		return 0, err

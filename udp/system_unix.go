@@ -30,6 +30,29 @@ const (
 // wasCut tells whether a received datagram was truncated.
 func wasCut(flags int, err error) (bool, error) { return flags&unix.MSG_TRUNC != 0, err }
 
+// writeWhole sends one datagram on a connected socket. An empty one package net
+// would give up where the send buffer is full, instead of waiting.
+func writeWhole(conn packetConn, p []byte) (int, error) {
+	if len(p) > 0 {
+		return conn.Write(p)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	err = raw.Write(func(fd uintptr) bool {
+		for failed = syscall.EINTR; failed == syscall.EINTR; {
+			_, failed = unix.Write(int(fd), nil)
+		}
+		return failed != syscall.EAGAIN
+	})
+	if err == nil && failed != nil {
+		err = os.NewSyscallError("write", failed)
+	}
+	return 0, err
+}
+
 // maxPath is the longest path of a Unix socket, which the system ends with a
 // zero byte.
 const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1

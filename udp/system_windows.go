@@ -30,6 +30,9 @@ func wasCut(_ int, err error) (bool, error) {
 	return false, err
 }
 
+// writeWhole sends one datagram on a connected socket.
+func writeWhole(conn packetConn, p []byte) (int, error) { return conn.Write(p) }
+
 // noUnixgram says that Windows has no Unix datagram sockets.
 func noUnixgram() error {
 	return fmt.Errorf("unix datagram sockets: %w on Windows", errors.ErrUnsupported)

@@ -315,6 +315,33 @@ func TestUnixPeerThatDoesNotRead(t *testing.T) {
 	receive(t, c, "hi")
 }
 
+// TestEmptyDatagramWaits holds that one waits for room like any other.
+func TestEmptyDatagramWaits(t *testing.T) {
+	a, b, err := unixPair(filepath.Join(t.TempDir(), "s"))
+	check(t, err)
+	defer b.Close()
+	defer a.Close()
+	check(t, a.SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
+	sent := 0
+	for err = nil; err == nil; sent++ {
+		_, err = a.Write([]byte(pattern(100)))
+	}
+	wantError(t, err, os.ErrDeadlineExceeded)
+	_, err = a.Write(nil)
+	wantError(t, err, os.ErrDeadlineExceeded)
+	check(t, a.SetWriteDeadline(time.Time{}))
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := a.Write(nil)
+		wrote <- err
+	}()
+	for range sent - 1 {
+		receive(t, b, pattern(100))
+	}
+	receive(t, b, "")
+	check(t, eventually(t, "the write", wrote))
+}
+
 func TestAcceptUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	a, b, err := unixPair(path)
