@@ -145,30 +145,23 @@ func (p *Peer) received(b []byte) error {
 		p.sealed.coming = b
 		return p.decrypt()
 	}
-	p.deliverData(b)
+	p.deliver(event{kind: onData, data: b})
 	return nil
 }
 
-// deliverData hands b to the handler. After Close it is discarded.
-func (p *Peer) deliverData(b []byte) {
-	p.mu.Lock()
-	closing, leaving := p.closing, p.leaving
-	p.mu.Unlock()
-	if closing {
-		return
-	}
+// came counts and records what came for the handler.
+func (p *Peer) came(b []byte) {
 	p.tally.in.Add(uint64(len(b)))
-	if t := p.srv.Tracer; t.On(trace.Message) {
+	if p.srv.Tracer.On(trace.Message) {
 		p.record(trace.In, b)
-	}
-	if p.srv.OnData != nil || leaving {
-		p.deliver(event{kind: onData, data: b})
 	}
 }
 
-// keepUnread keeps what was read but not delivered for Detach.
+// keepUnread keeps what was read but not delivered for Detach. After Close it
+// is discarded.
 func (p *Peer) keepUnread(b []byte) {
 	if p.leaving {
+		p.came(b)
 		p.unread = append(p.unread, b...)
 		if p.sealed != nil {
 			p.sealed.coming = slices.Clone(p.sealed.coming)

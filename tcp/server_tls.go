@@ -211,6 +211,25 @@ func (t *sealed) flush() {
 	t.waiting.Store(0)
 }
 
+// endTurn is Peer.endTurn. It reports false where something was posted while it
+// was sealing.
+func (t *sealed) endTurn() bool {
+	p := t.peer
+	p.mu.Lock()
+	p.runPosted()
+	p.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flush()
+	p.mu.Lock()
+	defer p.unlock()
+	if len(p.tasks) > 0 {
+		return false
+	}
+	p.uncork()
+	return true
+}
+
 // push sends what is sealed.
 func (t *sealed) push() error {
 	p := t.peer
@@ -241,7 +260,7 @@ func (p *Peer) decrypt() error {
 	for {
 		n, err := p.sealed.fill(*buf)
 		if n > 0 {
-			p.deliverData((*buf)[:n])
+			p.deliver(event{kind: onData, data: (*buf)[:n]})
 			if !p.mayRead() {
 				return nil
 			}

@@ -44,6 +44,9 @@ func (p *Peer) deliver(e event) {
 	}
 	p.begin(true)
 	p.mu.Unlock()
+	if e.kind == onData {
+		p.came(e.data)
+	}
 	p.invoke(e)
 	p.endTurn()
 }
@@ -71,16 +74,19 @@ func (p *Peer) post(e event) bool {
 
 // endTurn runs what was posted and sends what the callbacks have written.
 func (p *Peer) endTurn() {
-	for {
+	if p.sealed == nil {
+		p.mu.Lock()
 		p.runPosted()
-		if p.uncork() {
-			return
-		}
+		p.uncork()
+		p.unlock()
+		return
+	}
+	for !p.sealed.endTurn() {
 	}
 }
 
+// runPosted unlocks the peer for each call.
 func (p *Peer) runPosted() {
-	p.mu.Lock()
 	for len(p.tasks) > 0 {
 		e := p.tasks[0]
 		p.tasks[0] = event{}
@@ -94,7 +100,6 @@ func (p *Peer) runPosted() {
 		p.invoke(e)
 		p.mu.Lock()
 	}
-	p.mu.Unlock()
 }
 
 // stillDue drops what has become untrue while it waited for its turn.
@@ -109,23 +114,12 @@ func (p *Peer) stillDue(k eventKind) bool {
 	return true
 }
 
-// uncork ends the turn, unless something was posted meanwhile.
-func (p *Peer) uncork() bool {
-	if p.sealed != nil {
-		p.sealed.mu.Lock()
-		defer p.sealed.mu.Unlock()
-		p.sealed.flush()
-	}
-	p.mu.Lock()
-	defer p.unlock()
-	if len(p.tasks) > 0 {
-		return false
-	}
+// uncork ends the turn.
+func (p *Peer) uncork() {
 	p.running, p.reading, p.corked = false, false, false
 	p.flush()
 	p.settle()
 	p.cond.Broadcast()
-	return true
 }
 
 // invoke calls the callback itself. What panics ends this peer only.
@@ -136,7 +130,9 @@ func (p *Peer) invoke(e event) {
 	case onOpen:
 		call(s.OnOpen, p)
 	case onData:
-		s.OnData(p, e.data)
+		if s.OnData != nil {
+			s.OnData(p, e.data)
+		}
 	case onEnd:
 		call(s.OnEnd, p)
 	case onWritable:

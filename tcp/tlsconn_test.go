@@ -50,8 +50,8 @@ func secured(t *testing.T, level trace.Level) (client, server net.Conn, clientSa
 	return c.conn, s.conn, clientSaw, serverSaw
 }
 
-// exchange sends a question, its end, an answer, its end, and closes.
-func exchange(t *testing.T, client, server net.Conn) {
+// exchangeOver sends a question, its end, an answer, its end, and closes.
+func exchangeOver(t *testing.T, client, server net.Conn) {
 	t.Helper()
 	io.WriteString(client, "question")
 	if err := CloseWrite(client); err != nil {
@@ -89,7 +89,7 @@ func TestClientCertificates(t *testing.T) {
 	if c.err != nil || s.err != nil {
 		t.Fatal(c.err, s.err)
 	}
-	exchange(t, c.conn, s.conn)
+	exchangeOver(t, c.conn, s.conn)
 	if e := trace.Events[trace.TLS](saw.Records())[0]; len(e.Certificates) == 0 || e.Unverified {
 		t.Errorf("%+v", e)
 	}
@@ -107,7 +107,7 @@ func TestResumption(t *testing.T) {
 		if c.err != nil || s.err != nil {
 			t.Fatal(c.err, s.err)
 		}
-		exchange(t, c.conn, s.conn)
+		exchangeOver(t, c.conn, s.conn)
 		for _, saw := range []*trace.Recorder{clientSaw, serverSaw} {
 			if e := trace.Events[trace.TLS](saw.Records())[0]; e.Resumed != (i > 0) || len(e.Certificates) == 0 && e.Side == trace.Client {
 				t.Errorf("connection %d: %+v", i, e)
@@ -212,5 +212,5 @@ func TestDeadlineLeavesTLSUsable(t *testing.T) {
 		t.Fatal(err)
 	}
 	client.SetReadDeadline(time.Time{})
-	exchange(t, client, server)
+	exchangeOver(t, client, server)
 }

@@ -16,7 +16,7 @@ import (
 
 func TestTraceOfTLS(t *testing.T) {
 	client, server, clientSaw, serverSaw := secured(t, trace.Byte)
-	exchange(t, client, server)
+	exchangeOver(t, client, server)
 	for name, saw := range map[string]*trace.Recorder{"client": clientSaw, "server": serverSaw} {
 		records := saw.Records()
 		want := "open tls_start tls data half_close data half_close close"
@@ -77,7 +77,7 @@ func recordsOf(records []trace.Record, dir trace.Dir) []string {
 
 func TestWireSeesTheCiphertext(t *testing.T) {
 	client, server, clientSaw, serverSaw := secured(t, trace.Byte)
-	exchange(t, client, server)
+	exchangeOver(t, client, server)
 	sent := passed(clientSaw.Records(), trace.Out)
 	if came := passed(serverSaw.Records(), trace.In); !bytes.HasPrefix(sent, came) || len(came) < 500 {
 		t.Errorf("%d bytes left, %d came, not the same", len(sent), len(came))
@@ -101,7 +101,7 @@ func TestLevelsOfTLS(t *testing.T) {
 		trace.Message: {}, trace.Frame: {true, true, false}, trace.Byte: {true, true, true},
 	} {
 		client, server, saw, _ := secured(t, level)
-		exchange(t, client, server)
+		exchangeOver(t, client, server)
 		records := saw.Records()
 		got := [3]bool{
 			len(trace.Events[trace.TLSRecord](records)) > 0, len(trace.Events[trace.Secret](records)) > 0,
@@ -247,7 +247,7 @@ func TestTLSInTLS(t *testing.T) {
 	if err != nil || server.err != nil {
 		t.Fatal(err, server.err)
 	}
-	exchange(t, client, server.conn)
+	exchangeOver(t, client, server.conn)
 	records := saw.Records()
 	if got, want := recordsOf(records, trace.Out), headsOf(t, passed(records, trace.Out)); !slices.Equal(got, want) {
 		t.Errorf("records %v, want those of the outer layer: %v", got, want)
