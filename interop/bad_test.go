@@ -156,6 +156,24 @@ sys.stdin.read()`, at.port)
 	}
 }
 
+// Standard input goes to all, and nothing of it is dropped: one that never reads
+// is ended with the reason in the log, and the others get everything.
+func TestInputToAllButWhoDoesNotRead(t *testing.T) {
+	t.Parallel()
+	us := held(t, "listen", "-k", "127.0.0.1:0")
+	at := placeOf("tcp4", us.address())
+	it := start(t, program{args: dialPeer["nc"](at), hold: true})
+	it.write("it\n")
+	us.out.awaitText(t, "it\n")
+	python(t, "c = dial(); c.sendall(b'deaf\\n'); sys.stdin.read()", at.port)
+	us.out.awaitText(t, "deaf\n")
+	b := newBlob(20 * mib)
+	us.pour(b)
+	us.err.awaitText(t, "the peer does not read what is sent to it")
+	it.awaitOutput(b.size)
+	it.out.want(t, "nc", b)
+}
+
 // What a peer sends passes through untouched in a pipe, and in what is shown of
 // it nothing commands a terminal.
 func TestTerminalEscapes(t *testing.T) {

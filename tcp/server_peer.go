@@ -64,8 +64,6 @@ type Peer struct {
 	finished bool   // no callback comes after those that wait
 	cause    error
 
-	turn                             uint32 // counts callbacks
-	corkedIn                         uint32 // the one that the timer below is for
 	corkSet                          bool
 	corkTimer, idleTimer, closeTimer *time.Timer
 }

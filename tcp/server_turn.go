@@ -56,7 +56,6 @@ func (p *Peer) takes() bool { return !p.dead && !p.closing && !p.leaving }
 
 func (p *Peer) begin(reading bool) {
 	p.running, p.reading, p.corked = true, reading, true
-	p.turn++
 }
 
 // post has a callback run after those that run or wait.
@@ -117,6 +116,10 @@ func (p *Peer) stillDue(k eventKind) bool {
 // uncork ends the turn.
 func (p *Peer) uncork() {
 	p.running, p.reading, p.corked = false, false, false
+	if p.corkSet { // a timer that stays would have the process wake in time for it
+		p.corkSet = false
+		p.corkTimer.Stop()
+	}
 	p.flush()
 	p.settle()
 	p.cond.Broadcast()
@@ -180,7 +183,7 @@ func (p *Peer) armCork() {
 	if p.corkSet || limit == 0 {
 		return
 	}
-	p.corkSet, p.corkedIn = true, p.turn
+	p.corkSet = true
 	if p.corkTimer == nil {
 		p.corkTimer = time.AfterFunc(limit, p.corkExpired)
 		return
@@ -188,23 +191,8 @@ func (p *Peer) armCork() {
 	p.corkTimer.Reset(limit)
 }
 
-// corkExpired sends what is corked. The timer is left running at the end of a
-// turn, as that costs less: one that belongs to an earlier turn starts anew.
+// corkExpired sends what is corked.
 func (p *Peer) corkExpired() {
-	p.mu.Lock()
-	p.corkSet = false
-	waits := p.corked && p.pending() > 0 && !p.dead
-	late := waits && p.corkedIn == p.turn
-	if waits && !late {
-		p.armCork()
-	}
-	p.unlock()
-	if late {
-		p.sendCorked()
-	}
-}
-
-func (p *Peer) sendCorked() {
 	if p.sealed != nil {
 		p.sealed.mu.Lock()
 		defer p.sealed.mu.Unlock()
@@ -212,6 +200,7 @@ func (p *Peer) sendCorked() {
 	}
 	p.mu.Lock()
 	defer p.unlock()
+	p.corkSet = false
 	p.flush()
 	p.settle()
 }

@@ -18,9 +18,11 @@ import (
 // The callbacks of one socket run one after the other on one goroutine, so that
 // datagrams stay in order; a callback that blocks leaves the others of its
 // socket in the receive buffer, which loses what does not fit. What goes wrong
-// with one peer is counted and does not end the server. Unix peers share one
-// thing: what they do not read fills the socket's send buffer, and while that
-// is full what is sent to any of them is dropped and counted.
+// with one peer is counted and does not end the server. Where the send buffer
+// of a UDP socket is full, because an interface is slow, its peers wait for it.
+// Unix peers share one thing: what they do not read fills the socket's send
+// buffer, and while that is full what is sent to any of them is dropped and
+// counted.
 //
 // On Linux an answer leaves from the address that the peer wrote to, also where
 // the socket is bound to every address.
