@@ -10,7 +10,7 @@ type pacer struct {
 
 const (
 	// paceStep is the time whose bytes pass at once.
-	paceStep = 10 * time.Millisecond
+	paceStep = 20 * time.Millisecond
 	// paceLate is how late a sleeper may wake and still catch up.
 	paceLate = 2 * paceStep
 )
