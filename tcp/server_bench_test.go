@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,7 +47,8 @@ func plainEcho(l net.Listener) {
 }
 
 // TestServerBenchChild is the served process of a benchmark: it prints its
-// address, and its CPU time at each line that it reads.
+// address, and at each line that it reads its CPU time and its memory: the heap
+// and the stacks in use.
 func TestServerBenchChild(t *testing.T) {
 	kind := os.Getenv(benchEnv)
 	if kind == "" {
@@ -64,7 +66,10 @@ func TestServerBenchChild(t *testing.T) {
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Println("cpu", use.Utime.Nano()+use.Stime.Nano())
+		var mem runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&mem)
+		fmt.Println("cpu", use.Utime.Nano()+use.Stime.Nano(), mem.HeapAlloc+mem.StackInuse)
 	}
 }
 
@@ -104,13 +109,48 @@ func (c *child) answer(prefix string) string {
 	return ""
 }
 
-func (c *child) cpu() (ns int64) {
+func (c *child) cpu() int64 {
+	c.b.Helper()
+	ns, _ := c.usage()
+	return ns
+}
+
+func (c *child) usage() (ns, bytes int64) {
 	c.b.Helper()
 	fmt.Fprintln(c.in)
-	if _, err := fmt.Sscan(c.answer("cpu "), &ns); err != nil {
+	if _, err := fmt.Sscan(c.answer("cpu "), &ns, &bytes); err != nil {
 		c.b.Fatal(err)
 	}
-	return ns
+	return ns, bytes
+}
+
+// BenchmarkServerIdle shows the memory of a connection that says nothing: fresh,
+// and after it has sent 1 KiB and got it back.
+func BenchmarkServerIdle(b *testing.B) {
+	const conns = 2000
+	for _, kind := range []string{"plain", "server"} {
+		b.Run(kind, func(b *testing.B) {
+			c, addr := startChild(b, kind)
+			_, before := c.usage()
+			var clients []net.Conn
+			for range conns {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer conn.Close()
+				clients = append(clients, conn)
+			}
+			exchange(b, clients[conns-1], make([]byte, 1)) // the last is served, and so are all
+			_, fresh := c.usage()
+			for _, conn := range clients {
+				exchange(b, conn, make([]byte, 1024))
+			}
+			_, after := c.usage()
+			b.ReportMetric(float64(fresh-before)/conns, "B/conn-fresh")
+			b.ReportMetric(float64(after-before)/conns, "B/conn-after")
+		})
+	}
 }
 
 func BenchmarkServerEcho(b *testing.B) {

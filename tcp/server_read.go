@@ -40,7 +40,7 @@ func (p *Peer) open() bool {
 	p.startIdle()
 	p.begin(true)
 	p.mu.Unlock()
-	p.invoke(event{kind: onOpen})
+	p.invoke(onOpen, nil, nil)
 	p.endTurn()
 	return true
 }
@@ -57,8 +57,10 @@ func (p *Peer) readAll() {
 		}
 		if n > 0 {
 			p.took(n)
-			if after := p.received((*buf)[:n]); after != nil {
-				err = after
+			if p.sealed == nil {
+				p.deliver(onData, (*buf)[:n])
+			} else {
+				err = p.sealed.received((*buf)[:n], err)
 			}
 			p.srv.bufs.put(buf)
 		}
@@ -139,16 +141,6 @@ func (b *bucket) take(n int, now time.Duration) time.Duration {
 	return time.Duration(b.debt / rate * float64(time.Second))
 }
 
-// received takes what came on the wire.
-func (p *Peer) received(b []byte) error {
-	if p.sealed != nil {
-		p.sealed.coming = b
-		return p.decrypt()
-	}
-	p.deliver(event{kind: onData, data: b})
-	return nil
-}
-
 // came counts and records what came for the handler.
 func (p *Peer) came(b []byte) {
 	p.tally.in.Add(uint64(len(b)))
@@ -203,7 +195,7 @@ func (p *Peer) peerEnded(cause error) {
 		p.endWriting()
 		return
 	}
-	p.deliver(event{kind: onEnd})
+	p.deliver(onEnd, nil)
 }
 
 // awaitEnd waits for the end of a connection that is read no more.

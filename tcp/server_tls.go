@@ -109,8 +109,8 @@ func (t *sealed) Write(b []byte) (int, error) {
 		return 0, p.closedError()
 	}
 	p.q.add(b)
-	if p.watchMark(); !p.flushing && p.q.size >= p.srv.conf.cork {
-		p.send(nil)
+	if p.watchMark(); p.q.size >= p.srv.conf.cork {
+		p.flush()
 	}
 	return len(b), nil
 }
@@ -252,6 +252,15 @@ func (t *sealed) end() {
 	_ = t.stream.CloseWrite()
 }
 
+// received takes what came on the wire, and the error that came with it.
+func (t *sealed) received(b []byte, err error) error {
+	t.coming = b
+	if failure := t.peer.decrypt(); failure != errAgain && failure != nil {
+		return failure
+	}
+	return err
+}
+
 // decrypt delivers what has come. It takes a buffer once there is something,
 // and joins records, so that the handler answers them with one write.
 func (p *Peer) decrypt() error {
@@ -260,7 +269,7 @@ func (p *Peer) decrypt() error {
 	for {
 		n, err := p.sealed.fill(*buf)
 		if n > 0 {
-			p.deliver(event{kind: onData, data: (*buf)[:n]})
+			p.deliver(onData, (*buf)[:n])
 			if !p.mayRead() {
 				return nil
 			}

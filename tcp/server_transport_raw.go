@@ -184,6 +184,10 @@ func (t *raw) put(fd int) (int, error) {
 	if len(t.pieces) == 1 {
 		return again0(syscall.Write, fd, t.pieces[0])
 	}
+	return t.putAll(fd)
+}
+
+func (t *raw) putAll(fd int) (int, error) {
 	for {
 		n, err := unix.Writev(fd, t.pieces)
 		if err != syscall.EINTR {

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// event is a callback that is due.
+// event is a callback that was posted.
 type event struct {
 	kind eventKind
-	data []byte
-	f    func()
+	f    func() // of onPost
 }
 
 type eventKind uint8
@@ -32,22 +31,22 @@ var callbackNames = [...]string{"OnOpen", "OnData", "OnEnd", "OnWritable", "OnSh
 
 // deliver runs OnData or OnEnd in the reading goroutine, unless what the peer
 // sends is of no interest any more.
-func (p *Peer) deliver(e event) {
+func (p *Peer) deliver(k eventKind, data []byte) {
 	p.mu.Lock()
 	for p.takes() && (p.running || p.paused) {
 		p.cond.Wait()
 	}
 	if !p.takes() {
-		p.keepUnread(e.data)
+		p.keepUnread(data)
 		p.unlock()
 		return
 	}
 	p.begin(true)
 	p.mu.Unlock()
-	if e.kind == onData {
-		p.came(e.data)
+	if k == onData {
+		p.came(data)
 	}
-	p.invoke(e)
+	p.invoke(k, data, nil)
 	p.endTurn()
 }
 
@@ -96,7 +95,7 @@ func (p *Peer) runPosted() {
 			continue
 		}
 		p.mu.Unlock()
-		p.invoke(e)
+		p.invoke(e.kind, nil, e.f)
 		p.mu.Lock()
 	}
 }
@@ -126,15 +125,15 @@ func (p *Peer) uncork() {
 }
 
 // invoke calls the callback itself. What panics ends this peer only.
-func (p *Peer) invoke(e event) {
-	defer p.caught(e.kind)
+func (p *Peer) invoke(k eventKind, data []byte, f func()) {
+	defer p.caught(k)
 	s := p.srv
-	switch e.kind {
+	switch k {
 	case onOpen:
 		call(s.OnOpen, p)
 	case onData:
 		if s.OnData != nil {
-			s.OnData(p, e.data)
+			s.OnData(p, data)
 		}
 	case onEnd:
 		call(s.OnEnd, p)
@@ -143,7 +142,7 @@ func (p *Peer) invoke(e event) {
 	case onShutdown:
 		call(s.OnShutdown, p)
 	case onPost:
-		e.f()
+		f()
 	case onClose:
 		if s.OnClose != nil {
 			s.OnClose(p, p.cause)

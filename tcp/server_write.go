@@ -76,7 +76,7 @@ func (p *Peer) enqueue(bufs [][]byte) {
 	case p.flushing:
 		p.watchMark()
 	case p.q.size >= p.srv.conf.cork:
-		p.send(nil)
+		p.flush()
 	default:
 		p.armCork()
 	}
@@ -128,18 +128,26 @@ func (p *Peer) tooSlow(rule, reason string) {
 	p.abort(fmt.Errorf("%w: %s", ErrSlowPeer, reason))
 }
 
-// flush sends what is queued, as far as the socket takes it at once.
+// flush sends what is queued, as far as the socket takes it at once, in one
+// system call. Its frame is small, as are those below it: they stand on the
+// stack that a peer keeps.
 func (p *Peer) flush() {
-	if p.q.size > 0 && !p.flushing && !p.dead {
-		p.send(nil)
+	if p.q.size == 0 || p.flushing || p.dead {
+		return
 	}
+	n, err := p.transport.try(p.q.pieces())
+	if err != nil {
+		p.failed(err)
+		return
+	}
+	p.q.drop(n)
+	p.tried()
 }
 
-// send hands what is queued and then bufs to the socket, in one system call. It
-// queues what is left of bufs, and has a flusher wait for the socket.
+// send is flush for what is queued and then bufs. It queues what is left of
+// bufs.
 func (p *Peer) send(bufs [][]byte) {
-	pieces := p.q.with(bufs)
-	n, err := p.transport.try(pieces)
+	n, err := p.transport.try(p.q.with(bufs))
 	p.q.without(len(bufs))
 	if err != nil {
 		p.failed(err)
@@ -153,6 +161,11 @@ func (p *Peer) send(bufs [][]byte) {
 		n -= skip
 		p.q.add(b[skip:])
 	}
+	p.tried()
+}
+
+// tried has a flusher wait for the socket where something is left.
+func (p *Peer) tried() {
 	p.moved()
 	if p.q.size > 0 {
 		p.flushing = true

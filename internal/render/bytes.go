@@ -12,6 +12,7 @@ import (
 const (
 	shownBytes = 4 << 10
 	shownLines = 24
+	shownWidth = 512 // bytes of one line
 )
 
 // payload puts a message behind its head: on the same line if it has one line,
@@ -25,14 +26,17 @@ func payload(head string, p []byte) []string {
 	if len(parts[len(parts)-1]) == 0 {
 		parts = parts[:len(parts)-1]
 	}
-	if len(parts) == 1 && len(shown) == len(p) {
+	if len(parts) == 1 && len(shown) == len(p) && len(p) <= shownWidth {
 		return one(head + " " + quoted(shown))
 	}
 	lines := one(head)
 	rest := len(p)
 	for _, part := range parts[:min(len(parts), shownLines)] {
-		lines = append(lines, "  "+quoted(part))
-		rest -= len(part)
+		lines = append(lines, "  "+quoted(part[:min(len(part), shownWidth)]))
+		rest -= min(len(part), shownWidth)
+		if len(part) > shownWidth {
+			break
+		}
 	}
 	if rest > 0 {
 		lines = append(lines, fmt.Sprintf("  … and %d bytes more (-vvvv shows every byte)", rest))

@@ -69,6 +69,16 @@ func TestLongPayload(t *testing.T) {
 	}
 }
 
+// A line without an end is cut, and what is not shown is counted.
+func TestLongLine(t *testing.T) {
+	var out bytes.Buffer
+	p := bytes.Repeat([]byte{0}, 100000)
+	(&Text{W: &out}).Record(trace.Record{Event: trace.Data{Dir: trace.In, Size: len(p), Payload: p}})
+	if out.Len() > 3000 || !strings.Contains(out.String(), "and 99488 bytes more") {
+		t.Errorf("%d bytes: %.200s", out.Len(), out.String())
+	}
+}
+
 // FuzzPrintable holds that nothing that could do harm to a terminal is left.
 func FuzzPrintable(f *testing.F) {
 	f.Add("\x1b[2J\u202e\u009b\xff")
