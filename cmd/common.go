@@ -132,7 +132,7 @@ func (o *common) opener(s *Streams, t *tracing) *endpoint.Opener {
 	}
 	return &endpoint.Opener{
 		Timeout: time.Duration(o.timeout), Family: family, NoLookup: o.noLookup,
-		MaxMessage: int(min(o.maxMessage, 65535)), TLS: o.tls.options(t.keyLog()),
+		TLS:    o.tls.options(t.keyLog()),
 		Tracer: t.tracer, Stdin: s.In, Stdout: s.Out, Stderr: s.Err,
 	}
 }

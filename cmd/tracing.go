@@ -21,7 +21,6 @@ type tracing struct {
 	shown   bool // the first branch of tee is the view
 	closers []io.Closer
 	json    *trace.JSON
-	keys    *tcp.KeyLogFile
 }
 
 // view says how records are shown.

@@ -191,10 +191,6 @@ func (l *unixListener) Close() error {
 	return l.UnixListener.Close()
 }
 
-// maxUnixPath is the longest path of a Unix socket on every system served: 104
-// bytes on the BSDs and macOS, 108 on Linux, with the final NUL.
-const maxUnixPath = 103
-
 func checkLength(path string) error {
 	if len(path) > maxUnixPathHere {
 		return fmt.Errorf("the path has %d bytes, and a Unix socket's has at most %d", len(path), maxUnixPathHere)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,7 +92,7 @@ func TestListenUnix(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")
 	l := listenOn(t, "unix", path)
-	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v; want mode 0600", info.Mode(), err)
 	}
 	if _, err := (&ListenConfig{}).Listen(t.Context(), "unix", path); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "somebody listens") {

@@ -5,6 +5,8 @@ import (
 	"syscall"
 )
 
+// maxUnixPathHere is the longest path of a Unix socket: 108 bytes with the
+// final NUL (unix(7)).
 const maxUnixPathHere = 107
 
 // socketMode sets the permission that the socket's file will be made with, so

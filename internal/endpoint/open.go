@@ -16,20 +16,19 @@ import (
 
 // Opener opens addresses. The zero value is ready.
 type Opener struct {
-	Timeout    time.Duration // bounds connecting, TLS included; 0 means 10 s
-	Source     string        // the address to dial from
-	Family     int           // 4, 6, or 0 for both
-	NoLookup   bool
-	Hosts      map[string]string // host:port to address
-	Proxy      *url.URL
-	TLS        tcp.TLSOptions
-	Mode       os.FileMode // of a Unix socket's file
-	MaxMessage int         // the largest datagram; 0 means 65,535
-	TTL        int
-	Tracer     *trace.Tracer
-	Stdin      *os.File
-	Stdout     *os.File
-	Stderr     io.Writer
+	Timeout  time.Duration // bounds connecting, TLS included; 0 means 10 s
+	Source   string        // the address to dial from
+	Family   int           // 4, 6, or 0 for both
+	NoLookup bool
+	Hosts    map[string]string // host:port to address
+	Proxy    *url.URL
+	TLS      tcp.TLSOptions
+	Mode     os.FileMode // of a Unix socket's file
+	TTL      int
+	Tracer   *trace.Tracer
+	Stdin    *os.File
+	Stdout   *os.File
+	Stderr   io.Writer
 }
 
 // network returns base with the family that the options ask for.

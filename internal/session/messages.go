@@ -21,9 +21,8 @@ type Messages struct {
 	Framing Framing // of the output
 	// MaxMessage is the largest message in bytes, in either direction; 0
 	// means 65,535.
-	MaxMessage  int
-	Interactive bool
-	SendOnly    bool
+	MaxMessage int
+	SendOnly   bool
 	// Wait bounds the wait for a first message after the end of input; 0
 	// means 10 seconds.
 	Wait time.Duration
