@@ -103,19 +103,35 @@ func nearLesson(word string) string {
 
 func runDemo(ctx context.Context, s *Streams, o *demoOptions) error {
 	if o.lesson == nil {
-		return listLessons(s)
+		return o.listLessons(s)
 	}
 	options := demo.Options{Color: o.colored(s.Out), Width: columns(s.Out)}
 	if isTerminal(s.In) && isTerminal(s.Out) && !o.yes {
+		options.Height = rows(s.Out)
 		options.Wait = (&pager{s, options.Color}).wait
 	}
 	return outputError(o.lesson.Tell(ctx, s.Out, options))
 }
 
-func listLessons(s *Streams) error {
+// rows is the height of the terminal at out, and 0 where it is not known.
+func rows(out *os.File) int {
+	_, height, err := term.GetSize(int(out.Fd()))
+	if err != nil {
+		return 0
+	}
+	return height
+}
+
+// listLessons prints a line for each lesson; where a lesson was only left out,
+// also how to begin.
+func (o *demoOptions) listLessons(s *Streams) error {
 	var b strings.Builder
-	for _, l := range demo.Lessons() {
+	lessons := demo.Lessons()
+	for _, l := range lessons {
 		fmt.Fprintf(&b, "%-5s %s (%d steps)\n", l.Name, l.Title, len(l.Steps))
+	}
+	if !o.list {
+		fmt.Fprintf(&b, "\nsockkit demo %s begins the first.\n", lessons[0].Name)
 	}
 	_, err := s.Out.WriteString(b.String())
 	return outputError(err)

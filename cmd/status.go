@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"syscall"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
@@ -90,7 +89,7 @@ func Status(err error) int {
 		return statusTLS
 	case errors.As(err, &proxy) && proxy.Refused:
 		return statusRefused
-	case errors.As(err, &operation), errors.As(err, &datagram), tcp.IsReset(err), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.As(err, &operation), errors.As(err, &datagram), tcp.IsReset(err), tcp.IsRefused(err):
 		return statusUnconnected
 	}
 	return statusFailure

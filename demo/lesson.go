@@ -64,6 +64,9 @@ type Options struct {
 	Color bool
 	// Width is that of the page in columns; 0 means 80, and more than 80 is 80.
 	Width int
+	// Height is that of the screen in lines; where it is known, Wait is called
+	// too before something is pushed off the screen unread.
+	Height int
 	// Wait is called wherever the reader is given time, with what comes next.
 	// An error ends the lesson; [ErrLeave] does so without being one. Nil goes
 	// on at once.
@@ -81,12 +84,15 @@ func (l Lesson) Tell(ctx context.Context, w io.Writer, o Options) error {
 
 func (l Lesson) tell(ctx context.Context, w io.Writer, o Options) (*Stage, error) {
 	s := newStage(ctx, newPage(w, o), o.Wait)
+	if o.Wait != nil {
+		s.page.full = func() error { return s.pause("go on") }
+	}
 	err := errors.Join(l.steps(s), s.close())
-	if err == nil && s.page.err == nil {
+	if err == nil {
 		l.finish(s.page)
 	}
 	if s.page.err != nil {
-		return s, s.page.err // whatever failed after that failed unseen
+		err = s.page.err // whatever failed after that failed unseen
 	}
 	if errors.Is(err, ErrLeave) {
 		return s, nil

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +17,9 @@ type page struct {
 	w      io.Writer
 	color  bool
 	width  int
+	height int          // of the screen; 0 where there is none
+	full   func() error // gives the reader time before the screen is scrolled
+	lines  int          // on the screen since the reader had time
 	normal func(string) string
 	err    error
 }
@@ -27,7 +31,7 @@ const (
 )
 
 func newPage(w io.Writer, o Options) *page {
-	p := &page{w: w, color: o.Color, width: o.Width, normal: o.normal}
+	p := &page{w: w, color: o.Color, width: o.Width, height: o.Height, normal: o.normal}
 	if p.width == 0 {
 		p.width = mostColumns
 	}
@@ -38,8 +42,15 @@ func newPage(w io.Writer, o Options) *page {
 	return p
 }
 
+// print writes what belongs together. Where the screen has no room left for it
+// the reader is given time first; a line is left for the question.
 func (p *page) print(s string) {
+	n := strings.Count(s, "\n")
+	if p.err == nil && p.full != nil && p.height > 0 && p.lines > 0 && p.lines+n >= p.height {
+		p.err = p.full()
+	}
 	if p.err == nil {
+		p.lines += n
 		_, p.err = io.WriteString(p.w, s)
 	}
 }
@@ -60,7 +71,7 @@ func (p *page) paint(style, s string) string {
 // title begins a part of the lesson: a line across the page.
 func (p *page) title(s string) {
 	rest := max(0, p.width-utf8.RuneCountInString(s)-4)
-	p.print("\n" + p.paint(dim, "──") + " " + p.paint(bold, s) + " " + p.paint(dim, strings.Repeat("─", rest)) + "\n\n")
+	p.print(p.paint(dim, "──") + " " + p.paint(bold, s) + " " + p.paint(dim, strings.Repeat("─", rest)) + "\n\n")
 }
 
 // text writes paragraphs, each with an empty line behind it.
@@ -82,10 +93,11 @@ func (p *page) terms(s string) string {
 
 // commands writes command lines as they are, however long.
 func (p *page) commands(lines []string) {
+	var b strings.Builder
 	for _, line := range lines {
-		p.print("  " + p.paint(bold, line) + "\n")
+		b.WriteString("  " + p.paint(bold, line) + "\n")
 	}
-	p.print("\n")
+	p.print(b.String() + "\n")
 }
 
 // wrap breaks s between words into lines of at most width columns, in which
@@ -117,24 +129,43 @@ const indent = "  "
 // records shows a piece of the trace, with an empty line behind it.
 func (p *page) records(list []entry) {
 	names := 0
+	list = slices.DeleteFunc(slices.Clone(list), func(e entry) bool { return isOpening(e, list) })
 	for _, e := range list {
 		names = max(names, utf8.RuneCountInString(e.who))
 	}
+	b := &block{page: p, names: names}
 	for len(list) > 0 {
 		n := alike(list)
 		if n <= mostAlike {
 			n = 1
-			p.record(list[0], names)
+			b.record(list[0])
 		} else {
-			p.many(list[:n], names)
+			b.many(list[:n])
 		}
 		list = list[n:]
 	}
-	p.print("\n")
+	p.print(b.String() + "\n")
+}
+
+// block is a piece of the trace as text.
+type block struct {
+	strings.Builder
+	page  *page
+	names int // the columns that the longest name takes
+}
+
+// isOpening reports whether e is an attempt to connect that has come to
+// something: the line that says so says it all.
+func isOpening(e entry, list []entry) bool {
+	attempt, ok := e.Event.(trace.Attempt)
+	return ok && slices.ContainsFunc(list, func(other entry) bool {
+		open, ok := other.Event.(trace.Open)
+		return ok && other.who == e.who && open.Remote == attempt.Address
+	})
 }
 
 // mostAlike is how many sendings, or receivings, in a row are shown each.
-const mostAlike = 6
+const mostAlike = 4
 
 // alike counts the entries at the beginning of list in which one side sends, or
 // receives, one piece after the other.
@@ -160,36 +191,36 @@ func moved(e entry) (way trace.Dir, size int, ok bool) {
 	return trace.None, 0, false
 }
 
-// many shows the first two and the last of a long row of entries, and counts
-// the others.
-func (p *page) many(list []entry, names int) {
-	p.record(list[0], names)
-	p.record(list[1], names)
-	between := list[2 : len(list)-1]
+// many shows the first and the last of a long row of entries, and counts those
+// between them.
+func (b *block) many(list []entry) {
+	b.record(list[0])
+	between := list[1 : len(list)-1]
 	total := 0
 	way, _, _ := moved(list[0])
 	for _, e := range between {
 		_, size, _ := moved(e)
 		total += size
 	}
-	p.line(list[0].who, names, way, fmt.Sprintf("… %d more of these lines, %d bytes …", len(between), total))
-	p.record(list[len(list)-1], names)
+	b.line(list[0].who, way, fmt.Sprintf("… %d more of these lines, %d bytes …", len(between), total))
+	b.record(list[len(list)-1])
 }
 
-func (p *page) record(e entry, names int) {
+func (b *block) record(e entry) {
 	dir, lines := render.Lines(clipped(e.Event))
 	for _, line := range lines {
 		if isClipped(e.Event) {
 			line += "…"
 		}
-		p.line(e.who, names, dir, line)
+		b.line(e.who, dir, line)
 	}
 }
 
 // line writes one line of the trace; what does not fit goes on below, behind
 // the mark.
-func (p *page) line(who string, names int, dir trace.Dir, text string) {
-	pad := strings.Repeat(" ", names-utf8.RuneCountInString(who))
+func (b *block) line(who string, dir trace.Dir, text string) {
+	p := b.page
+	pad := strings.Repeat(" ", b.names-utf8.RuneCountInString(who))
 	head := indent + who + pad + " " + render.Mark(dir) + " "
 	room := max(p.width-utf8.RuneCountInString(head), leastColumns/2)
 	for i, part := range fold(p.normal(text), room) {
@@ -199,7 +230,7 @@ func (p *page) line(who string, names int, dir trace.Dir, text string) {
 		if p.color {
 			part = render.Paint(dir, part)
 		}
-		p.print(head + part + "\n")
+		b.WriteString(head + part + "\n")
 	}
 }
 
@@ -226,7 +257,7 @@ func fold(s string, width int) []string {
 // many of a longer one.
 const (
 	mostPayload = 48
-	clipPayload = 24
+	clipPayload = 10
 )
 
 func payloadOf(e trace.Event) []byte {

@@ -102,7 +102,7 @@ func readAll(conn net.Conn, n int) error {
 	return nil
 }
 
-const mostRead = 256 << 10
+const mostRead = 16 << 10
 
 func readRoom(n int) int {
 	if n < 0 {
@@ -184,8 +184,10 @@ func (s *Stage) open(who string, to net.Addr) (*udp.Conn, error) {
 }
 
 // came waits until who has got n datagrams in this step.
-func (s *Stage) came(who string, n int) error {
-	return s.Await(fmt.Sprintf("datagram %d for the %s", n, who), func(list []entry) bool {
+func (s *Stage) came(who string, n int) error { return s.cameWithin(patience, who, n) }
+
+func (s *Stage) cameWithin(limit time.Duration, who string, n int) error {
+	return s.awaitFor(limit, fmt.Sprintf("datagram %d for %s", n, who), func(list []entry) bool {
 		return len(datagrams(list, who, trace.In)) >= n
 	})
 }

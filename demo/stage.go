@@ -82,6 +82,7 @@ func (s *Stage) pause(next string) error {
 	if s.page.err != nil {
 		return s.page.err
 	}
+	s.page.lines = 0
 	if s.wait == nil {
 		return nil
 	}
@@ -143,7 +144,11 @@ const patience = 10 * time.Second
 // Await waits until ok holds for the records of this step; what says what that
 // is.
 func (s *Stage) Await(what string, ok func([]entry) bool) error {
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	return s.awaitFor(patience, what, ok)
+}
+
+func (s *Stage) awaitFor(limit time.Duration, what string, ok func([]entry) bool) error {
+	ctx, cancel := context.WithTimeout(s.ctx, limit)
 	defer cancel()
 	if s.cast.recorder.Wait(ctx.Done(), func([]trace.Record) bool { return ok(s.entries()) }) {
 		return nil
@@ -151,7 +156,7 @@ func (s *Stage) Await(what string, ok func([]entry) bool) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	return fmt.Errorf("%s: it did not come within %v", what, patience)
+	return fmt.Errorf("%s: it did not come within %v", what, limit)
 }
 
 // entries are the records of this step.

@@ -58,14 +58,14 @@ a word. Only then does the server find the time.`, t.backlog},
 			{"Back-pressure: a reader that does not read", `
 Where do bytes go that nobody reads? The server accepts a connection and reads nothing; the client writes blocks of
 65,536 bytes, one after the other, until a write has been stuck for 0.2 seconds. Then the server reads, and the client
-writes the rest of its last block.`, t.pressure},
+writes once more.`, t.pressure},
 			{"One question", `
 Think back to the last step before you go on.`, t.question},
 		},
 		Try: []Exercise{
 			{`
-Talk with yourself. Run the first command in one terminal and the second in another, and type on either side; Ctrl-D
-ends your half. nc can do this, too.`, []string{
+Talk with yourself. Run the first command in one terminal and the second in another, and type on either side; Ctrl-D ends
+it. nc can do this, too.`, []string{
 				"sockkit listen -v 9000",
 				"sockkit dial -v localhost 9000",
 				"nc -l 9000",
@@ -84,8 +84,10 @@ Nobody there.`, []string{
 				"nc -v localhost 1",
 			}},
 			{`
-A reader that does not read. The second command is stuck soon; on Linux the third shows where the bytes are.`, []string{
-				"nc -l 9000 | sleep 60",
+A reader that does not read. The second command is stuck soon, and so would nc's be. On Linux the last one shows where the
+bytes are.`, []string{
+				"sockkit listen 9000 | sleep 60",
+				"head -c 100M /dev/zero | sockkit dial localhost 9000",
 				"head -c 100M /dev/zero | nc localhost 9000",
 				"ss -tn '( sport = 9000 or dport = 9000 )'",
 			}},

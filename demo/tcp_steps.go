@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -174,8 +175,8 @@ func (t *tcpStory) reset(s *Stage) error {
 		return err
 	}
 	failure := readAll(second, -1)
-	if !tcp.IsReset(failure) {
-		return fmt.Errorf("the second client's read ended with %w and not with a reset", failure)
+	if failure == nil || errors.Is(failure, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the second client's read did not end with a reset (%v)", failure)
 	}
 	s.Note("client 2", "the read failed: %s", tcp.Reason(failure))
 	if err := second.Close(); err != nil {
@@ -204,7 +205,7 @@ func (t *tcpStory) refused(s *Stage) error {
 		}
 		s.Note("server", "the listener is closed")
 		conn, err := s.dial("client", l.Addr())
-		if errors.Is(err, syscall.ECONNREFUSED) {
+		if isRefused(err) {
 			s.Show()
 			s.Tell(`
 The kernel answered the client's SYN with a reset: the machine is there, but nobody listens at this port. That is a quick
@@ -221,6 +222,12 @@ right, and what stands in between?`)
 		conn.Close()
 	}
 	return errors.New("each port that was given back was taken by somebody else at once")
+}
+
+// isRefused reports whether err is that of a port without a listener. Windows
+// has a number of its own for it, WSAECONNREFUSED.
+func isRefused(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.Errno(10061))
 }
 
 func (t *tcpStory) backlog(s *Stage) error {
@@ -276,9 +283,10 @@ server that is too busy to accept looks slow from outside, and not closed.`)
 func confirmed(i *tcp.ConnInfo) int { return max(int(i.BytesAcked)-1, 0) }
 
 const (
-	block     = 64 << 10
+	chunk     = 64 << 10
 	stuck     = 200 * time.Millisecond
 	mostWrote = 256 << 20 // where no buffer ever gets full
+	goingOn   = "on we go\n"
 )
 
 func (t *tcpStory) pressure(s *Stage) error {
@@ -287,17 +295,17 @@ func (t *tcpStory) pressure(s *Stage) error {
 		return err
 	}
 	s.begin()
-	rest, err := t.fill(client)
+	taken, err := t.fill(client)
 	if err != nil {
 		return err
 	}
-	s.Note("client", "stuck: %d of the last %d bytes were taken", block-len(rest), block)
+	s.Note("client", "stuck: %d of the last %d bytes were taken", taken, chunk)
 	before := len(s.entries())
 	inside, err := t.whereabouts(s, client, server)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(readAll(server, t.wrote), write(client, rest), readAll(server, len(rest))); err != nil {
+	if err := errors.Join(readAll(server, t.wrote), write(client, goingOn), readAll(server, len(goingOn))); err != nil {
 		return err
 	}
 	t.stall = around(s.entries(), before)
@@ -321,25 +329,27 @@ is {back-pressure}.`)
 	return nil
 }
 
-// fill writes blocks until a write is stuck. It returns what is left of the
-// last block.
-func (t *tcpStory) fill(client net.Conn) (rest string, err error) {
-	text := strings.Repeat("nobody reads this. ", block/16)[:block]
-	for t.wrote < mostWrote {
+// fill writes blocks until a write is stuck. It returns how many bytes of the
+// last block were taken.
+func (t *tcpStory) fill(client net.Conn) (taken int, err error) {
+	text := strings.Repeat("never read, ", chunk/12+1)[:chunk]
+	for again := false; t.wrote < mostWrote; {
 		if err := client.SetWriteDeadline(time.Now().Add(stuck)); err != nil {
-			return "", err
+			return 0, err
 		}
 		n, err := io.WriteString(client, text)
 		t.wrote += n
 		var late net.Error
-		if errors.As(err, &late) && late.Timeout() {
-			return text[n:], nil
+		switch {
+		case err == nil:
+		case !errors.As(err, &late) || !late.Timeout():
+			return 0, err
+		case n > 0 || again:
+			return n, nil
 		}
-		if err != nil {
-			return "", err
-		}
+		again = err != nil // not a byte: the time may have been over before the write began
 	}
-	return "", fmt.Errorf("the kernels took %s bytes, and more", grouped(t.wrote))
+	return 0, fmt.Errorf("the kernels took %s bytes, and more", grouped(t.wrote))
 }
 
 // whereabouts notes what both kernels say of bytes that nobody reads. It
@@ -372,14 +382,13 @@ func around(list []entry, i int) []entry {
 
 func (t *tcpStory) question(s *Stage) error {
 	err := s.Ask(fmt.Sprintf(`
-{When it got stuck the client had written %s bytes, and no write had failed. How many of these bytes had the server's
-program got by then?}`, grouped(t.wrote)))
+{When the client got stuck, %s of its bytes had been written. How many of them had the server's program got by then?}`, grouped(t.wrote)))
 	if err != nil {
 		return err
 	}
 	s.Again(t.stall)
 	s.Tell(`
-{None.} The server's first read came after the client's last write. That a write succeeds means that your own kernel has
+{None.} The server's first read came after all these writes. That a write succeeds means that your own kernel has
 taken the bytes, and TCP's confirmations say that the other kernel has. Whether the other program has got them, and has
 done something about them, only that program can say. Only an answer is an answer.`)
 	return nil

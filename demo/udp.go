@@ -38,7 +38,7 @@ The client sends the largest datagram that there is, and then one that has a byt
 The server answers by two datagrams. The client reads them with room for only 10 bytes each time.`, u.truncated},
 			{"Loss, and nobody is told", `
 The server binds a socket with a small memory, 16 kilobytes, and is busy. The client sends 100 numbered datagrams of
-1,000 bytes as fast as it can. Then the server begins to read, and the client sends one more.`, u.loss},
+1,000 bytes as fast as it can. Only then does the server read.`, u.loss},
 			{"The same over TCP", `
 TCP makes a {connection} between the two sockets and carries a {stream} of bytes each way. The client writes the same
 100 pieces of 1,000 bytes, as fast as it can; the server is busy again, and reads only afterwards.`, u.overTCP},

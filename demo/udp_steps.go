@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +17,12 @@ import (
 	"github.com/sockkit/sockkit/udp"
 )
 
-func (u *udpStory) borders(s *Stage) (err error) {
-	if u.silent, err = s.serve("server", &udp.Server{}); err != nil {
+func (u *udpStory) borders(s *Stage) error {
+	socket, err := s.bind("server", &udp.ListenConfig{}, anyPort)
+	if err != nil {
 		return err
 	}
+	u.silent = socket.LocalAddr()
 	conn, err := s.open("client", u.silent)
 	if err != nil {
 		return err
@@ -29,6 +32,7 @@ func (u *udpStory) borders(s *Stage) (err error) {
 			return err
 		}
 	}
+	s.start("server", &udp.Server{}, socket)
 	if err := s.came("server", 2); err != nil {
 		return err
 	}
@@ -39,9 +43,11 @@ one, and never split. So a message needs no mark at its end, as it does in a str
 	s.Tell(`
 "Connected" and "accepted" say little here. The client's kernel noted where to send, and nothing was sent for it; the
 server met a sender that it had not seen before.`)
-	s.Tell(`
-lo, or a name like it, is the interface by which a datagram came in, here loopback. The TTL is how many routers it could
-still have passed.`)
+	if d := datagrams(s.entries(), "server", trace.In)[0]; d.TTL > 0 && d.Interface != "" {
+		s.Tell(`
+Of what came in the trace names the interface, here %s for loopback, and the TTL, the number of routers that it could
+still have passed.`, d.Interface)
+	}
 	return nil
 }
 
@@ -155,7 +161,7 @@ func (u *udpStory) size(s *Stage) error {
 		return err
 	}
 	s.begin()
-	largest := strings.Repeat("a long card. ", udp.MaxPayload)[:udp.MaxPayload]
+	largest := strings.Repeat("very large ", udp.MaxPayload)[:udp.MaxPayload]
 	err = write(conn, largest)
 	switch {
 	case errors.Is(err, udp.ErrTooLarge): // some systems are set to take less
@@ -224,8 +230,6 @@ func numbered(i int) string {
 	return text + strings.Repeat(".", burstBytes-len(text))
 }
 
-const theEnd = "that was all"
-
 func (u *udpStory) loss(s *Stage) error {
 	socket, err := s.bind("server", &udp.ListenConfig{ReadBuffer: burstRoom}, anyPort)
 	if err != nil {
@@ -242,7 +246,12 @@ func (u *udpStory) loss(s *Stage) error {
 	}
 	srv := &udp.Server{}
 	s.start("server", srv, socket)
-	if err := u.ending(s, conn); err != nil {
+	if err := s.came("server", 1); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil { // it reads what is there first
 		return err
 	}
 	if dropped := srv.Stats().Dropped.ReceiveBuffer; dropped > 0 {
@@ -270,32 +279,6 @@ promises neither arrival nor order.`)
 They did not even come in order: UDP promises neither that nor arrival.`)
 	}
 	return nil
-}
-
-// ending sends the last datagram once the server reads, and waits for it. All
-// that can come has come by then. It may be lost as others were, so it is
-// sent again until it comes.
-func (u *udpStory) ending(s *Stage, conn *udp.Conn) error {
-	if err := s.came("server", 1); err != nil {
-		return err
-	}
-	arrived := make(chan error, 1)
-	go func() {
-		arrived <- s.Await("the last datagram", func(list []entry) bool {
-			got := datagrams(list, "server", trace.In)
-			return string(got[len(got)-1].Payload) == theEnd
-		})
-	}()
-	for {
-		if err := write(conn, theEnd); err != nil {
-			return errors.Join(err, <-arrived)
-		}
-		select {
-		case err := <-arrived:
-			return err
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // numbers are those of the burst's pieces, in the order in which they came.
@@ -351,7 +334,7 @@ func (u *udpStory) overTCP(s *Stage) error {
 	select { // where the kernels' buffers are small, the client waits for the server
 	case err := <-sending:
 		sending <- err
-	case <-time.After(stuck):
+	case <-time.After(time.Second):
 	}
 	if err := errors.Join(readAll(server, -1), <-sending, client.Close(), server.Close()); err != nil {
 		return err
@@ -412,7 +395,7 @@ func (u *udpStory) members(s *Stage) error {
 	}
 	for i, who := range names {
 		s.start(who, &udp.Server{}, sockets[i])
-		if err := s.came(who, 1); err != nil {
+		if err := s.cameWithin(2*time.Second, who, 1); err != nil {
 			return err
 		}
 	}
@@ -433,9 +416,11 @@ func loopbackName() (string, error) {
 }
 
 func (u *udpStory) question(s *Stage) error {
-	err := s.Ask(fmt.Sprintf(`
-{%s of the hundred datagrams were lost. Which line of the trace told the client so?}`, grouped(u.lost)))
-	if err != nil {
+	question := fmt.Sprintf("%s of the hundred datagrams were lost. Which line of the trace told the client so?", grouped(u.lost))
+	if u.lost == 0 {
+		question = "Had some of the hundred datagrams been lost, which line of the trace would have told the client so?"
+	}
+	if err := s.Ask("{" + question + "}"); err != nil {
 		return err
 	}
 	s.Again(slices.DeleteFunc(slices.Clone(u.burst), func(e entry) bool { return e.who != "client" }))

@@ -184,8 +184,11 @@ func tlsConn(conn net.Conn) *tls.Conn {
 // IsReset reports whether err says that the peer reset the connection, or
 // that there is nobody left to write to.
 func IsReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, errnoReset) || errors.Is(err, errnoAborted) || errors.Is(err, syscall.EPIPE)
 }
+
+// IsRefused reports whether err says that nobody takes the connection.
+func IsRefused(err error) bool { return errors.Is(err, errnoRefused) }
 
 // Reason words err without the operation and the addresses that net's errors
 // carry around it.

@@ -218,7 +218,7 @@ func removeStale(path string) error {
 		conn.Close()
 		return fmt.Errorf("%w: somebody listens on this socket", syscall.EADDRINUSE)
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !IsRefused(err) {
 		return fmt.Errorf("%w: the socket may be alive (%s); it is left alone", syscall.EADDRINUSE, Reason(err))
 	}
 	return os.Remove(path)

@@ -174,3 +174,38 @@ func (r *rig) talk(d detached, client net.Conn) {
 	r.hear(client, "good bye")
 	r.hearEnd(client)
 }
+
+// What the server has read while another callback was running, and could not
+// deliver yet, comes along.
+func TestServerDetachUnread(t *testing.T) {
+	everywhere(t, func(r *rig) {
+		peers, given := make(chan *Peer, 1), make(chan detached, 1)
+		s := r.start(&Server{
+			OnOpen: func(p *Peer) { peers <- p },
+			OnData: func(_ *Peer, data []byte) { r.Errorf("%q was delivered", data) },
+		})
+		some := 0
+		for range 20 {
+			conn := r.dial()
+			p := within(r, peers)
+			p.Post(func() {
+				before := s.Stats().Reads
+				_, _ = conn.Write([]byte("first"))
+				r.until(func() bool { return s.Stats().Reads > before })
+				c, rest, err := p.Detach()
+				given <- detached{c, rest, err}
+			})
+			d := within(r, given)
+			r.must("detach", d.err, nil)
+			some += len(d.head)
+			_, _ = conn.Write([]byte("second"))
+			r.must("half-close", CloseWrite(conn), nil)
+			rest, err := io.ReadAll(d.conn)
+			if got := string(d.head) + string(rest); err != nil || got != "firstsecond" {
+				r.Errorf("got %q and error %v", got, err)
+			}
+			r.talk(d, conn)
+		}
+		r.Logf("%d bytes came along", some)
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"path/filepath"
 	"runtime"
@@ -406,4 +407,43 @@ func TestServerAllocations(t *testing.T) {
 			r.Errorf("%v allocations a message, want at most %v", n, most)
 		}
 	}, "tcp", "tls", "unix")
+}
+
+// Pieces of all sizes, written by turns in callbacks and outside of them, by
+// Write and Writev, come in the order in which they were written.
+func TestServerWriteOrder(t *testing.T) {
+	everywhere(t, func(r *rig) {
+		peers := make(chan *Peer, 1)
+		r.start(&Server{WriteQueue: 64 << 20, OnOpen: func(p *Peer) { peers <- p }})
+		conn := r.dial()
+		p, data := within(r, peers), random(r.T, 24<<20)
+		rest := data
+		write := func() {
+			for range 5 {
+				n := min(len(rest), 1+mathrand.IntN(40)*mathrand.IntN(2000))
+				var err error
+				if n%2 == 0 {
+					_, err = p.Write(rest[:n])
+				} else {
+					_, err = p.Writev(rest[:n/3], nil, rest[n/3:n])
+				}
+				if err != nil {
+					r.Error(err)
+				}
+				rest = rest[n:]
+			}
+		}
+		go func() {
+			for len(rest) > 0 {
+				write()
+				ran := make(chan struct{})
+				p.Post(func() { write(); close(ran) })
+				<-ran
+			}
+			r.must("half-close", p.CloseWrite(), nil)
+		}()
+		if got, err := io.ReadAll(conn); err != nil || !bytes.Equal(got, data) {
+			r.Errorf("%d bytes came of %d, or in another order; error %v", len(got), len(data), err)
+		}
+	})
 }

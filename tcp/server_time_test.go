@@ -223,3 +223,66 @@ func TestServerHandshakeTimeout(t *testing.T) {
 		}
 	})
 }
+
+// halves gives a pipe the halves that a socket has, as far as this test needs
+// them: the end is noted.
+type halves struct {
+	net.Conn
+	ended chan struct{}
+}
+
+func (h halves) CloseWrite() error { close(h.ended); return nil }
+
+// After Close a peer that does not end is waited for 2 seconds; what it sends
+// meanwhile is discarded.
+func TestServerLingers(t *testing.T) {
+	timed(t, func(chan error) *Server {
+		return &Server{OnData: func(p *Peer, data []byte) {
+			if string(data) != "first" {
+				t.Errorf("%q came after Close", data)
+			}
+			p.Close()
+		}}
+	}, func(t *testing.T, _ *Server, l *pipes, closes chan error) {
+		client, server := net.Pipe()
+		defer client.Close()
+		h := halves{server, make(chan struct{})}
+		l.accept <- h
+		since := time.Now()
+		if _, err := client.Write([]byte("first")); err != nil {
+			t.Fatal(err)
+		}
+		<-h.ended
+		if _, err := client.Write([]byte("second")); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-closes; err != nil || time.Since(since) != lingerTime {
+			t.Errorf("OnClose came after %v with %v", time.Since(since), err)
+		}
+	})
+}
+
+// Where there are no halves CloseWrite says so, and the server closes instead.
+func TestServerNoHalves(t *testing.T) {
+	peers := make(chan *Peer, 1)
+	timed(t, func(chan error) *Server {
+		return &Server{OnOpen: func(p *Peer) { peers <- p }}
+	}, func(t *testing.T, s *Server, l *pipes, closes chan error) {
+		client := l.dial()
+		defer client.Close()
+		p := <-peers
+		if err := p.CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("CloseWrite: %v", err)
+		}
+		go func() { _, _ = p.Write([]byte("good bye")) }()
+		if _, err := io.ReadFull(client, make([]byte, 8)); err != nil {
+			t.Error(err)
+		}
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-closes; err != nil {
+			t.Errorf("OnClose got %v", err)
+		}
+	})
+}

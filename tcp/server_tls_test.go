@@ -158,14 +158,19 @@ func TestServerTruncated(t *testing.T) {
 	}, "tls", "other-tls")
 }
 
-// The handler sees the TLS state; a client's key update is answered; records
-// that come together are delivered together.
-func TestServerTLSState(t *testing.T) {
+// What a handler can ask a peer.
+func TestServerPeer(t *testing.T) {
 	everywhere(t, func(r *rig) {
-		states := make(chan *tls.ConnectionState, 1)
-		r.start(&Server{OnOpen: func(p *Peer) { states <- p.TLS() }, OnData: echo})
-		r.ask(r.dial(), "x", "x")
-		state := within(r, states)
+		peers := make(chan *Peer, 1)
+		r.start(&Server{OnOpen: func(p *Peer) { peers <- p }, OnData: echo})
+		conn := r.dial()
+		r.ask(conn, "x", "x")
+		p := within(r, peers)
+		if p.ID() != 1 || p.LocalAddr().String() != conn.RemoteAddr().String() || p.RemoteAddr().Network() != r.addr.Network() ||
+			p.NetConn().RemoteAddr() != p.RemoteAddr() || p.Value() != nil || p.Queued() != 0 {
+			r.Errorf("peer %d of %v at %v, value %v, %d queued", p.ID(), p.RemoteAddr(), p.LocalAddr(), p.Value(), p.Queued())
+		}
+		state := p.TLS()
 		if (state != nil) != r.tls || state != nil && (!state.HandshakeComplete || state.Version != tls.VersionTLS13) {
 			r.Errorf("state %+v", state)
 		}

@@ -7,8 +7,8 @@ import (
 // Lines words an event as [Text] does, without its marks and colors: where it
 // went, and one line or more. An event that is not shown has none.
 //
-// Text leaves [trace.Listening] to the line that says so to the user; here it
-// has words of its own.
+// Credentials are not masked here. Text leaves [trace.Listening] to the line
+// that says so to the user; here it has words of its own.
 func Lines(e trace.Event) (trace.Dir, []string) {
 	if e, ok := e.(trace.Listening); ok {
 		return trace.None, one("listening on " + printable(e.Address))

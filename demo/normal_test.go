@@ -1,0 +1,56 @@
+package demo
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// measured are the words whose figures differ from run to run and from machine
+// to machine.
+var measured = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`\d+ µs|\d+\.\d ms|\d+\.\d\d s\b`), "<time>"},
+	{regexp.MustCompile(`\d+\.\d [KM]iB`), "<size>"},
+	{regexp.MustCompile(`… \d+ more of these lines, \d+ bytes …`), "… <n> more of these lines, <n> bytes …"},
+	{regexp.MustCompile(`^\d+ bytes "[^"]*"…$`), `<n> bytes "<text>"…`},
+	{regexp.MustCompile(`"\d+ of 100[ .]*"…$`), `"<i> of 100"…`},
+	{regexp.MustCompile(`stuck: \d+ of`), "stuck: <n> of"},
+	{regexp.MustCompile(`\d+ bytes not sent yet; the peer's window is \d+`), "<n> bytes not sent yet; the peer's window is <n>"},
+	{regexp.MustCompile(`\d+ bytes received, none`), "<n> bytes received, none"},
+	{regexp.MustCompile(`could write [\d,]+ bytes`), "could write <n> bytes"},
+	{regexp.MustCompile(`^[\d,]+ of them were in(.*) the other [\d,]+ in`), "<n> of them were in$1 the other <n> in"},
+	{regexp.MustCompile(`got stuck, [\d,]+ of`), "got stuck, <n> of"},
+	{regexp.MustCompile(`dropped \d+ datagrams`), "dropped <n> datagrams"},
+	{regexp.MustCompile(`and \d+ arrived: number [\d, to]+\.`), "and <n> arrived: number <list>."},
+	{regexp.MustCompile(`The other \d+ are gone`), "The other <n> are gone"},
+	{regexp.MustCompile(`^\{\d+ of the hundred`), "{<n> of the hundred"},
+}
+
+var (
+	address   = regexp.MustCompile(`(127\.0\.0\.1|239\.255\.0\.9):(\d+)`)
+	namedPort = regexp.MustCompile(`(chose port|for it, too:) (\d+)`)
+)
+
+// newNormal returns a normaliser for one lesson: ports are named in the order
+// in which they turn up, and what was measured is left out.
+func newNormal() func(string) string {
+	names := map[string]string{}
+	name := func(pattern *regexp.Regexp, between, s string) string {
+		return pattern.ReplaceAllStringFunc(s, func(found string) string {
+			part := pattern.FindStringSubmatch(found)
+			if names[part[2]] == "" {
+				names[part[2]] = fmt.Sprintf("<p%d>", len(names)+1)
+			}
+			return part[1] + between + names[part[2]]
+		})
+	}
+	return func(s string) string {
+		s = name(namedPort, " ", name(address, ":", s))
+		for _, m := range measured {
+			s = m.pattern.ReplaceAllString(s, m.with)
+		}
+		return s
+	}
+}
