@@ -86,6 +86,11 @@ func (t *tlsFlags) client(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.pins, "pin", nil, "accept only this certificate, `sha256:HEX`")
 }
 
+// clientSet reports whether a flag of the dialling side was given.
+func (t *tlsFlags) clientSet() bool {
+	return t.cert != "" || t.ca != "" || t.serverName != "" || len(t.alpn) > 0 || t.insecure || len(t.pins) > 0
+}
+
 func (t *tlsFlags) server(f *pflag.FlagSet) {
 	f.StringVar(&t.clientCA, "client-ca", "", "demand a client certificate of these authorities, a PEM `FILE`")
 	f.BoolVar(&t.selfSigned, "self-signed", false, "make a certificate in memory and print its SHA-256")
@@ -133,7 +138,7 @@ func (o *common) opener(s *Streams, t *tracing) *endpoint.Opener {
 	return &endpoint.Opener{
 		Timeout: time.Duration(o.timeout), Family: family, NoLookup: o.noLookup,
 		TLS:    o.tls.options(t.keyLog()),
-		Tracer: t.tracer, Stdin: s.In, Stdout: s.Out, Stderr: s.Err,
+		Tracer: t.tracer, Stdin: s.In, Stdout: s.Out, Stderr: s.Err, Children: s.children,
 	}
 }
 

@@ -130,6 +130,10 @@ func (o *dialOptions) checkAddress() error {
 		return usagef("port 0 cannot be dialled", "0 is for listening on any free port")
 	case o.via != nil && a.Scheme != endpoint.TCP && a.Scheme != endpoint.TLS:
 		return usagef(fmt.Sprintf("--proxy passes TCP on, and %s is none", a), "")
+	case a.Scheme != endpoint.TLS && o.tls.clientSet():
+		return usagef(fmt.Sprintf("%s speaks no TLS, so the flags of TLS mean nothing to it", a), "did you mean tls://"+a.HostPort()+"?")
+	case a.Stream() && (o.talk.null || o.talk.lengthPrefix):
+		return usagef(fmt.Sprintf("%s is a stream, without borders between messages", a), "--null and --length-prefix are for datagrams")
 	case a.Scheme == endpoint.Stdio:
 		return usagef("dial connects standard input and output to a socket; - is no socket", "")
 	}

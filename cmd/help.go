@@ -7,6 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/sockkit/sockkit/internal/session"
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // groupKey is the annotation of a flag that names its group in the help.
@@ -77,4 +80,42 @@ func listFlags(w io.Writer, c *cobra.Command) {
 			fmt.Fprintf(w, "\n%s:\n%s\n", title, text)
 		}
 	}
+}
+
+// newHelp is help COMMAND and help PAGE. A word that is neither is an error.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND | PAGE]",
+		Short: "Say more about a command, or show a page",
+		RunE: func(c *cobra.Command, args []string) error {
+			found, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef(fmt.Sprintf("there is no help on %q", strings.Join(args, " ")), "sockkit --help lists the commands and the pages")
+			}
+			return found.Help()
+		},
+	}
+}
+
+// helpWriter keeps the first error of what help prints. A reader that left is
+// none.
+type helpWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements [io.Writer].
+func (h *helpWriter) Write(p []byte) (int, error) {
+	if h.err == nil {
+		_, h.err = h.w.Write(p)
+	}
+	return len(p), nil
+}
+
+// result is what was lost of the help, as an error.
+func (h *helpWriter) result() error {
+	if h.err == nil || tcp.IsReset(h.err) {
+		return nil
+	}
+	return &session.OutputError{Err: h.err}
 }

@@ -149,6 +149,10 @@ func (o *listenOptions) checkAddress() error {
 		return usagef(fmt.Sprintf("%s cannot be listened on", a), "dial and tap take it as a target")
 	case o.metrics != "" && !o.keepOpen:
 		return usagef("--metrics goes with -k", "a single connection has no figures to watch")
+	case len(o.talk.send) > 0 && o.modes.mode() != serve.Stdio:
+		return usagef("--send is for a conversation, and a mode takes its place", "leave the mode out, or --send")
+	case a.Stream() && (o.talk.null || o.talk.lengthPrefix):
+		return usagef(fmt.Sprintf("%s is a stream, without borders between messages", a), "--null and --length-prefix are for datagrams")
 	case isRange:
 		return usagef(fmt.Sprintf("%s names several ports, and one is listened on", a), "")
 	case a.Scheme == endpoint.TLS && o.tls.cert == "" && !o.tls.selfSigned:

@@ -154,7 +154,7 @@ func (l *listening) command(local, remote net.Addr) *endpoint.Command {
 		name = l.modes.exec
 	}
 	return &endpoint.Command{
-		Args: words, Name: name, Stderr: l.Err, Tracer: l.tracer,
+		Args: words, Name: name, Stderr: l.Err, Tracer: l.tracer, Children: l.children,
 		Env: []string{"SOCKKIT_LOCAL=" + local.String(), "SOCKKIT_REMOTE=" + remote.String()},
 	}
 }

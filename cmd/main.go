@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sockkit/sockkit/internal/console"
+	"github.com/sockkit/sockkit/internal/endpoint"
 )
 
 // Streams are the standard streams that the commands use.
@@ -22,7 +23,8 @@ type Streams struct {
 	In, Out *os.File
 	Err     io.Writer
 
-	console *console.Console // takes the place of In and Out where there is a prompt
+	children *endpoint.Children
+	console  *console.Console // takes the place of In and Out where there is a prompt
 }
 
 // input is where what is to be sent is read.
@@ -43,13 +45,18 @@ func (s *Streams) output() io.Writer {
 
 // Main runs the command line args and returns the exit status.
 func Main(args []string, s Streams) int {
-	ctx, stop := onSignals()
+	s.children = &endpoint.Children{}
+	ctx, stop := onSignals(s.children)
 	defer stop()
 	root := NewRoot(&s)
 	args, err := rewrite(args, root)
 	if err == nil {
 		root.SetArgs(args)
-		err = root.ExecuteContext(ctx)
+		out := &helpWriter{w: s.Out}
+		root.SetOut(out)
+		if err = root.ExecuteContext(ctx); err == nil {
+			err = out.result()
+		}
 	}
 	return report(s.Err, err)
 }
@@ -80,7 +87,7 @@ func oneLine(err error) string {
 
 // onSignals returns a context that SIGINT and SIGTERM end, so that sockets are
 // closed properly. A second one ends the process at once.
-func onSignals() (context.Context, func()) {
+func onSignals(children *endpoint.Children) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
@@ -88,7 +95,9 @@ func onSignals() (context.Context, func()) {
 	go func() {
 		first := asStopped(<-ch)
 		cancel(first)
-		os.Exit(asStopped(<-ch).status)
+		last := asStopped(<-ch)
+		children.Kill()
+		os.Exit(last.status)
 	}()
 	return ctx, func() { cancel(nil) }
 }
@@ -136,6 +145,7 @@ nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
 	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newDemo(s), newVersion(s))
 	root.AddCommand(topics()...)
+	root.SetHelpCommand(newHelp())
 	root.SetUsageFunc(usage)
 	root.SetHelpTemplate("{{with (or .Long .Short)}}{{.}}{{end}}{{if or .Runnable .HasSubCommands}}\n\n{{.UsageString}}{{else}}\n{{end}}")
 	return root

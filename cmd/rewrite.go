@@ -13,11 +13,14 @@ import (
 // rewrite puts the command in front of a command line that is written as nc's:
 // with -l it is listen, and with an address, or a host and a port, dial.
 func rewrite(args []string, root *cobra.Command) ([]string, error) {
+	if len(args) > 0 && args[0] == "--version" {
+		return []string{"version"}, nil
+	}
 	if len(args) == 0 || isCommand(args[0], root) {
 		return args, nil
 	}
 	switch args[0] {
-	case "-h", "--help", "help", "--version", "__complete", "__completeNoDesc":
+	case "-h", "--help", "help", "__complete", "__completeNoDesc":
 		return args, nil
 	}
 	if rest, ok := takeListen(args); ok {

@@ -91,9 +91,7 @@ func (o *common) level() trace.Level { return trace.Level(min(o.verbose, int(tra
 
 // openFile adds a trace file, readable to its owner only.
 func (t *tracing) openFile(name string, level trace.Level) error {
-	open := func() (*os.File, error) {
-		return os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	}
+	open := func() (*os.File, error) { return private(name) }
 	switch {
 	case strings.HasSuffix(name, ".jsonl"):
 		f, err := open()
@@ -102,6 +100,7 @@ func (t *tracing) openFile(name string, level trace.Level) error {
 		}
 		sink := trace.NewJSON(f)
 		sink.Secrets = true
+		t.closers = append(t.closers, lostRecords{sink})
 		t.add(sink, f, max(level, trace.Frame))
 	case strings.HasSuffix(name, ".pcapng"):
 		f, err := open()
@@ -118,6 +117,28 @@ func (t *tracing) openFile(name string, level trace.Level) error {
 		return usagef(fmt.Sprintf("--trace %q: the ending is neither .jsonl nor .pcapng", name), "the ending says which format is written")
 	}
 	return nil
+}
+
+// lostRecords says at the end whether a sink could write all of its records.
+type lostRecords struct{ sink *trace.JSON }
+
+// Close implements [io.Closer].
+func (l lostRecords) Close() error { return l.sink.Err() }
+
+// private opens a file for nobody else to read, also where it was there before
+// with another permission.
+func private(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if err := f.Chmod(0o600); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
 }
 
 func (t *tracing) add(sink trace.Sink, f io.Closer, level trace.Level) {

@@ -79,7 +79,7 @@ func (t *raw) readable(fd uintptr) bool {
 	}
 	buf := t.bufs.get()
 	t.tally.reads.Add(1)
-	n, err := again0(syscall.Read, int(fd), (*buf)[:t.most])
+	n, err := uninterrupted(syscall.Read, int(fd), (*buf)[:t.most])
 	switch {
 	case err == syscall.EAGAIN:
 		t.bufs.put(buf)
@@ -91,8 +91,8 @@ func (t *raw) readable(fd uintptr) bool {
 	return true
 }
 
-// again0 calls op until no signal interrupts it.
-func again0(op func(int, []byte) (int, error), fd int, b []byte) (int, error) {
+// uninterrupted calls op until no signal interrupts it.
+func uninterrupted(op func(int, []byte) (int, error), fd int, b []byte) (int, error) {
 	for {
 		n, err := op(fd, b)
 		if err != syscall.EINTR {
@@ -114,7 +114,7 @@ func (t *raw) watch() error {
 func (t *raw) ended(fd uintptr) bool {
 	var junk [512]byte
 	for !t.hold.Load() {
-		n, err := again0(syscall.Read, int(fd), junk[:])
+		n, err := uninterrupted(syscall.Read, int(fd), junk[:])
 		if n == 0 && err == nil { // the end hides what came behind it
 			err = pendingError(int(fd))
 		}
@@ -182,7 +182,7 @@ func (t *raw) writable(fd uintptr) bool {
 // put is one system call.
 func (t *raw) put(fd int) (int, error) {
 	if len(t.pieces) == 1 {
-		return again0(syscall.Write, fd, t.pieces[0])
+		return uninterrupted(syscall.Write, fd, t.pieces[0])
 	}
 	return t.putAll(fd)
 }

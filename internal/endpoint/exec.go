@@ -68,6 +68,44 @@ type Command struct {
 	Stderr io.Writer
 	Name   string // as the user wrote it
 	Tracer *trace.Tracer
+	// Children, where not nil, knows the process as long as it runs.
+	Children *Children
+}
+
+// Children are the processes that run.
+type Children struct {
+	mu      sync.Mutex
+	running map[*child]struct{}
+}
+
+// Kill ends all of them at once.
+func (c *Children) Kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p := range c.running {
+		kill(p.cmd)
+	}
+}
+
+func (c *Children) add(p *child) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil {
+		c.running = map[*child]struct{}{}
+	}
+	c.running[p] = struct{}{}
+}
+
+func (c *Children) remove(p *child) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, p)
 }
 
 // child is the connection to the standard input and output of a process.
@@ -143,12 +181,14 @@ func (c *Command) Start() (net.Conn, error) {
 		cmd:   cmd, tracer: c.Tracer, exited: make(chan struct{}),
 	}
 	c.Tracer.Emit(0, trace.Child{Command: c.Name, PID: cmd.Process.Pid})
-	go p.reap(c.Name)
+	c.Children.add(p)
+	go p.reap(c.Name, c.Children)
 	return p, nil
 }
 
-func (p *child) reap(name string) {
+func (p *child) reap(name string, children *Children) {
 	_ = p.cmd.Wait()
+	children.remove(p)
 	p.state = p.cmd.ProcessState.String()
 	p.tracer.Emit(0, trace.Child{Command: name, PID: p.cmd.Process.Pid, Exit: p.state})
 	close(p.exited)

@@ -29,6 +29,7 @@ type Opener struct {
 	Stdin    *os.File
 	Stdout   *os.File
 	Stderr   io.Writer
+	Children *Children // knows the processes that are started; may be nil
 }
 
 // network returns base with the family that the options ask for.
@@ -94,7 +95,7 @@ func (o *Opener) exec(a Address) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := Command{Args: words, Stderr: o.Stderr, Name: a.String(), Tracer: o.Tracer}
+	command := Command{Args: words, Stderr: o.Stderr, Name: a.String(), Tracer: o.Tracer, Children: o.Children}
 	conn, err := command.Start()
 	if err != nil {
 		return nil, err

@@ -60,7 +60,14 @@ func (u *Undelivered) Error() string {
 	if u.More {
 		least = "at least "
 	}
-	return fmt.Sprintf("%s: %s%d bytes of input were not delivered", tcp.Reason(u.Err), least, u.Bytes)
+	return fmt.Sprintf("%s: %s%s not delivered", tcp.Reason(u.Err), least, count(u.Bytes))
+}
+
+func count(bytes int64) string {
+	if bytes == 1 {
+		return "1 byte of input was"
+	}
+	return fmt.Sprintf("%d bytes of input were", bytes)
 }
 
 // Unwrap returns why.
@@ -104,8 +111,10 @@ type stream struct {
 	up, down         *tcp.Pump
 	output           io.Writer
 	upEnd, downEnd   chan error
-	sendErr          error // why the peer takes no more
-	sent, heard      bool  // the input, the peer has ended
+	silent           chan struct{} // closed at the peer's end
+	sendErr          error         // why the peer takes no more
+	sent, heard      bool          // the input, the peer has ended
+	reset            bool          // by the peer
 	lastMoved        int64
 	lastMove         time.Time
 	quietly, silence *time.Timer
@@ -116,7 +125,7 @@ type stream struct {
 // caller's expectations were met.
 func (s *Stream) Run(ctx context.Context) error {
 	r := &stream{
-		Stream: s, upEnd: make(chan error, 1), downEnd: make(chan error, 1),
+		Stream: s, upEnd: make(chan error, 1), downEnd: make(chan error, 1), silent: make(chan struct{}),
 		quietly: newStopped(), silence: newStopped(), lastMove: time.Now(), output: s.Out,
 	}
 	defer s.Conn.Close()
@@ -156,7 +165,11 @@ func (r *stream) start() {
 	if r.SendOnly {
 		r.down.Dst = io.Discard
 	}
-	go func() { r.downEnd <- r.down.Run() }()
+	go func() {
+		err := r.down.Run()
+		close(r.silent)
+		r.downEnd <- err
+	}()
 	if r.In == nil {
 		r.up, r.sent = &tcp.Pump{}, true
 	} else {
@@ -174,11 +187,28 @@ func (r *stream) sendAll() error {
 	if err != nil || r.KeepHalf {
 		return err
 	}
+	r.holdBack()
 	err = tcp.CloseWrite(r.Conn)
 	if isGone(err) {
 		return nil // a peer that is gone shows when the rest is read
 	}
 	return err
+}
+
+// notifyDelay is how long the end of our half is held back under TLS.
+const notifyDelay = 200 * time.Millisecond
+
+// holdBack gives a peer that answers at once the time to do so before our half
+// ends. Under TLS that end is data (close_notify): a peer that closes without
+// having read it resets the connection, and what it said last may be lost.
+func (r *stream) holdBack() {
+	if _, secured := tcp.TLSState(r.Conn); !secured {
+		return
+	}
+	select {
+	case <-r.silent:
+	case <-time.After(notifyDelay):
+	}
 }
 
 // converse waits until the conversation is over; what was sent last may still
@@ -188,7 +218,7 @@ func (r *stream) converse(ctx context.Context) error {
 	for !r.over() {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return r.cutShort(context.Cause(ctx))
 		case err := <-r.upEnd:
 			if err = r.inputEnded(err); err != nil {
 				return err
@@ -203,7 +233,7 @@ func (r *stream) converse(ctx context.Context) error {
 			r.listenForInput()
 		case <-r.silence.C:
 			if err := r.checkIdle(); err != nil {
-				return err
+				return r.cutShort(err)
 			}
 		}
 	}
@@ -306,6 +336,7 @@ func (r *stream) settle(ctx context.Context) error {
 // lostWith is err, with what it kept from being delivered.
 func (r *stream) lostWith(err error) error {
 	r.awaitInput()
+	r.reset = tcp.IsReset(err)
 	lost, more := r.up.Lost()+r.unacknowledged(), false
 	if r.sendErr != nil {
 		n, unknown := pending(r.In)
@@ -314,6 +345,17 @@ func (r *stream) lostWith(err error) error {
 	if lost == 0 && !more {
 		return err
 	}
+	return &Undelivered{Bytes: lost, More: more, Err: err}
+}
+
+// cutShort is err, which ends the conversation for a reason of ours, with the
+// input that had not arrived by then.
+func (r *stream) cutShort(err error) error {
+	lost := r.unacknowledged()
+	if lost == 0 {
+		return err
+	}
+	more := !r.sent && r.up.Waiting() == 0 // it was still sending
 	return &Undelivered{Bytes: lost, More: more, Err: err}
 }
 
@@ -340,6 +382,9 @@ const closeNotify = 64
 // our end itself takes a few bytes, which are no input.
 func (r *stream) unacknowledged() int64 {
 	left, err := tcp.Undelivered(r.Conn)
+	if left > 0 && r.reset && r.sent && r.sendErr == nil && !r.KeepHalf {
+		left-- // our end, which the kernel counts once the connection is reset
+	}
 	if _, secured := tcp.TLSState(r.Conn); err != nil || secured && r.sent && r.sendErr == nil && left <= closeNotify {
 		return 0
 	}
