@@ -1,0 +1,127 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+)
+
+// A row is one kind of work, done by each contestant in turn. The first
+// contestant is sockkit.
+type row struct {
+	id          string // what -only matches
+	work        string
+	unit        string
+	most        float64 // the target of sockkit itself, in the unit; 0: none
+	best        bool    // the best turn counts, not the median
+	contestants []contestant
+}
+
+// A contestant does the work of its row.
+type contestant struct {
+	name    string
+	missing string  // why it cannot; "" where it can
+	target  float64 // the most that sockkit may take of its figure; 0: no target
+	check   func() error
+	turn    func() (float64, error) // returns its figure in the row's unit
+}
+
+// A result is a row as it is reported.
+type result struct {
+	ID          string   `json:"id"`
+	Work        string   `json:"work"`
+	Unit        string   `json:"unit"`
+	Most        float64  `json:"most,omitempty"`
+	Best        bool     `json:"best,omitempty"`
+	Contestants []figure `json:"contestants"`
+}
+
+// A figure is what one contestant took.
+type figure struct {
+	Name   string    `json:"name"`
+	Turns  []float64 `json:"turns,omitempty"`
+	Value  float64   `json:"value,omitempty"` // the median; of a start, the best
+	Min    float64   `json:"min,omitempty"`
+	Max    float64   `json:"max,omitempty"`
+	Ratio  float64   `json:"ratio,omitempty"` // sockkit's value by this one
+	Target float64   `json:"target,omitempty"`
+	Met    *bool     `json:"met,omitempty"`
+	Reason string    `json:"reason,omitempty"` // why there is no value
+}
+
+// contest gives each contestant its turn, in an order drawn for each round.
+func contest(r row, rounds int, between func()) result {
+	res := result{ID: r.id, Work: r.work, Unit: r.unit, Most: r.most, Best: r.best}
+	for _, c := range r.contestants {
+		f := figure{Name: c.name, Target: c.target, Reason: c.missing}
+		if f.Reason == "" && c.check != nil {
+			f.Reason = reason(c.check())
+		}
+		res.Contestants = append(res.Contestants, f)
+	}
+	for round := range rounds {
+		between()
+		for _, i := range rand.Perm(len(r.contestants)) {
+			takeTurn(r.contestants[i], &res.Contestants[i])
+		}
+		fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", r.id, round+1, rounds)
+	}
+	res.settle()
+	return res
+}
+
+// takeTurn tries twice: on a busy machine a free port may be taken by another.
+func takeTurn(c contestant, f *figure) {
+	if f.Reason != "" {
+		return
+	}
+	value, err := c.turn()
+	if err != nil {
+		value, err = c.turn()
+	}
+	if f.Reason = reason(err); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", c.name, err)
+		return
+	}
+	f.Turns = append(f.Turns, value)
+}
+
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// settle works the figures and the ratios out of the turns.
+func (r *result) settle() {
+	for i := range r.Contestants {
+		f := &r.Contestants[i]
+		if f.Reason == "" {
+			f.settle(r.Best)
+		}
+	}
+	ours := &r.Contestants[0]
+	if ours.Value > 0 && r.Most > 0 {
+		ours.Met = new(ours.Value <= r.Most)
+	}
+	for i := range r.Contestants[1:] {
+		f := &r.Contestants[i+1]
+		if ours.Value == 0 || f.Value == 0 {
+			continue
+		}
+		f.Ratio = ours.Value / f.Value
+		if f.Target > 0 {
+			f.Met = new(f.Ratio <= f.Target)
+		}
+	}
+}
+
+func (f *figure) settle(best bool) {
+	f.Value, f.Min, f.Max = spread(f.Turns)
+	if best {
+		f.Value = f.Min
+	}
+}

@@ -1,0 +1,88 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// figures returns a turn that gives one value after the other.
+func figures(values ...float64) func() (float64, error) {
+	return func() (float64, error) {
+		v := values[0]
+		values = values[1:]
+		return v, nil
+	}
+}
+
+func TestContest(t *testing.T) {
+	broken := errors.New("broken")
+	r := contest(row{id: "x", most: 2, contestants: []contestant{
+		{name: "sockkit", turn: figures(1, 9, 3)},
+		{name: "beaten", target: 0.6, turn: figures(4, 6, 5)},
+		{name: "not beaten", target: 0.5, turn: figures(5, 5, 5)},
+		{name: "absent", missing: "not installed"},
+		{name: "wrong", check: func() error { return broken }},
+		{name: "failing", turn: func() (float64, error) { return 0, broken }},
+	}}, 3, func() {})
+
+	if ours := r.Contestants[0]; ours.Value != 3 || ours.Min != 1 || ours.Max != 9 || *ours.Met {
+		t.Errorf("sockkit: %+v", ours)
+	}
+	if f := r.Contestants[1]; f.Ratio != 0.6 || !*f.Met {
+		t.Errorf("3 by 5 is at most 0.6: %+v", f)
+	}
+	if f := r.Contestants[2]; f.Ratio != 0.6 || *f.Met {
+		t.Errorf("3 by 5 is more than 0.5: %+v", f)
+	}
+	for i, reason := range map[int]string{3: "not installed", 4: "broken", 5: "broken"} {
+		if f := r.Contestants[i]; f.Reason != reason || f.Value != 0 || f.Ratio != 0 {
+			t.Errorf("no figure, and the reason %q: %+v", reason, f)
+		}
+	}
+}
+
+func TestBestOfAll(t *testing.T) {
+	r := contest(row{best: true, most: 2, contestants: []contestant{{turn: figures(4, 2, 3)}}}, 3, func() {})
+	if ours := r.Contestants[0]; ours.Value != 2 || !*ours.Met {
+		t.Errorf("the best of three is 2: %+v", ours)
+	}
+}
+
+// A turn that fails once is tried again: a free port can be taken meanwhile.
+func TestTurnIsTriedTwice(t *testing.T) {
+	tries := 0
+	r := contest(row{contestants: []contestant{{turn: func() (float64, error) {
+		if tries++; tries == 1 {
+			return 0, errors.New("address in use")
+		}
+		return 1, nil
+	}}}}, 1, func() {})
+	if f := r.Contestants[0]; f.Reason != "" || f.Value != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestTable(t *testing.T) {
+	met := false
+	rep := report{Noise: newNoise(), Rounds: 1, Rows: []result{{ID: "x", Work: "echo", Unit: "µs", Most: 2, Contestants: []figure{
+		{Name: "sockkit", Value: 3, Min: 3, Max: 3, Met: &met},
+		{Name: "socat", Value: 12.34, Min: 12, Max: 120, Ratio: 0.243},
+		{Name: "ncat", Reason: "ncat is not installed"},
+	}}}}
+	rep.Noise.end()
+	var out strings.Builder
+	rep.print(&out)
+	for _, want := range []string{
+		"| echo, µs | sockkit    | 3.00   | 3.00–3.00 |            | ≤ 2.00 µs | NO  |\n",
+		"|          | socat      | 12.3   | 12.0–120  | 0.24       |           |     |\n",
+		"|          | ncat       | –      |           |            |           |     |\n",
+		"x, ncat: ncat is not installed\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no line %q in\n%s", want, out.String())
+		}
+	}
+}

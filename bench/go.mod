@@ -1,0 +1,3 @@
+module github.com/sockkit/sockkit/bench
+
+go 1.26.0
