@@ -54,33 +54,58 @@ func (s *splicer) viaPipe() (int, error) {
 	return n, nil
 }
 
-// fill waits until src has something and takes it into a borrowed pipe.
-func (s *splicer) fill() (*channel, int, error) {
-	for {
-		c, err := borrow()
-		if err != nil {
-			return nil, 0, &ReadError{err}
+// fill waits until src has something and takes it into a borrowed pipe. While
+// nothing comes it holds none. The splice stands inside Read, whose wait begins
+// where the splice found nothing: no poll is needed to be sure of that.
+func (s *splicer) fill() (c *channel, n int, err error) {
+	readErr := s.src.raw.Read(func(fd uintptr) bool {
+		s.pump.busy()
+		if c, err = borrow(); err != nil {
+			return true
 		}
-		n, again, err := spliceOnce(&s.src, func(fd int) (int, syscall.Errno) {
-			return splice(fd, c.ends.in, spliceChunk)
-		})
-		if n > 0 {
-			return c, n, nil
+		var errno syscall.Errno
+		if n, errno = s.take(int(fd), c); errno == 0 {
+			return true
 		}
 		channels.Put(c)
-		if err != nil {
-			return nil, 0, &ReadError{err}
-		}
-		if !again {
-			return nil, 0, nil
+		c = nil
+		if errno != unix.EAGAIN {
+			err = os.NewSyscallError("splice", errno)
+			return true
 		}
 		s.pump.wait()
-		err = s.src.wait(unix.POLLIN)
-		s.pump.busy()
-		if err != nil {
-			return nil, 0, &ReadError{err}
-		}
+		return false
+	})
+	s.pump.busy()
+	if err == nil {
+		err = readErr
 	}
+	if err != nil {
+		return nil, 0, &ReadError{err}
+	}
+	if n == 0 {
+		channels.Put(c)
+	}
+	return c, n, nil
+}
+
+// take splices what there is, up to a chunk. An error counts only where nothing
+// was taken before it.
+func (s *splicer) take(fd int, c *channel) (int, syscall.Errno) {
+	taken := 0
+	for taken < spliceChunk {
+		n, errno := splice(fd, c.ends.in, spliceChunk-taken)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno != 0 && taken == 0:
+			return 0, errno
+		case errno != 0 || n == 0:
+			return taken, 0
+		}
+		taken += n
+	}
+	return taken, 0
 }
 
 func (s *splicer) drain(c *channel, due int) (int, error) {
