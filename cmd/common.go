@@ -164,7 +164,7 @@ func (o *common) within(ctx context.Context) (context.Context, context.CancelFun
 		return context.WithCancel(ctx)
 	}
 	after := time.Duration(o.deadline)
-	return context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after})
+	return context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after, By: "--deadline"})
 }
 
 // proxyURL reads --proxy.

@@ -47,7 +47,7 @@ func (l *listening) firstPeer(ctx context.Context, sockets []*udp.Socket) (*udp.
 	if l.timeout > 0 {
 		after := time.Duration(l.timeout)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after})
+		ctx, cancel = context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after, By: "-w"})
 		defer cancel()
 	}
 	conn, err := udp.Accept(ctx, l.tracer, sockets...)

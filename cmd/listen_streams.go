@@ -186,7 +186,7 @@ func (l *listening) accept(ctx context.Context, listener *tcp.Listener) (net.Con
 	if l.timeout > 0 {
 		after := time.Duration(l.timeout)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after})
+		ctx, cancel = context.WithTimeoutCause(ctx, after, &tcp.TimeoutError{After: after, By: "-w"})
 		defer cancel()
 	}
 	stop := context.AfterFunc(ctx, func() { listener.Close() })

@@ -80,7 +80,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 			limit = defaultTimeout
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{limit})
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{After: limit})
 		defer cancel()
 	}
 	conn, err := d.dial(ctx, network, address)
@@ -91,10 +91,18 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 }
 
 // TimeoutError says that something took longer than it was given.
-type TimeoutError struct{ After time.Duration }
+type TimeoutError struct {
+	After time.Duration
+	By    string // the flag or setting that bounds it; empty: a default
+}
 
 // Error implements error.
-func (e *TimeoutError) Error() string { return fmt.Sprintf("timed out after %v", e.After) }
+func (e *TimeoutError) Error() string {
+	if e.By == "" {
+		return fmt.Sprintf("timed out after %v", e.After)
+	}
+	return fmt.Sprintf("timed out after %v (%s)", e.After, e.By)
+}
 
 // Timeout implements [net.Error].
 func (e *TimeoutError) Timeout() bool { return true }

@@ -89,23 +89,15 @@ func (s *splicer) fill() (c *channel, n int, err error) {
 	return c, n, nil
 }
 
-// take splices what there is, up to a chunk. An error counts only where nothing
-// was taken before it.
+// take splices what there is, up to a chunk. It does so once: an error that came
+// behind some bytes would be lost, because a socket tells it one time only.
 func (s *splicer) take(fd int, c *channel) (int, syscall.Errno) {
-	taken := 0
-	for taken < spliceChunk {
-		n, errno := splice(fd, c.ends.in, spliceChunk-taken)
-		switch {
-		case errno == unix.EINTR:
-			continue
-		case errno != 0 && taken == 0:
-			return 0, errno
-		case errno != 0 || n == 0:
-			return taken, 0
+	for {
+		n, errno := splice(fd, c.ends.in, spliceChunk)
+		if errno != unix.EINTR {
+			return max(n, 0), errno
 		}
-		taken += n
 	}
-	return taken, 0
 }
 
 func (s *splicer) drain(c *channel, due int) (int, error) {

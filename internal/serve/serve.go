@@ -146,7 +146,7 @@ func newRun(ctx context.Context, c Config) *run {
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	if c.FirstWithin > 0 {
 		r.first = time.AfterFunc(c.FirstWithin, func() {
-			r.cancel(&NobodyCame{&tcp.TimeoutError{After: c.FirstWithin}})
+			r.cancel(&NobodyCame{&tcp.TimeoutError{After: c.FirstWithin, By: "-w"}})
 		})
 	}
 	if c.Mode == Stdio {
