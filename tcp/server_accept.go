@@ -239,8 +239,8 @@ func (s *Server) refused(remote net.Addr, rule, reason string) {
 }
 
 const (
-	mostTurning = 64          // connections turned away that may linger at once
-	turningTime = time.Second // each of them
+	mostTurning = 64              // connections turned away that may linger at once
+	turningTime = 2 * time.Second // each of them
 )
 
 // closeWithAlert sends alert, then waits for the client's end, beside the

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -71,7 +72,7 @@ func TestServerCloseLosesNothing(t *testing.T) {
 	everywhere(t, func(r *rig) {
 		reply, closes := random(r.T, 6<<20), make(chan error, 1)
 		calls := 0
-		r.start(&Server{
+		s := &Server{
 			WriteQueue: 8 << 20,
 			OnData: func(p *Peer, _ []byte) {
 				calls++
@@ -81,7 +82,9 @@ func TestServerCloseLosesNothing(t *testing.T) {
 				p.Close()
 			},
 			OnClose: func(_ *Peer, err error) { closes <- err },
-		})
+		}
+		s.conf.linger = time.Minute // however slow the machine is
+		r.start(s)
 		conn := r.dial()
 		stop, stopped := make(chan struct{}), make(chan error, 1)
 		go func() {
