@@ -91,7 +91,7 @@ func TestTimeoutBoundsListen(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
 			us := sockkit(t, append([]string{"listen", "-w", "0.2"}, args...)...)
-			us.wantSays(124, `^sockkit: .*no connection came: timed out after 200ms$`)
+			us.wantSays(124, `^sockkit: .*no connection came: timed out after 200ms \(-w\)$`)
 		})
 	}
 }
