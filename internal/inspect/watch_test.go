@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,9 @@ func opened(t *testing.T, handle func(net.Conn)) *Inspection {
 	if _, err := tcp.Info(in.Conn); errors.Is(err, errors.ErrUnsupported) {
 		if watching := in.Watch(within(t), WatchOptions{}); !errors.Is(watching, errors.ErrUnsupported) {
 			t.Fatal(watching)
+		}
+		if runtime.GOOS == "linux" {
+			t.Fatal(err)
 		}
 		t.Skip(err)
 	}

@@ -75,7 +75,7 @@ func (discard) Record(trace.Record) {}
 
 func TestThroughAChild(t *testing.T) {
 	if err := endpoint.Runnable("cat"); err != nil {
-		t.Skip("no cat here: ", err)
+		t.Fatal(err)
 	}
 	data := random(3, volume)
 	for mode, tracer := range map[string]*trace.Tracer{"spliced": nil, "seen": trace.New(discard{}, trace.Byte)} {
