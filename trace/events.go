@@ -210,6 +210,7 @@ func AllEvents() []Event {
 		TLSStart{}, TLS{}, TLSFailed{}, Secret{}, TLSRecord{},
 		TurnedAway{}, Limit{}, Data{}, Datagram{}, Bytes{},
 		HalfClose{}, Close{}, Child{}, Fault{}, Note{},
+		HTTPHead{}, Upgrade{}, UpgradeFailed{}, Finding{}, WSFrame{}, WSMessage{}, WSPing{}, WSClose{},
 	}
 }
 

@@ -23,11 +23,13 @@ const (
 	Unixgram Scheme = "unixgram"
 	Exec     Scheme = "exec"
 	Stdio    Scheme = "-"
+	WS       Scheme = "ws"
+	WSS      Scheme = "wss"
+	WSUnix   Scheme = "ws+unix"
 )
 
 // later are the schemes that the design names and this version cannot open.
 var later = map[string]string{
-	"ws": "WebSocket", "wss": "WebSocket over TLS", "ws+unix": "WebSocket over a Unix socket",
 	"sio": "Socket.IO", "sios": "Socket.IO over TLS",
 }
 
@@ -38,6 +40,8 @@ type Address struct {
 	Port      string // a number or a service name
 	Path      string // of a Unix socket; of exec, the command line
 	Interface string // of a UDP multicast group
+	Target    string // of a WebSocket: the path and query that are asked for, "/" at least
+	User      string // of a WebSocket: NAME:PASSWORD as it was written, percent-encoded
 }
 
 // Hint is an error with advice.
@@ -129,7 +133,10 @@ func parsePrefixed(s string, o Options) (Address, bool, error) {
 			return Address{}, true, fmt.Errorf("exec: wants a command, as in exec:'grep -i error'")
 		}
 		return Address{Scheme: Exec, Path: rest}, true, nil
-	case TCP, TLS, UDP:
+	case WSUnix:
+		a, err := wsUnixAddress(rest)
+		return a, true, err
+	case TCP, TLS, UDP, WS, WSS:
 		if strings.Contains(rest, ":") {
 			return Address{}, true, &Hint{fmt.Errorf("%q has no slashes behind its scheme", s),
 				fmt.Sprintf("write %s://%s", scheme, rest)}
@@ -143,7 +150,7 @@ func parsePrefixed(s string, o Options) (Address, bool, error) {
 
 func notYet(scheme, name string) error {
 	return &Hint{fmt.Errorf("%s:// (%s) cannot be opened by this version", scheme, name),
-		"it opens tcp, tls, udp, unix, unixgram, exec and -"}
+		"it opens tcp, tls, udp, unix, unixgram, ws, wss, ws+unix, exec and -"}
 }
 
 func parseURL(scheme, rest, whole string) (Address, error) {
@@ -154,6 +161,10 @@ func parseURL(scheme, rest, whole string) (Address, error) {
 		return unixAddress(Scheme(scheme), rest)
 	case Exec:
 		return Address{Scheme: Exec, Path: rest}, nil
+	case WS, WSS:
+		return parseWebSocket(Scheme(scheme), rest, whole)
+	case WSUnix:
+		return wsUnixAddress(rest)
 	}
 	if name, ok := later[scheme]; ok {
 		return Address{}, notYet(scheme, name)
@@ -302,6 +313,10 @@ func (a Address) String() string {
 		return "-"
 	case Unix, Unixgram, Exec:
 		return string(a.Scheme) + ":" + a.Path
+	case WSUnix:
+		return string(a.Scheme) + ":" + a.Path + ":" + a.Target
+	case WS, WSS:
+		return a.webSocket()
 	}
 	s := string(a.Scheme) + "://" + a.HostPort()
 	if a.Interface != "" {
@@ -312,9 +327,18 @@ func (a Address) String() string {
 
 // Stream reports whether the socket is a stream of bytes, without borders
 // between messages.
-func (a Address) Stream() bool { return a.Scheme != UDP && a.Scheme != Unixgram }
+func (a Address) Stream() bool { return !a.Datagrams() && !a.WebSocket() }
 
-var known = []string{"tcp", "tls", "udp", "unix", "unixgram", "exec", "-"}
+// Datagrams reports whether the socket sends datagrams.
+func (a Address) Datagrams() bool { return a.Scheme == UDP || a.Scheme == Unixgram }
+
+// WebSocket reports whether messages of a WebSocket are spoken.
+func (a Address) WebSocket() bool { return a.Scheme == WS || a.Scheme == WSS || a.Scheme == WSUnix }
+
+// Secure reports whether TLS is spoken.
+func (a Address) Secure() bool { return a.Scheme == TLS || a.Scheme == WSS }
+
+var known = []string{"tcp", "tls", "udp", "unix", "unixgram", "ws", "wss", "ws+unix", "exec", "-"}
 
 // synonyms are schemes that people type for one of ours.
 var synonyms = map[string]string{
@@ -328,7 +352,7 @@ func nearest(s string) string {
 		return to
 	}
 	best, least := "", 3
-	for _, k := range []string{"tcp", "tls", "udp", "unix", "unixgram", "exec"} {
+	for _, k := range []string{"tcp", "tls", "udp", "unix", "unixgram", "exec", "ws", "wss"} {
 		if d := Distance(s, k); d < least {
 			best, least = k, d
 		}

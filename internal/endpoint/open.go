@@ -44,10 +44,11 @@ func (o *Opener) network(base string) string {
 }
 
 // Dial opens a as a connection. Datagram sockets keep the borders between
-// datagrams: one Read gives one, one Write sends one.
+// datagrams: one Read gives one, one Write sends one. Of a WebSocket it opens
+// what is below: TCP, TLS or a Unix socket.
 func (o *Opener) Dial(ctx context.Context, a Address) (net.Conn, error) {
 	switch a.Scheme {
-	case TCP, TLS, Unix:
+	case TCP, TLS, Unix, WS, WSS, WSUnix:
 		return o.dialStream(ctx, a)
 	case UDP, Unixgram:
 		return o.dialDatagram(ctx, a)
@@ -61,10 +62,10 @@ func (o *Opener) Dial(ctx context.Context, a Address) (net.Conn, error) {
 
 func (o *Opener) dialStream(ctx context.Context, a Address) (net.Conn, error) {
 	d := o.dialer()
-	if a.Scheme == Unix {
+	if a.Scheme == Unix || a.Scheme == WSUnix {
 		return d.DialContext(ctx, "unix", a.Path)
 	}
-	if a.Scheme == TLS {
+	if a.Secure() {
 		config, err := o.TLS.Client(a.dialHost())
 		if err != nil {
 			return nil, err
@@ -103,18 +104,18 @@ func (o *Opener) exec(a Address) (net.Conn, error) {
 	return tcp.Trace(conn, o.Tracer, trace.Client, 0), nil
 }
 
-// Listen binds a stream address. The configuration is that of TLS, and nil for
-// the others.
+// Listen binds a stream address, or what a WebSocket stands on. The
+// configuration is that of TLS, and nil for the others.
 func (o *Opener) Listen(ctx context.Context, a Address) (*tcp.Listener, *tls.Config, error) {
 	lc := &tcp.ListenConfig{Mode: o.Mode}
 	switch a.Scheme {
-	case Unix:
+	case Unix, WSUnix:
 		l, err := lc.Listen(ctx, "unix", a.Path)
 		return l, nil, err
-	case TCP:
+	case TCP, WS:
 		l, err := lc.Listen(ctx, o.network("tcp"), a.HostPort())
 		return l, nil, err
-	case TLS:
+	case TLS, WSS:
 		config, err := o.TLS.Server()
 		if err != nil {
 			return nil, nil, err
@@ -128,7 +129,7 @@ func (o *Opener) Listen(ctx context.Context, a Address) (*tcp.Listener, *tls.Con
 // Bound returns a as l has bound it: with the address and the port in place of
 // what was left open.
 func (a Address) Bound(addr net.Addr) Address {
-	if host, port, err := net.SplitHostPort(addr.String()); err == nil && a.Scheme != Unix && a.Scheme != Unixgram {
+	if host, port, err := net.SplitHostPort(addr.String()); err == nil && a.Scheme != Unix && a.Scheme != Unixgram && a.Scheme != WSUnix {
 		a.Host, a.Port = host, port
 	}
 	return a
@@ -139,7 +140,7 @@ func (a Address) Bound(addr net.Addr) Address {
 func (a Address) Public() bool {
 	ip := net.ParseIP(a.Host)
 	switch a.Scheme {
-	case Unix, Unixgram, Exec, Stdio:
+	case Unix, Unixgram, WSUnix, Exec, Stdio:
 		return false
 	}
 	return ip == nil || !ip.IsLoopback()
