@@ -163,6 +163,12 @@ func (p *PCAPNG) comment(r Record) {
 		c.comment(fmt.Sprintf("%s proxy %s passes on to %s", e.Kind, e.Via, e.Target))
 	case Child:
 		c.comment(childComment(e))
+	case Upgrade:
+		c.comment("WebSocket is open: " + e.Target)
+	case UpgradeFailed:
+		c.comment("the opening handshake failed: " + e.Error)
+	case Finding:
+		c.comment(fmt.Sprintf("%s (%s, %s): %s came: %s", e.Rule, e.Clause, e.Binding, e.Summary, e.Came))
 	}
 }
 

@@ -68,6 +68,9 @@ func maskEvent(e trace.Event) trace.Event {
 	case trace.Bytes:
 		e.Payload = Mask(e.Payload)
 		return e
+	case trace.HTTPHead:
+		e.Payload = Mask(e.Payload)
+		return e
 	}
 	return e
 }

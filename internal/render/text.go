@@ -79,6 +79,9 @@ func describe(e trace.Event) (trace.Dir, []string) {
 	case trace.Secret, trace.Listening:
 		return trace.None, nil
 	}
+	if dir, lines, ok := webSocket(e); ok {
+		return dir, lines
+	}
 	return trace.None, note(e)
 }
 
