@@ -1,5 +1,7 @@
 // Package interop holds the sockkit binary against the programs that people use
 // beside it: nc, ncat, socat, openssl, tshark, microsocks, tinyproxy, curl and
-// Python. It has tests only. They run on Linux; ./install-peers installs what
-// they talk to, and a program that is missing fails them.
+// Python; for WebSocket, Node's ws, Python's websockets, gorilla, coder, gws,
+// gobwas and Chromium, with nginx and haproxy in between. It has tests only.
+// They run on Linux; ./install-peers installs what they talk to, and a program
+// that is missing fails them.
 package interop

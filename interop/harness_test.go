@@ -19,7 +19,15 @@ const patience = 60 * time.Second
 var bin string
 
 // peers are the programs that the tests talk to.
-var peers = []string{"nc.openbsd", "ncat", "socat", "openssl", "tshark", "editcap", "microsocks", "tinyproxy", "curl", "python3"}
+var peers = []string{"nc.openbsd", "ncat", "socat", "openssl", "tshark", "editcap", "microsocks", "tinyproxy", "curl", "python3",
+	"node", "nginx", "haproxy", "chromium"}
+
+// parts are what the peers need, and no program: each is a command that fails
+// where it is missing.
+var parts = map[string][]string{
+	"python3-websockets":      {debianPython, "-c", "import websockets"},
+	"interop/node_modules/ws": {"node", "-e", "require('ws')"},
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -50,6 +58,11 @@ func missingPeers() (missing []string) {
 	for _, p := range peers {
 		if _, err := exec.LookPath(p); err != nil {
 			missing = append(missing, p)
+		}
+	}
+	for name, args := range parts {
+		if err := exec.Command(args[0], args[1:]...).Run(); err != nil {
+			missing = append(missing, name)
 		}
 	}
 	return missing
