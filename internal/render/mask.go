@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -51,6 +52,27 @@ func stars(value []byte) {
 	}
 }
 
+// MaskText hides credentials in words that quote a header: all behind the name
+// of a field that is one.
+func MaskText(s string) string {
+	for _, field := range secretFields {
+		for i := 0; i+len(field) <= len(s); i++ {
+			if strings.EqualFold(s[i:i+len(field)], field) && (i == 0 || !isNameByte(s[i-1])) {
+				value := []byte(s[i+len(field):])
+				stars(value)
+				return s[:i+len(field)] + string(value)
+			}
+		}
+	}
+	return s
+}
+
+// isNameByte reports whether c may stand in the name of a field, so that
+// x-cookie: is not taken for cookie:.
+func isNameByte(c byte) bool {
+	return c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
 // Masked is a sink that hides credentials from the sink behind it.
 type Masked struct{ Sink trace.Sink }
 
@@ -70,6 +92,9 @@ func maskEvent(e trace.Event) trace.Event {
 		return e
 	case trace.HTTPHead:
 		e.Payload = Mask(e.Payload)
+		return e
+	case trace.Finding:
+		e.Came = MaskText(e.Came)
 		return e
 	}
 	return e

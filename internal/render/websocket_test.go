@@ -67,3 +67,16 @@ func TestHeadIsMasked(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestMaskText(t *testing.T) {
+	for in, want := range map[string]string{
+		`"Cookie: a=\xfc"`:        `"Cookie: *******`,
+		"authorization: Basic aa": "authorization: Basic **",
+		"X-Cookie: a":             "X-Cookie: a",
+		"no Upgrade header":       "no Upgrade header",
+	} {
+		if got := MaskText(in); got != want {
+			t.Errorf("%q became %q; want %q", in, got, want)
+		}
+	}
+}

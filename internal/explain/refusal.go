@@ -1,0 +1,63 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sockkit/sockkit/handshake"
+)
+
+// Refusal says what a response other than 101 means: the beginning of its body,
+// what kind of refusal it is, and the likely causes with what to change, the
+// likeliest first. Of an exchange that was not refused it says nothing.
+func Refusal(x *handshake.Exchange, findings []handshake.Finding, o Options) []string {
+	p := newPage(o)
+	p.refusal(x, findings)
+	return p.lines
+}
+
+func (p *page) refusal(x *handshake.Exchange, findings []handshake.Finding) {
+	causes := handshake.ExplainRefusal(x)
+	if len(causes) == 0 {
+		return
+	}
+	p.body(x.Body)
+	p.gap()
+	p.text("", bold, "What the status says: "+nameOfRefusal(findings), 0)
+	title := "Likely causes, the likeliest first:"
+	if len(causes) == 1 {
+		title = "The likely cause:"
+	}
+	p.line(title)
+	for i, c := range causes {
+		const indent = 4
+		p.text(fmt.Sprintf("%2d. ", i+1), "", c.Cause, indent)
+		p.labelled(indent, "mend", c.Mend)
+		p.labelled(indent, "fault", string(c.Fault))
+	}
+}
+
+// nameOfRefusal is the sentence that calls a refusal by its name.
+func nameOfRefusal(findings []handshake.Finding) string {
+	for _, f := range findings {
+		if isName(f) {
+			return f.Summary
+		}
+	}
+	return "this is no answer that opens a WebSocket."
+}
+
+// body shows the beginning of what came with a refusal.
+func (p *page) body(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	shown := b[:min(len(b), mostBody)]
+	rows := strings.Split(strings.TrimRight(string(shown), "\r\n"), "\n")
+	for _, row := range rows[:min(len(rows), mostBodyRows)] {
+		p.marked(nil, "| ", p.headLine(strings.TrimSuffix(row, "\r")))
+	}
+	if len(rows) > mostBodyRows || len(shown) < len(b) {
+		p.marked(nil, "| ", "…")
+	}
+}
