@@ -1,0 +1,220 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// Conn is an open WebSocket connection. Read is for one goroutine at a time and
+// answers pings and the closing handshake on the way, so a program that expects
+// nothing reads all the same. All other methods may be called by any goroutine.
+type Conn struct {
+	conn    net.Conn
+	role    Role
+	agreed  handshake.Agreement
+	report  reporter
+	waitFor time.Duration // for the peer's close frame
+
+	reading    lock
+	readStop   interrupter
+	dec        Decoder
+	in, rest   []byte // a pooled buffer, and what of it is not decoded
+	readErr    error
+	ignorePing bool // for tests of others
+
+	writing   lock
+	writeStop interrupter
+	enc       Encoder
+	out       []byte
+
+	mu       sync.Mutex
+	closing  closing
+	pong     []byte // to be sent by whoever writes
+	pings    map[string]*ping
+	pingNext uint64
+
+	done     chan struct{} // closed once the socket is
+	doneOnce sync.Once
+}
+
+// closing is how far the closing handshake has come.
+type closing struct {
+	sent, received bool
+	code           StatusCode // of the frame that came first
+	reason         string
+	local          bool // ours was first
+}
+
+// ping is one that waits for its pong.
+type ping struct {
+	sent time.Time
+	rtt  time.Duration
+	came chan struct{}
+}
+
+// Config is what [NewConn] has to know of a connection.
+type Config struct {
+	Role   Role
+	Agreed handshake.Agreement // by the opening handshake
+	Limits Limits
+	// Early is what came behind the opening handshake already.
+	Early []byte
+	// CompressFrom is [Encoder.CompressFrom].
+	CompressFrom int
+	// CloseTimeout bounds the wait for the peer's close frame; 0 is 5 seconds.
+	CloseTimeout time.Duration
+	// Tracer takes the records. A conn that [tcp.Trace] reports goes on with its
+	// own tracer and number.
+	Tracer *trace.Tracer
+}
+
+const (
+	defaultCloseTimeout = 5 * time.Second
+	controlTimeout      = 5 * time.Second // for a pong or a close frame to be taken
+	lingerTime          = 2 * time.Second // for the peer's end behind the last frame
+	lingerBytes         = 64 << 20
+	smallRead           = 4 << 10
+	largeRead           = 64 << 10
+	keepOut             = 64 << 10 // of the buffer for writing
+	separateFrom        = 16 << 10 // from this size on a payload is not copied behind its header
+)
+
+// NewConn returns a WebSocket connection on conn, whose opening handshake is
+// over.
+func NewConn(conn net.Conn, cfg Config) *Conn {
+	c := &Conn{
+		conn: conn, role: cfg.Role, agreed: cfg.Agreed, waitFor: cfg.CloseTimeout,
+		report:  reporterFor(conn, cfg.Tracer),
+		reading: newLock(), writing: newLock(), done: make(chan struct{}),
+	}
+	if c.waitFor == 0 {
+		c.waitFor = defaultCloseTimeout
+	}
+	c.dec.init(cfg.Role.Peer(), cfg.Agreed, cfg.Limits)
+	c.dec.Frames = c.report.on(trace.Frame)
+	c.enc.init(cfg.Role, cfg.Agreed)
+	c.enc.CompressFrom = cfg.CompressFrom
+	c.readStop.deadline, c.writeStop.deadline = conn.SetReadDeadline, conn.SetWriteDeadline
+	if len(cfg.Early) > 0 {
+		c.in = append(getBuffer(max(len(cfg.Early), smallRead)), cfg.Early...)
+		c.rest = c.in
+	}
+	return c
+}
+
+func reporterFor(conn net.Conn, t *trace.Tracer) reporter {
+	if known, ok := conn.(tracedConn); ok {
+		return reporter{known.Tracer(), known.TraceID()}
+	}
+	return reporter{t, t.NewID()}
+}
+
+// Agreed returns what the opening handshake agreed on: the subprotocol and the
+// parameters of compression.
+func (c *Conn) Agreed() handshake.Agreement { return c.agreed }
+
+// Subprotocol returns the subprotocol that was agreed on; "" is none.
+func (c *Conn) Subprotocol() string { return c.agreed.Subprotocol }
+
+// NetConn returns the connection underneath, to ask about it (tcp.Info). What
+// is read from it or written to it is lost to the WebSocket.
+func (c *Conn) NetConn() net.Conn { return c.conn }
+
+// CloseError says how a connection ended. It is an error of every method behind
+// the end, and a [net.ErrClosed].
+type CloseError struct {
+	Code   StatusCode // 1005 where the close frame had none, 1006 where no close frame came
+	Reason string
+	Local  bool  // this end closed first
+	Err    error // of 1006: what ended the connection
+}
+
+// Error implements error.
+func (e *CloseError) Error() string {
+	who := "the peer"
+	if e.Local {
+		who = "this end"
+	}
+	s := fmt.Sprintf("%s closed the WebSocket with %s", who, e.Code)
+	if e.Code == StatusAbnormal {
+		s = "the connection was lost without a close frame: " + e.Code.String()
+	}
+	if e.Reason != "" {
+		s += fmt.Sprintf(": %q", e.Reason)
+	}
+	if e.Err != nil && !errors.Is(e.Err, io.EOF) && !errors.Is(e.Err, io.ErrUnexpectedEOF) {
+		s += ": " + tcp.Reason(e.Err)
+	}
+	return s
+}
+
+// Unwrap returns what ended the connection.
+func (e *CloseError) Unwrap() error {
+	if e.Err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return e.Err
+}
+
+// Is reports that the connection is closed.
+func (e *CloseError) Is(target error) bool { return target == net.ErrClosed }
+
+// Orderly reports whether both ends said good-bye with a code that means no
+// trouble: 1000, 1001 or none.
+func (e *CloseError) Orderly() bool {
+	return e.Code == StatusNormal || e.Code == StatusGoingAway || e.Code == StatusNoStatus
+}
+
+// CloseStatus is the code of the [*CloseError] in err, or of the [*Violation];
+// -1 where there is none.
+func CloseStatus(err error) StatusCode {
+	var closed *CloseError
+	var broken *Violation
+	switch {
+	case errors.As(err, &closed):
+		return closed.Code
+	case errors.As(err, &broken):
+		return broken.Code
+	}
+	return 0
+}
+
+// shut closes the socket.
+func (c *Conn) shut() error {
+	err := c.conn.Close()
+	c.doneOnce.Do(func() {
+		close(c.done)
+		c.readStop.release()
+		c.writeStop.release()
+	})
+	return err
+}
+
+// CloseNow ends the connection without the closing handshake: the peer sees 1006.
+func (c *Conn) CloseNow() error {
+	c.mu.Lock()
+	if !c.closing.sent && !c.closing.received {
+		c.closing.local, c.closing.code = true, StatusAbnormal
+	}
+	c.mu.Unlock()
+	return c.shut()
+}
+
+// wait waits for the end of the socket, no longer than the context.
+func (c *Conn) wait(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

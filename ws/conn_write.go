@@ -1,0 +1,328 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// Write sends a message in one frame. A text has to be UTF-8; that is not
+// checked. A Write that is cancelled before its first byte has left leaves the
+// connection as it was; later it ends it. p is not changed and not kept.
+func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
+	if err := c.beginWrite(ctx); err != nil {
+		return err
+	}
+	defer c.endWrite()
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	h := Header{Fin: true, Opcode: t}
+	body := p
+	if packed := c.enc.compress(p); packed != nil {
+		defer putBuffer(packed)
+		h.RSV, body = rsv1, packed
+	}
+	if c.report.on(trace.Message) {
+		c.report.message(trace.Out, &Event{Type: t, Payload: p, Frames: 1, Wire: int64(len(body)), Compressed: h.RSV != 0})
+	}
+	return c.writeFrame(ctx, &h, body)
+}
+
+// WritePrepared sends a message that was encoded before.
+func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
+	return c.Write(ctx, m.kind, m.payload)
+}
+
+// WriteFrame sends one frame as it is, also against the rules: to test what the
+// peer does about it. What it does to the protocol is the caller's business; a
+// close frame counts as one.
+func (c *Conn) WriteFrame(ctx context.Context, f Frame) error {
+	if err := c.beginWrite(ctx); err != nil {
+		return err
+	}
+	defer c.endWrite()
+	c.out = f.AppendTo(c.out[:0])
+	var h Header
+	parseHeader(c.out, &h)
+	c.report.frame(trace.Out, &h, false)
+	if f.Opcode == OpClose {
+		c.mu.Lock()
+		c.closing.sent, c.closing.local = true, !c.closing.received
+		c.mu.Unlock()
+	}
+	return c.send(ctx, c.out)
+}
+
+func (c *Conn) beginWrite(ctx context.Context) error {
+	if err := c.writing.wait(ctx); err != nil {
+		return fmt.Errorf("ws: write: %w", err)
+	}
+	if err := c.writeStop.begin(ctx); err != nil {
+		c.writing.free()
+		return fmt.Errorf("ws: write: %w", err)
+	}
+	return nil
+}
+
+// endWrite frees the lock, and sends what waited for it.
+func (c *Conn) endWrite() {
+	c.writeStop.end()
+	if cap(c.out) > keepOut {
+		c.out = nil
+	}
+	c.writing.free()
+	c.sendPong()
+}
+
+// refusal is why nothing more can be sent, or nil.
+func (c *Conn) refusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := &c.closing
+	if k.sent || k.received {
+		return fmt.Errorf("ws: write: %w", &CloseError{Code: k.code, Reason: k.reason, Local: k.local})
+	}
+	return nil
+}
+
+// writeFrame sends a frame under the lock. A large payload of a server is not
+// copied.
+func (c *Conn) writeFrame(ctx context.Context, h *Header, payload []byte) error {
+	apart := c.role == ServerRole && len(payload) >= separateFrom
+	c.out = c.enc.appendHeader(c.out[:0], h, int64(len(payload)))
+	h.Size = len(c.out)
+	c.report.frame(trace.Out, h, h.RSV&rsv1 != 0)
+	if apart {
+		bufs := net.Buffers{c.out, payload}
+		n, err := bufs.WriteTo(c.conn)
+		return c.sent(ctx, n, err)
+	}
+	start := len(c.out)
+	c.out = append(c.out, payload...)
+	if h.Masked {
+		cipher(c.out[start:], h.Key, 0)
+	}
+	return c.send(ctx, c.out)
+}
+
+func (c *Conn) send(ctx context.Context, b []byte) error {
+	n, err := c.conn.Write(b)
+	return c.sent(ctx, int64(n), err)
+}
+
+// sent takes the result of a write. What has left in part ends the connection,
+// for a later frame would stand within this one; so does a compressed message
+// whose context the peer now lacks.
+func (c *Conn) sent(ctx context.Context, n int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	cancelled := errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil
+	if cancelled && n == 0 && c.enc.deflate == nil && !c.layered() {
+		return fmt.Errorf("ws: write: %w", context.Cause(ctx))
+	}
+	if cancelled {
+		err = context.Cause(ctx)
+	}
+	c.mu.Lock()
+	k := c.closing
+	c.mu.Unlock()
+	c.shut()
+	if k.received || k.sent && errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("ws: write: %w", &CloseError{Code: k.code, Reason: k.reason, Local: k.local})
+	}
+	return fmt.Errorf("ws: write: %w", err)
+}
+
+// layered reports whether a layer such as TLS stands below, which cannot go on
+// after a write that failed.
+func (c *Conn) layered() bool {
+	for conn := c.conn; ; {
+		if _, secured := conn.(interface{ HandshakeContext(context.Context) error }); secured {
+			return true
+		}
+		below, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return false
+		}
+		conn = below.NetConn()
+	}
+}
+
+// sendControl sends a control frame under the lock, within a time of its own.
+func (c *Conn) sendControl(op Opcode, payload []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
+	defer cancel()
+	if err := c.writeStop.begin(ctx); err != nil {
+		return err
+	}
+	defer c.writeStop.end()
+	switch op {
+	case OpPing, OpPong:
+		c.report.ping(trace.Out, op == OpPong, payload, 0)
+	}
+	h := Header{Fin: true, Opcode: op}
+	return c.writeFrame(ctx, &h, payload)
+}
+
+// Ping sends a ping and returns the time until its pong came. Somebody has to
+// Read meanwhile.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	p := &ping{came: make(chan struct{})}
+	key := c.register(p)
+	defer c.forget(key)
+	if err := c.writePing(ctx, key); err != nil {
+		return 0, err
+	}
+	select {
+	case <-p.came:
+		return p.rtt, nil
+	case <-c.done:
+		return 0, fmt.Errorf("ws: ping: %w", c.ended())
+	case <-ctx.Done():
+		return 0, fmt.Errorf("ws: ping: no pong came: %w", context.Cause(ctx))
+	}
+}
+
+func (c *Conn) writePing(ctx context.Context, key string) error {
+	if err := c.beginWrite(ctx); err != nil {
+		return err
+	}
+	defer c.endWrite()
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	c.report.ping(trace.Out, false, []byte(key), 0)
+	h := Header{Fin: true, Opcode: OpPing}
+	return c.writeFrame(ctx, &h, []byte(key))
+}
+
+// register numbers a ping; the number is its payload.
+func (c *Conn) register(p *ping) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pingNext++
+	key := strconv.FormatUint(c.pingNext, 10)
+	if c.pings == nil {
+		c.pings = map[string]*ping{}
+	}
+	p.sent = time.Now()
+	c.pings[key] = p
+	return key
+}
+
+func (c *Conn) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pings, key)
+}
+
+// ended is how the connection ended, once it has.
+func (c *Conn) ended() *CloseError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.closing
+	if !k.sent && !k.received {
+		return &CloseError{Code: StatusAbnormal, Err: io.ErrUnexpectedEOF}
+	}
+	return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
+}
+
+// Close sends a close frame, waits for the peer's and ends the connection; what
+// comes before it is dropped. It returns nil once the peer has answered. Where
+// the peer does not, within [Config.CloseTimeout], it ends the connection all the
+// same and says so. A code that must not be sent, such as 1005, sends none.
+func (c *Conn) Close(code StatusCode, reason string) error {
+	c.mu.Lock()
+	first := !c.closing.sent && !c.closing.received
+	if first {
+		c.closing.code, c.closing.reason, c.closing.local = code, cutReason(reason), true
+	}
+	c.mu.Unlock()
+	c.sendClose(code, reason)
+	ctx, cancel := context.WithTimeout(context.Background(), c.waitFor)
+	defer cancel()
+	err := c.awaitClose(ctx)
+	if err != nil {
+		c.shut()
+	}
+	return err
+}
+
+// awaitClose reads up to the peer's close frame, or waits for whoever reads.
+func (c *Conn) awaitClose(ctx context.Context) error {
+	select {
+	case c.reading <- struct{}{}:
+		defer c.reading.free()
+		c.dec.keepOutput()
+		c.in = nil // a message of the last Read may stand in it
+		if err := c.readStop.begin(ctx); err != nil {
+			return c.unanswered(err)
+		}
+		defer c.readStop.end()
+		for {
+			if _, err := c.event(ctx); err != nil {
+				return c.closeResult(ctx, err)
+			}
+		}
+	case <-c.done:
+		return c.closeResult(ctx, nil)
+	case <-ctx.Done():
+		return c.unanswered(context.Cause(ctx))
+	}
+}
+
+// closeResult is nil where both close frames have passed.
+func (c *Conn) closeResult(ctx context.Context, err error) error {
+	c.mu.Lock()
+	k := c.closing
+	c.mu.Unlock()
+	switch {
+	case k.received:
+		return nil
+	case ctx.Err() != nil:
+		return c.unanswered(context.Cause(ctx))
+	case err == nil:
+		return fmt.Errorf("ws: close: %w", c.ended())
+	}
+	return fmt.Errorf("ws: close: %w", err)
+}
+
+func (c *Conn) unanswered(err error) error {
+	v := &Violation{Rule: ruleOf(ruleCloseLost), Came: "nothing within " + c.waitFor.String(), By: c.role.Peer()}
+	c.report.finding(v)
+	return fmt.Errorf("ws: close: the peer did not answer the close frame within %v: %w", c.waitFor, err)
+}
+
+// sendClose sends a close frame, once.
+func (c *Conn) sendClose(code StatusCode, reason string) {
+	c.mu.Lock()
+	sent := c.closing.sent
+	c.closing.sent = true
+	c.mu.Unlock()
+	if sent {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
+	defer cancel()
+	if c.writing.wait(ctx) != nil {
+		return // somebody writes to a peer that does not read
+	}
+	defer c.writing.free()
+	var body [maxControl]byte
+	b := appendCloseBody(body[:0], code, reason)
+	shown := code
+	if len(b) == 0 {
+		shown = StatusNoStatus
+	}
+	c.report.close(trace.Out, shown, cutReason(reason))
+	_ = c.sendControl(OpClose, b)
+}
