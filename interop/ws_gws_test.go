@@ -57,7 +57,9 @@ func (e gwsEvents) OnPing(c *gws.Conn, data []byte) {
 	_ = c.WritePong(data)
 }
 
-func (e gwsEvents) OnPong(_ *gws.Conn, data []byte) { e.p.report(wsSaw{Saw: "pong", Data: string(data)}) }
+func (e gwsEvents) OnPong(_ *gws.Conn, data []byte) {
+	e.p.report(wsSaw{Saw: "pong", Data: string(data)})
+}
 
 func (e gwsEvents) OnMessage(c *gws.Conn, m *gws.Message) {
 	defer m.Close()
