@@ -37,7 +37,7 @@ func (a wsAct) data() []byte { return []byte(strings.Repeat(a.Data, max(1, a.Tim
 
 // wsSaw is what a peer saw.
 type wsSaw struct {
-	Saw         string `json:"saw"` // listening, open, text, binary, ping, pong, close, error
+	Saw         string `json:"saw"` // listening, open, text, binary, ping, pong, close, error, ended
 	Data        string `json:"data"`
 	Size        int    `json:"size"`
 	Sum         string `json:"sum"`
@@ -124,11 +124,14 @@ func (p *wsPeer) next(kind string) (s wsSaw) {
 func (p *wsPeer) skipTo(kind string) (s wsSaw) {
 	p.t.Helper()
 	await(p.t, "the peer to see: "+kind, p.event, func() (ok bool) {
-		for s, ok = p.take(); ok && s.Saw != kind; {
+		for s, ok = p.take(); ok && s.Saw != kind && s.Saw != "ended"; {
 			s, ok = p.take()
 		}
 		return ok
 	})
+	if s.Saw != kind {
+		p.t.Fatalf("the peer ended and has not seen: %s", kind)
+	}
 	return s
 }
 
@@ -158,6 +161,7 @@ func (p *wsPeer) script(o wsOptions, command ...string) {
 	sightings := &wsSightings{to: p}
 	it := start(p.t, program{args: append(command, string(words)), hold: true, out: sightings})
 	p.act = func(a wsAct) error { return json.NewEncoder(it.in).Encode(a) }
+	go func() { <-it.done; p.report(wsSaw{Saw: "ended"}) }()
 	if o.URL != "" {
 		return
 	}

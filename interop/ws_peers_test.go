@@ -42,3 +42,36 @@ func peersTalk(t *testing.T, c *wsPeer, client wsLibrary) {
 	c.do(wsAct{Do: "ping", Data: "are you there"})
 	c.next("pong")
 }
+
+// The proxies do what their configuration says, whoever speaks through them.
+func TestWSPeersThroughProxies(t *testing.T) {
+	for name, proxy := range rightProxies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := wsServer(t, wsLibraries["node ws"], wsOptions{Echo: true})
+			c, _ := wsClient(t, wsLibraries["gorilla"], proxy.start(t, hostPortOf(s.url)), wsOptions{})
+			peersTalk(t, c, wsLibraries["gorilla"])
+		})
+	}
+	for name, proxy := range wrongProxies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := wsServer(t, wsLibraries["node ws"], wsOptions{Echo: true})
+			c := newWSPeer(t)
+			startGorilla(c, wsOptions{URL: proxy.start(t, hostPortOf(s.url))})
+			if name == oldHTTP {
+				c.next("open") // Node takes HTTP/1.0 for an upgrade, and nginx passes its 101 on
+				return
+			}
+			c.next("error")
+		})
+	}
+}
+
+// Chromium does as it is told.
+func TestWSPeersChromium(t *testing.T) {
+	s := wsServer(t, wsLibraries["node ws"], wsOptions{Echo: true, Subprotocols: []string{"chat"}})
+	p := chromiumDials(t, chromium(t), "http://"+site(t)+"/", s.url, "chat")
+	p.next("open")
+	chromiumTalks(t, p)
+}

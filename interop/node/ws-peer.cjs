@@ -41,9 +41,10 @@ function opened(socket) {
 }
 
 function serve() {
+  const plain = (request, response) => response.writeHead(426).end('Upgrade Required') // as the library's own server says it
   const server = options.cert
-    ? https.createServer({ cert: fs.readFileSync(options.cert), key: fs.readFileSync(options.key) })
-    : http.createServer()
+    ? https.createServer({ cert: fs.readFileSync(options.cert), key: fs.readFileSync(options.key) }, plain)
+    : http.createServer(plain)
   const wanted = options.subprotocols || []
   const handleProtocols = (offered) => wanted.find((name) => offered.has(name)) || false
   const sockets = new WebSocketServer({ server, perMessageDeflate: deflate(), handleProtocols })

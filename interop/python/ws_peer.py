@@ -38,7 +38,7 @@ async def watch(socket):
 
 def deflate(factory):
     if not options.get("compress"):
-        return []
+        return None
     lone = not options.get("takeover")
     server, client = options.get("serverBits"), options.get("clientBits")
     if factory is ClientPerMessageDeflateFactory and client is None:
