@@ -16,6 +16,7 @@ type row struct {
 	unit        string
 	most        float64 // the target of sockkit itself, in the unit; 0: none
 	best        bool    // the best turn counts, not the median
+	mostWire    float64 // the most bytes on the wire that sockkit may need of those of the best with a target; 0: no target
 	contestants []contestant
 }
 
@@ -26,6 +27,7 @@ type contestant struct {
 	target  float64 // the most that sockkit may take of its figure; 0: no target
 	check   func() error
 	turn    func() (float64, error) // returns its figure in the row's unit
+	wire    *float64                // where a turn leaves the bytes on the wire of a message; nil: it does not
 }
 
 // A result is a row as it is reported.
@@ -35,6 +37,7 @@ type result struct {
 	Unit        string   `json:"unit"`
 	Most        float64  `json:"most,omitempty"`
 	Best        bool     `json:"best,omitempty"`
+	MostWire    float64  `json:"most_wire,omitempty"`
 	Contestants []figure `json:"contestants"`
 }
 
@@ -49,11 +52,14 @@ type figure struct {
 	Target float64   `json:"target,omitempty"`
 	Met    *bool     `json:"met,omitempty"`
 	Reason string    `json:"reason,omitempty"` // why there is no value
+
+	Wire      float64 `json:"wire,omitempty"`       // bytes that came back for a message
+	WireRatio float64 `json:"wire_ratio,omitempty"` // sockkit's by those of this one
 }
 
 // contest gives each contestant its turn, in an order drawn for each round.
 func contest(r row, rounds int, between func()) result {
-	res := result{ID: r.id, Work: r.work, Unit: r.unit, Most: r.most, Best: r.best}
+	res := result{ID: r.id, Work: r.work, Unit: r.unit, Most: r.most, Best: r.best, MostWire: r.mostWire}
 	for _, c := range r.contestants {
 		f := figure{Name: c.name, Target: c.target, Reason: c.missing}
 		if f.Reason == "" && c.check != nil {
@@ -86,6 +92,9 @@ func takeTurn(c contestant, f *figure) {
 		return
 	}
 	f.Turns = append(f.Turns, value)
+	if c.wire != nil {
+		f.Wire = *c.wire
+	}
 }
 
 func reason(err error) string {
@@ -116,6 +125,27 @@ func (r *result) settle() {
 		if f.Target > 0 {
 			f.Met = new(f.Ratio <= f.Target)
 		}
+	}
+	r.settleWire()
+}
+
+// settleWire holds the bytes on the wire against those of the contestant that
+// took the least CPU of all that have a target: with less of one it is easy to
+// take less of the other.
+func (r *result) settleWire() {
+	ours, best := r.Contestants[0], (*figure)(nil)
+	for i := range r.Contestants[1:] {
+		f := &r.Contestants[i+1]
+		if ours.Wire == 0 || f.Wire == 0 {
+			continue
+		}
+		f.WireRatio = ours.Wire / f.Wire
+		if f.Met != nil && (best == nil || f.Value < best.Value) {
+			best = f
+		}
+	}
+	if best != nil && r.MostWire > 0 {
+		best.Met = new(*best.Met && best.WireRatio <= r.MostWire)
 	}
 }
 

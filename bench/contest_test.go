@@ -51,6 +51,30 @@ func TestBestOfAll(t *testing.T) {
 	}
 }
 
+// Bytes on the wire are held against those of the best of the contestants that
+// have a target, and of no other.
+func TestBytesOnTheWire(t *testing.T) {
+	wire := func(bytes float64) *float64 { return &bytes }
+	for ours, want := range map[float64]bool{105: true, 106: false} {
+		r := contest(row{mostWire: 1.05, contestants: []contestant{
+			{name: "sockkit", wire: wire(ours), turn: figures(1)},
+			{name: "second", target: 0.9, wire: wire(50), turn: figures(5)},
+			{name: "best", target: 0.9, wire: wire(100), turn: figures(4)},
+			{name: "no target", wire: wire(50), turn: figures(2)},
+			{name: "says nothing", turn: figures(2)},
+		}}, 1, func() {})
+		if f := r.Contestants[2]; *f.Met != want || f.WireRatio != ours/100 {
+			t.Errorf("%v bytes against 100: %+v", ours, f)
+		}
+		if f := r.Contestants[1]; !*f.Met || f.WireRatio != ours/50 {
+			t.Errorf("the second is not held against: %+v", f)
+		}
+		if f := r.Contestants[3]; f.Met != nil || f.WireRatio == 0 {
+			t.Errorf("who has no target meets none: %+v", f)
+		}
+	}
+}
+
 // A turn that fails once is tried again: a free port can be taken meanwhile.
 func TestTurnIsTriedTwice(t *testing.T) {
 	tries := 0
@@ -69,16 +93,16 @@ func TestTable(t *testing.T) {
 	met := false
 	rep := report{Noise: newNoise(), Rounds: 1, Rows: []result{{ID: "x", Work: "echo", Unit: "µs", Most: 2, Contestants: []figure{
 		{Name: "sockkit", Value: 3, Min: 3, Max: 3, Met: &met},
-		{Name: "socat", Value: 12.34, Min: 12, Max: 120, Ratio: 0.243},
+		{Name: "socat", Value: 12.34, Min: 12, Max: 120, Ratio: 0.243, Wire: 410, WireRatio: 1.1},
 		{Name: "ncat", Reason: "ncat is not installed"},
 	}}}}
 	rep.Noise.end()
 	var out strings.Builder
 	rep.print(&out)
 	for _, want := range []string{
-		"| echo, µs | sockkit    | 3.00   | 3.00–3.00 |            | ≤ 2.00 µs | NO  |\n",
-		"|          | socat      | 12.3   | 12.0–120  | 0.24       |           |     |\n",
-		"|          | ncat       | –      |           |            |           |     |\n",
+		"| echo, µs | sockkit    | 3.00   | 3.00–3.00 |            | ≤ 2.00 µs | NO  |                         |\n",
+		"|          | socat      | 12.3   | 12.0–120  | 0.24       |           |     | 410 (1.10)              |\n",
+		"|          | ncat       | –      |           |            |           |     |                         |\n",
 		"x, ncat: ncat is not installed\n",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sockkit/sockkit/bench/internal/proc"
@@ -20,11 +21,16 @@ import (
 // patience bounds one turn of one contestant.
 const patience = 2 * time.Minute
 
+// startUp is how long a server may take to listen.
+const startUp = 5 * time.Second
+
 // lab is what the rows share: where the programs are, and who runs on which core.
 type lab struct {
 	dir      string            // what was built, removed at the end
 	programs map[string]string // the path of each program that there is
 	missing  map[string]string // why each other one is not there
+
+	node func() error // installs what the Node rival needs, once
 
 	all, server, loader []int // cores
 	work                int64 // what the amounts of work are divided by
@@ -35,7 +41,7 @@ func newLab(o options) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, programs: map[string]string{}, missing: map[string]string{}, work: 1}
+	l := &lab{dir: dir, programs: map[string]string{}, missing: map[string]string{}, work: 1, node: sync.OnceValue(installNode)}
 	if o.quick {
 		l.work = 16
 	}
@@ -50,7 +56,7 @@ func (l *lab) prepare(o options) error {
 	if err := l.build(o.sockkit); err != nil {
 		return err
 	}
-	for _, name := range []string{"head", "nc", "ncat", "socat", "curl"} {
+	for _, name := range []string{"head", "nc", "ncat", "socat", "curl", "node", "npm"} {
 		l.find(name)
 	}
 	cores, err := proc.Cores()
@@ -83,8 +89,8 @@ func (l *lab) build(sockkit string) error {
 	} else if err := l.buildGo("sockkit", ".."); err != nil {
 		return err
 	}
-	for _, name := range []string{"rival", "empty"} {
-		if err := l.buildGo(name, "./"+name); err != nil {
+	for name, dir := range map[string]string{"rival": "rival", "ws": "rival/ws", "empty": "empty"} {
+		if err := l.buildGo(name, dir); err != nil {
 			return err
 		}
 	}
@@ -117,6 +123,23 @@ func (l *lab) buildC(name string) {
 }
 
 func compiler() string { return cmp.Or(os.Getenv("CC"), "cc") }
+
+// installNode has npm install what package-lock.json locks, where it is not
+// installed yet.
+func installNode() error {
+	lock, err := os.Stat("package-lock.json")
+	if err != nil {
+		return err
+	}
+	if done, err := os.Stat("node_modules/.package-lock.json"); err == nil && done.ModTime().After(lock.ModTime()) {
+		return nil
+	}
+	said, err := exec.Command("npm", "ci", "--no-audit", "--no-fund").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("npm ci: %w: %.200s", err, said)
+	}
+	return nil
+}
 
 // look notes as missing a command that this sockkit does not have.
 func (l *lab) look(command string) {
@@ -154,6 +177,8 @@ func (l *lab) listening(ctx context.Context, s server, cores []int) (*proc.Proce
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, startUp)
+	defer cancel()
 	if err := p.Bound(ctx, s.network, port); err != nil {
 		p.Stop()
 		return nil, netip.AddrPort{}, err

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,6 +32,7 @@ type machine struct {
 func versionWords() map[string]string {
 	return map[string]string{
 		"sockkit": "version", "nc": "-h", "ncat": "--version", "socat": "-V", "curl": "--version", "head": "--version",
+		"node": "--version",
 	}
 }
 
@@ -44,6 +46,7 @@ func (l *lab) machine() machine {
 		said, _ := exec.Command(l.programs[name], word).CombinedOutput()
 		m.Programs[name] = version(string(said))
 	}
+	m.Programs["ws"] = libraries(l.programs["ws"])
 	if why := l.missing["limit"]; why != "" {
 		m.Programs["cc"] = why
 		return m
@@ -51,6 +54,19 @@ func (l *lab) machine() machine {
 	said, _ := exec.Command(compiler(), "--version").CombinedOutput()
 	m.Programs["cc"] = version(string(said))
 	return m
+}
+
+// libraries returns what a Go program was built with, and the versions.
+func libraries(path string) string {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, module := range info.Deps {
+		all = append(all, strings.TrimPrefix(module.Path, "github.com/")+" "+module.Version)
+	}
+	return strings.Join(all, ", ")
 }
 
 // version returns the first line of some output that holds a number, or its start.

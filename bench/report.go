@@ -68,7 +68,7 @@ func (r *report) print(w io.Writer) {
 		fmt.Fprintln(w, "quick: a sixteenth of the work, so these figures are worth little")
 	}
 	fmt.Fprintln(w)
-	lines := [][]string{{"work", "contestant", "median", "min–max", "sockkit/it", "target", "met"}}
+	lines := [][]string{{"work", "contestant", "median", "min–max", "sockkit/it", "target", "met", "bytes back (sockkit/it)"}}
 	for _, row := range r.Rows {
 		lines = append(lines, row.lines()...)
 	}
@@ -90,7 +90,7 @@ func (r *report) reasons(w io.Writer) {
 
 func (r *result) lines() (lines [][]string) {
 	for i, f := range r.Contestants {
-		line := []string{"", f.Name, "–", "", "", "", ""}
+		line := []string{"", f.Name, "–", "", "", "", "", f.wire()}
 		if i == 0 {
 			line[0] = r.Work + ", " + r.Unit
 		}
@@ -104,6 +104,17 @@ func (r *result) lines() (lines [][]string) {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// wire is the bytes that came back for a message, in rows that count them.
+func (f *figure) wire() string {
+	switch {
+	case f.Wire == 0:
+		return ""
+	case f.WireRatio == 0:
+		return number(f.Wire)
+	}
+	return number(f.Wire) + " (" + strconv.FormatFloat(f.WireRatio, 'f', 2, 64) + ")"
 }
 
 // aim is the target that stands beside a contestant.

@@ -13,7 +13,7 @@ import (
 
 // rows are all the kinds of work, in the order of the table.
 func (l *lab) rows() []row {
-	return []row{
+	return append([]row{
 		l.pipe(),
 		l.relay(),
 		l.tcpEcho("tcp-echo-100", "TCP echo, 100 × 64 B", echoLoad{conns: 100, size: 64, trips: 1000}),
@@ -24,7 +24,7 @@ func (l *lab) rows() []row {
 		l.start(),
 		l.idle("idle-fresh", "idle TCP connection of 1000, fresh", false),
 		l.idle("idle-after", "idle TCP connection of 1000, after one 1 KiB echo", true),
-	}
+	}, l.webRows()...)
 }
 
 // server is a contestant that listens.
@@ -34,6 +34,7 @@ type server struct {
 	needs   []string
 	words   func(port int) []string
 	target  float64
+	ready   func() error // prepares it, the first time that it is needed
 }
 
 func at(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
@@ -53,6 +54,7 @@ func (l *lab) contestants(cores []int, servers []server, do turn) []contestant {
 			name:    s.name,
 			missing: l.lacking(s.needs...),
 			target:  s.target,
+			check:   s.ready,
 			turn: func() (float64, error) {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()

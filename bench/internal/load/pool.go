@@ -68,25 +68,36 @@ func (d Dialer) Dial() (*Pool, error) {
 }
 
 func (p *Pool) add(i int, server netip.AddrPort, sources int) error {
-	fd, err := syscall.Socket(syscall.AF_INET, p.kind|syscall.SOCK_CLOEXEC, 0)
+	fd, err := connected(i, p.kind, server, sources)
 	if err != nil {
-		return fmt.Errorf("socket %d: %w", i, err)
+		return err
 	}
 	p.flows = append(p.flows, &flow{fd: fd, index: uint32(i)})
-	if sources > 0 {
-		from := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(1 + i%sources)}}
-		if err := syscall.Bind(fd, from); err != nil {
-			return fmt.Errorf("bind: %w", err)
-		}
-	}
-	if err := syscall.Connect(fd, sockaddr(server)); err != nil {
-		return fmt.Errorf("connect to %s: %w", server, err)
-	}
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		return err
 	}
 	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(i)}
 	return syscall.EpollCtl(p.poll, syscall.EPOLL_CTL_ADD, fd, &event)
+}
+
+// connected returns socket i, of a kind and from one of some loopback addresses.
+func connected(i, kind int, server netip.AddrPort, sources int) (int, error) {
+	fd, err := syscall.Socket(syscall.AF_INET, kind|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("socket %d: %w", i, err)
+	}
+	if sources > 0 {
+		from := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(1 + i%sources)}}
+		if err := syscall.Bind(fd, from); err != nil {
+			syscall.Close(fd)
+			return 0, fmt.Errorf("bind: %w", err)
+		}
+	}
+	if err := syscall.Connect(fd, sockaddr(server)); err != nil {
+		syscall.Close(fd)
+		return 0, fmt.Errorf("connect to %s: %w", server, err)
+	}
+	return fd, nil
 }
 
 func sockaddr(at netip.AddrPort) syscall.Sockaddr {
@@ -96,12 +107,15 @@ func sockaddr(at netip.AddrPort) syscall.Sockaddr {
 // Close resets the connections, so that none is left waiting in the kernel.
 func (p *Pool) Close() {
 	for _, f := range p.flows {
-		if p.kind == syscall.SOCK_STREAM {
-			syscall.SetsockoptLinger(f.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-		}
-		syscall.Close(f.fd)
+		reset(f.fd)
 	}
 	syscall.Close(p.poll)
+}
+
+// reset closes a socket, and its connection without a word more.
+func reset(fd int) {
+	syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	syscall.Close(fd)
 }
 
 // Run makes a number of round trips of size bytes on every socket at once.
