@@ -129,6 +129,7 @@ shows what passed.
   sockkit dial example.com 80      connect, as nc does
   sockkit tap :8080 localhost:80   stand in the middle and show the traffic
   sockkit inspect tls://host:443   say what can be known about an address
+  sockkit handshake check FILE     say why a WebSocket will not open
 
 nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 		Example: `  printf 'hello\n' | sockkit dial localhost 9000
@@ -143,7 +144,7 @@ nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newDemo(s), newVersion(s))
+	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newHandshake(s), newDemo(s), newVersion(s))
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(newHelp())
 	root.SetUsageFunc(usage)

@@ -113,7 +113,7 @@ func unknownCommand(c *cobra.Command, args []string) error {
 
 // flagError words what was wrong with a flag, and names a near one.
 func flagError(c *cobra.Command, err error) error {
-	hint := fmt.Sprintf("sockkit %s --help lists the flags", c.Name())
+	hint := c.CommandPath() + " --help lists the flags"
 	if _, name, ok := strings.Cut(err.Error(), "unknown flag: --"); ok {
 		if near := nearFlag(c, name); near != "" {
 			hint = "did you mean --" + near + "?"

@@ -177,7 +177,7 @@ func trimEnd(line string) string  { return strings.TrimSuffix(strings.TrimSuffix
 
 // wire is a head as it went over the wire.
 func wire(h *handshake.Head) []byte {
-	if len(h.Raw) > 0 {
+	if len(h.Raw) > 0 || h.Status == 0 && len(h.Proto) == 0 && len(h.Fields()) == 0 {
 		return h.Raw
 	}
 	return h.AppendTo(nil)

@@ -151,6 +151,29 @@ func (j *Judgement) Lines(o Options) []string {
 	return p.lines
 }
 
+// Served is the judgement for people who have answered the request themselves:
+// it is about the request, and shows the answer.
+func (j *Judgement) Served(o Options) []string {
+	p := newPage(o)
+	request := Judge(&handshake.Exchange{Request: j.x.Request}, ofRequest(j.Findings))
+	p.text("", verdictColor(request), request.Summary, 0)
+	p.gap()
+	list := told(j.Findings)
+	p.heads(j.x, list)
+	p.findings(list)
+	return p.lines
+}
+
+// ofRequest are the findings about the request.
+func ofRequest(findings []handshake.Finding) (list []handshake.Finding) {
+	for _, f := range findings {
+		if f.Part == handshake.InRequest {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
 func verdictColor(v Verdict) string {
 	switch {
 	case v.Outcome == Broken || v.Outcome == Refused:

@@ -1,0 +1,192 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/internal/explain"
+	"github.com/sockkit/sockkit/tcp"
+)
+
+// checkOptions are the flags of handshake check, and the files.
+type checkOptions struct {
+	common
+	explain bool
+	files   []string
+}
+
+func newHandshakeCheck(s *Streams) *cobra.Command {
+	o := &checkOptions{}
+	c := &cobra.Command{
+		Use:   "check [FILE…]",
+		Short: "Hold captured heads against the rules, and say what to change",
+		Long: `check reads a captured opening handshake from files or standard input and says
+everything that is wrong with it: which rule, whose fault, what came and what
+was due, the likely cause and how to mend it.
+
+It reads raw heads, the output of curl -v, and what a browser's developer tools
+copy as cURL. A request and its response may stand in one file or in two; one
+side is enough for the rules about that side.
+
+The status is 3 where a MUST of a specification is broken.`,
+		Example: `  sockkit handshake check request.txt response.txt
+  curl -sv --max-time 2 -H 'Upgrade: websocket' http://localhost:9000/ 2>&1 | sockkit handshake check
+  sockkit handshake request ws://localhost/ --omit Host | sockkit handshake check
+  sockkit handshake check --json capture.txt`,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.files, o.maxMessage = args, mostCaptured
+			if err := o.check(c); err != nil {
+				return err
+			}
+			return runHandshakeCheck(c.Context(), s, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.explain, "explain", false, "list each rule that was asked, those that hold too")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+	f.BoolVar(&o.quiet, "quiet", false, "print no report; the status tells")
+	f.BoolVar(&o.showSecrets, "show-secrets", false, "do not mask credentials in what is shown")
+	f.StringVar(&o.color, "color", "auto", "color the report: `WHEN` is auto, always or never")
+	return c
+}
+
+// mostCaptured bounds a file that is read.
+const mostCaptured = 16 << 20
+
+func runHandshakeCheck(ctx context.Context, s *Streams, o *checkOptions) error {
+	texts, err := o.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	exchanges, err := handshake.ReadCapture(texts...)
+	if err != nil {
+		return &verdictError{statusFailure, o.name() + ": " + plainError(err).Error(), "raw heads are read, the output of curl -v, and what a browser copies as cURL"}
+	}
+	report := explain.Report{Version: explain.Version, Kind: explain.Kind}
+	for i := range exchanges {
+		report.Exchanges = append(report.Exchanges, *explain.New(&exchanges[i], o.showSecrets))
+	}
+	if err := o.print(s, &report, exchanges); err != nil {
+		return err
+	}
+	return found(o.name(), broken(report.Exchanges))
+}
+
+// broken are the findings that break a MUST.
+func broken(list []explain.Judgement) (musts []handshake.Finding) {
+	for _, j := range list {
+		for _, f := range j.Findings {
+			if f.Level == handshake.Must {
+				musts = append(musts, f)
+			}
+		}
+	}
+	return musts
+}
+
+// name is what was done to which files.
+func (o *checkOptions) name() string {
+	if len(o.files) == 0 {
+		return "handshake check"
+	}
+	return "handshake check " + strings.Join(o.files, " ")
+}
+
+// read reads the files, or standard input where there are none or - is one.
+func (o *checkOptions) read(ctx context.Context, s *Streams) (texts [][]byte, err error) {
+	names := o.files
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	for _, name := range names {
+		text, err := o.readOne(ctx, s, name)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return texts, nil
+}
+
+func (o *checkOptions) readOne(ctx context.Context, s *Streams, name string) ([]byte, error) {
+	in := s.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("handshake check %s: %s", name, reasonOfFile(err))
+		}
+		defer f.Close()
+		in = f
+	} else if isTerminal(s.In) && !o.quiet {
+		fmt.Fprintln(s.Err, "note: what is to be checked is read here; Ctrl-D ends it")
+	}
+	text, err := readBounded(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("handshake check %s: %w", name, err)
+	}
+	return text, nil
+}
+
+// reasonOfFile is an error of a file without the file's name.
+func reasonOfFile(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return tcp.Reason(path.Err)
+	}
+	return err.Error()
+}
+
+// readBounded reads all of a file, or nothing where it is too large. The end of
+// ctx frees it; the reading goroutine ends with the process then.
+func readBounded(ctx context.Context, in io.Reader) ([]byte, error) {
+	type read struct {
+		text []byte
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() {
+		text, err := io.ReadAll(io.LimitReader(in, mostCaptured+1))
+		done <- read{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case r := <-done:
+		if r.err == nil && len(r.text) > mostCaptured {
+			return nil, fmt.Errorf("more than %d MiB; cut out what belongs to the handshake", mostCaptured>>20)
+		}
+		return r.text, r.err
+	}
+}
+
+// print writes the report to standard output.
+func (o *checkOptions) print(s *Streams, report *explain.Report, exchanges []handshake.Exchange) error {
+	if o.json {
+		return writeJSON(s.Out, report, true)
+	}
+	if o.quiet {
+		return nil
+	}
+	var lines []string
+	for i := range report.Exchanges {
+		if len(exchanges) > 1 {
+			lines = append(lines, fmt.Sprintf("── handshake %d of %d ──", i+1, len(exchanges)))
+		}
+		lines = append(lines, report.Exchanges[i].Lines(o.words(s))...)
+		if o.explain {
+			lines = append(append(lines, ""), explain.Verdicts(handshake.Judge(&exchanges[i]), o.words(s))...)
+		}
+		if i < len(exchanges)-1 {
+			lines = append(lines, "")
+		}
+	}
+	return printLines(s.Out, lines)
+}
