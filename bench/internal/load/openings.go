@@ -88,20 +88,30 @@ func (r *openingRun) start(i int) error {
 	if err := syscall.Connect(fd, r.server); err != nil && err != syscall.EINPROGRESS {
 		return fmt.Errorf("connect: %w", err)
 	}
+	if err := s.ask(); err != nil {
+		return err
+	}
 	event := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | edge, Fd: int32(i)}
 	return syscall.EpollCtl(r.poll, syscall.EPOLL_CTL_ADD, fd, &event)
+}
+
+// ask sends the request, once there is a connection: on the loopback interface
+// that is at once.
+func (s *openingSlot) ask() error {
+	_, err := syscall.Write(s.fd, s.request)
+	if s.asked = err == nil; !s.asked && err != syscall.EAGAIN {
+		return fmt.Errorf("opening handshake: %w", err)
+	}
+	return nil
 }
 
 // turn goes on with slot i, and starts it anew once its connection is open.
 func (r *openingRun) turn(i int) (opened bool, err error) {
 	s := &r.slots[i]
 	if !s.asked {
-		s.asked = true
-		_, err = syscall.Write(s.fd, s.request)
-	} else {
-		opened, err = s.read()
+		return false, s.ask()
 	}
-	if err != nil {
+	if opened, err = s.read(); err != nil {
 		return false, fmt.Errorf("opening handshake: %w", err)
 	}
 	if !opened {
