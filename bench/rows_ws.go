@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/sockkit/sockkit/bench/internal/load"
@@ -51,6 +52,14 @@ func (l *lab) webServers(rivals ...string) []server {
 	return all
 }
 
+// webLimit is what an echo takes at the least: C, with no check of anything. It
+// stands beside the others without a target, which would be one on doing less.
+func webLimit() server {
+	return server{name: "C epoll", network: "tcp", needs: []string{"limit"}, words: func(port int) []string {
+		return []string{"limit", "ws-echo", strconv.Itoa(port)}
+	}}
+}
+
 // aim sets the target beside one contestant, or more.
 func aim(servers []server, most float64, beside ...string) []server {
 	for i := range servers {
@@ -64,9 +73,9 @@ func aim(servers []server, most float64, beside ...string) []server {
 }
 
 func (l *lab) webEcho(id, work string, target float64, w webLoad) row {
-	servers := l.webServers("gws", "nbio-mixed", "gorilla", "coder", "gobwas", "Node ws")
+	servers := aim(l.webServers("gws", "nbio-mixed", "gorilla", "coder", "gobwas", "Node ws"), target, "gws")
 	return row{id: id, work: "WebSocket echo, " + work, unit: "CPU µs/message",
-		contestants: l.contestants(l.server, aim(servers, target, "gws"), l.webTurn(w, false, nil))}
+		contestants: l.contestants(l.server, append(servers, webLimit()), l.webTurn(w, false, nil))}
 }
 
 // webEchoOnAllCores is the one row where a server may use every core. It has no target.
@@ -123,6 +132,7 @@ func (l *lab) webTurn(w webLoad, deflate bool, wire *float64) turn {
 // webOpenings is connections that are opened, and reset once they are.
 func (l *lab) webOpenings() row {
 	servers := aim(l.webServers("gobwas", "gws", "nbio", "gorilla", "coder", "Node ws"), 0.9, "gobwas")
+	servers = append(servers, webLimit())
 	return row{id: "ws-openings", work: "WebSocket opening handshakes, 64 in parallel", unit: "CPU µs/handshake",
 		contestants: l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
 			count := int(l.scaled(8000))

@@ -14,6 +14,7 @@ int check(int result, const char *what);
 int bound(int type, int port);   /* a socket of type, bound on 127.0.0.1:port */
 int accepted(int port);          /* the first connection to 127.0.0.1:port */
 int connected(int port);         /* a connection to 127.0.0.1:port */
+void allow_many_files(void);
 
 int send_pipe(int port);         /* standard input into a socket, by splice */
 int receive_pipe(int port);      /* a socket into standard output, by splice */
@@ -21,5 +22,7 @@ int relay(int port, int target); /* one connection to another, by splice */
 int tcp_echo(int port);          /* epoll, read, write */
 int udp_echo(int port);          /* recvmmsg, sendmmsg */
 int udp_echo_bursts(int port);   /* UDP_GRO in, UDP_SEGMENT out */
+int ws_echo(int port);           /* epoll, and one write for each read */
+int ws_open(int fd, char *request);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 void fail(const char *what) {
@@ -44,6 +45,13 @@ int connected(int port) {
 	return fd;
 }
 
+void allow_many_files(void) {
+	struct rlimit files;
+	check(getrlimit(RLIMIT_NOFILE, &files), "getrlimit");
+	files.rlim_cur = files.rlim_max;
+	check(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+}
+
 int main(int argc, char **argv) {
 	const char *work = argc > 1 ? argv[1] : "";
 	int port = argc > 2 ? atoi(argv[2]) : 0, target = argc > 3 ? atoi(argv[3]) : 0;
@@ -59,6 +67,8 @@ int main(int argc, char **argv) {
 		return udp_echo(port);
 	if (!strcmp(work, "udp-echo-bursts"))
 		return udp_echo_bursts(port);
-	fprintf(stderr, "limit: send, receive, relay, tcp-echo, udp-echo or udp-echo-bursts, then PORT [TARGET]\n");
+	if (!strcmp(work, "ws-echo"))
+		return ws_echo(port);
+	fprintf(stderr, "limit: send, receive, relay, tcp-echo, udp-echo, udp-echo-bursts or ws-echo, then PORT [TARGET]\n");
 	return 2;
 }

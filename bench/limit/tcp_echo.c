@@ -1,7 +1,6 @@
 #include "limit.h"
 
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,13 +14,6 @@ static void answer(int fd) {
 	ssize_t n = read(fd, buf, sizeof buf);
 	if (n <= 0 || write(fd, buf, n) != n)
 		close(fd);
-}
-
-static void allow_many_files(void) {
-	struct rlimit files;
-	check(getrlimit(RLIMIT_NOFILE, &files), "getrlimit");
-	files.rlim_cur = files.rlim_max;
-	check(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
 }
 
 int tcp_echo(int port) {
