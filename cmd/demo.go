@@ -36,6 +36,7 @@ leaves the loopback address.`,
 		Example: `  sockkit demo
   sockkit demo tcp
   sockkit demo udp -y
+  sockkit demo handshake
   sockkit demo tcp | less`,
 		ValidArgsFunction: completeLessons,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -98,7 +99,8 @@ func nearLesson(word string) string {
 	if best != "" {
 		return fmt.Sprintf("did you mean sockkit demo %s?", best)
 	}
-	return "the lessons are " + strings.Join(names, " and ")
+	last := len(names) - 1
+	return "the lessons are " + strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 func runDemo(ctx context.Context, s *Streams, o *demoOptions) error {
@@ -128,7 +130,7 @@ func (o *demoOptions) listLessons(s *Streams) error {
 	var b strings.Builder
 	lessons := demo.Lessons()
 	for _, l := range lessons {
-		fmt.Fprintf(&b, "%-5s %s (%d steps)\n", l.Name, l.Title, len(l.Steps))
+		fmt.Fprintf(&b, "%-10s %s (%d steps)\n", l.Name, l.Title, len(l.Steps))
 	}
 	if !o.list {
 		fmt.Fprintf(&b, "\nsockkit demo %s begins the first.\n", lessons[0].Name)

@@ -130,9 +130,6 @@ func (b *bendFlags) bend() (handshake.Bend, error) {
 		}
 		bend.Set = append(bend.Set, field)
 	}
-	if b.accepts {
-		bend.Set = append(bend.Set, handshake.F("Sec-WebSocket-Accept", b.accept))
-	}
 	var err error
 	bend.Status, bend.Reason, err = statusFlag(b.status)
 	return bend, err

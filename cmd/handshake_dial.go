@@ -106,6 +106,7 @@ func (o *shakeOptions) complete(c *cobra.Command, args []string) (err error) {
 		return err
 	}
 	o.request = h.AppendTo(nil)
+	o.address.User = "" // is in the request, and belongs in no error
 	if len(o.tls.alpn) == 0 {
 		o.tls.alpn = []string{"http/1.1"} // RFC 6455 knows no other
 	}

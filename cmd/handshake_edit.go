@@ -75,7 +75,7 @@ func (e *editor) change(r *reply, command, rest string) bool {
 	case "status":
 		flags.status = rest
 	case "accept":
-		flags.accept, flags.accepts = rest, true
+		r.head.Set(handshake.F("Sec-WebSocket-Accept", rest))
 	default:
 		e.say(editHelp)
 		return false

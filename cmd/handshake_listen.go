@@ -91,6 +91,7 @@ func (o *answerOptions) complete(c *cobra.Command, s *Streams, args []string) (e
 	if o.address, err = webSocketAddress("listen", args[0]); err != nil {
 		return err
 	}
+	o.address.User = "" // means nothing here, and belongs in no announcement
 	if err := o.checkAddress(); err != nil {
 		return err
 	}

@@ -71,6 +71,9 @@ func (a *answerFlags) reply(req *handshake.Head) (*reply, *handshake.Finding) {
 		r.body = ans.Body()
 	}
 	a.bent.Apply(r.head)
+	if a.accepts && r.head.Status == 101 {
+		r.head.Set(handshake.F("Sec-WebSocket-Accept", a.accept))
+	}
 	return r, ans.Finding
 }
 

@@ -123,11 +123,11 @@ func TestHandshakeDialRefusesBroken101(t *testing.T) {
 // likely cause.
 func TestHandshakeDialRefused(t *testing.T) {
 	for response, want := range map[string]string{
-		"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nnothing": "| nothing",
+		"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nnothing":                                                                "| nothing",
 		"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlogin\r\n0\r\n\r\n": "| login",
-		"HTTP/1.1 301 Moved Permanently\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n":                              "Location: https://127.0.0.1/",
-		"HTTP/1.1 403 Forbidden\r\n\r\nbad origin\x1b[2J": "| bad origin\\x1b[2J",
-		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n": "< HTTP/1.1 503",
+		"HTTP/1.1 301 Moved Permanently\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n":                               "Location: https://127.0.0.1/",
+		"HTTP/1.1 403 Forbidden\r\n\r\nbad origin\x1b[2J":                                                                           "| bad origin\\x1b[2J",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n":                                "< HTTP/1.1 503",
 	} {
 		address := answers(t, func(conn net.Conn, _ *handshake.Head) {
 			_, _ = io.WriteString(conn, response)

@@ -13,6 +13,9 @@ var measured = []struct {
 }{
 	{regexp.MustCompile(`\d+ µs|\d+\.\d ms|\d+\.\d\d s\b`), "<time>"},
 	{regexp.MustCompile(`\d+\.\d [KM]iB`), "<size>"},
+	{regexp.MustCompile(`[0-9A-Za-z+/]{22}==`), "<key>"},
+	{regexp.MustCompile(`[0-9A-Za-z+/]{27}=`), "<accept>"},
+	{regexp.MustCompile(`\b[0-9a-f]{40}\b`), "<sha1>"},
 	{regexp.MustCompile(`… \d+ more of these lines, \d+ bytes …`), "… <n> more of these lines, <n> bytes …"},
 	{regexp.MustCompile(`^\d+ bytes "[^"]*"…$`), `<n> bytes "<text>"…`},
 	{regexp.MustCompile(`"\d+ of 100[ .]*"…$`), `"<i> of 100"…`},

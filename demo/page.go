@@ -227,10 +227,10 @@ func (b *block) line(who string, dir trace.Dir, text string) {
 		if i > 0 {
 			head = strings.Repeat(" ", utf8.RuneCountInString(head))
 		}
-		if p.color {
+		if p.color && part != "" {
 			part = render.Paint(dir, part)
 		}
-		b.WriteString(head + part + "\n")
+		b.WriteString(strings.TrimRight(head+part, " ") + "\n")
 	}
 }
 

@@ -7,9 +7,8 @@ import (
 	"github.com/sockkit/sockkit/handshake"
 )
 
-// Refusal says what a response other than 101 means: the beginning of its body,
-// what kind of refusal it is, and the likely causes with what to change, the
-// likeliest first. Of an exchange that was not refused it says nothing.
+// Refusal says what a response other than 101 means: what kind of refusal it is,
+// and the likely causes with what to change, the likeliest first. Of an exchange that was not refused it says nothing.
 func Refusal(x *handshake.Exchange, findings []handshake.Finding, o Options) []string {
 	p := newPage(o)
 	p.refusal(x, findings)
@@ -21,7 +20,6 @@ func (p *page) refusal(x *handshake.Exchange, findings []handshake.Finding) {
 	if len(causes) == 0 {
 		return
 	}
-	p.body(x.Body)
 	p.gap()
 	p.text("", bold, "What the status says: "+nameOfRefusal(findings), 0)
 	title := "Likely causes, the likeliest first:"
@@ -30,11 +28,23 @@ func (p *page) refusal(x *handshake.Exchange, findings []handshake.Finding) {
 	}
 	p.line(title)
 	for i, c := range causes {
-		const indent = 4
-		p.text(fmt.Sprintf("%2d. ", i+1), "", c.Cause, indent)
-		p.labelled(indent, "mend", c.Mend)
-		p.labelled(indent, "fault", string(c.Fault))
+		p.cause(i+1, c, findings)
 	}
+}
+
+// cause is one likely cause. One that only says that the request is wrong points
+// to the finding, which says more.
+func (p *page) cause(n int, c handshake.Likely, findings []handshake.Finding) {
+	const indent = 4
+	for i, f := range told(findings) {
+		if f.Mend == c.Mend && strings.Contains(c.Cause, strings.TrimSuffix(f.Summary, ".")) {
+			p.text(fmt.Sprintf("%2d. ", n), "", fmt.Sprintf("The request itself breaks a rule: see [%d].", i+1), indent)
+			return
+		}
+	}
+	p.text(fmt.Sprintf("%2d. ", n), "", c.Cause, indent)
+	p.labelled(indent, "mend", c.Mend)
+	p.labelled(indent, "fault", string(c.Fault))
 }
 
 // nameOfRefusal is the sentence that calls a refusal by its name.
@@ -48,8 +58,9 @@ func nameOfRefusal(findings []handshake.Finding) string {
 }
 
 // body shows the beginning of what came with a refusal.
-func (p *page) body(b []byte) {
-	if len(b) == 0 {
+func (p *page) body(x *handshake.Exchange) {
+	b := x.Body
+	if len(b) == 0 || x.Response == nil || x.Response.Status == 101 {
 		return
 	}
 	shown := b[:min(len(b), mostBody)]

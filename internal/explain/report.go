@@ -146,6 +146,7 @@ func (j *Judgement) Lines(o Options) []string {
 	p.gap()
 	list := told(j.Findings)
 	p.heads(j.x, list)
+	p.body(j.x)
 	p.refusal(j.x, j.Findings)
 	p.findings(list)
 	return p.lines
