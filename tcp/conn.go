@@ -25,7 +25,8 @@ type Conn struct {
 	tracer *trace.Tracer
 	id     trace.ID
 	opened time.Time
-	raw    bool // no layer below reports the bytes of the wire
+	raw    bool        // no layer below reports the bytes of the wire
+	framed atomic.Bool // a protocol above reports what the bytes mean
 
 	in, out       atomic.Int64
 	ended, halved atomic.Bool // the peer's end was seen; ours was sent
@@ -105,17 +106,33 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// Framed says that a protocol with records of its own is spoken from here on.
+// The pieces of the stream are recorded at level Byte only then.
+func (c *Conn) Framed() { c.framed.Store(true) }
+
 // report makes the records of p, which went dir.
 func (c *Conn) report(dir trace.Dir, p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	if c.tracer.On(trace.Message) {
+	if c.tracer.On(dataLevel(c.framed.Load(), c.raw)) {
 		c.tracer.Emit(c.id, trace.Data{Dir: dir, Size: len(p), Payload: p})
 	}
 	if c.raw && c.tracer.On(trace.Byte) {
 		c.tracer.Emit(c.id, trace.Bytes{Dir: dir, Size: len(p), Payload: p})
 	}
+}
+
+// dataLevel is the level from which on pieces of a stream are recorded. With a
+// protocol above they are of interest where no bytes of the wire say the same.
+func dataLevel(framed, raw bool) trace.Level {
+	switch {
+	case !framed:
+		return trace.Message
+	case raw:
+		return trace.Byte + 1
+	}
+	return trace.Byte
 }
 
 // readEnded reports the peer's end, or keeps what broke the connection.

@@ -38,6 +38,7 @@ func (p *Peer) traced(conn net.Conn) net.Conn {
 	c.in.Store(int64(p.tally.in.Load()))
 	c.out.Store(int64(p.tally.out.Load()))
 	c.ended.Store(p.ended)
+	c.framed.Store(p.framed.Load())
 	return c
 }
 

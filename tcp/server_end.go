@@ -181,8 +181,9 @@ func (p *Peer) record(dir trace.Dir, b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	t := p.srv.Tracer
-	t.Emit(p.id, trace.Data{Dir: dir, Size: len(b), Payload: b})
+	if t := p.srv.Tracer; t.On(dataLevel(p.framed.Load(), p.sealed == nil)) {
+		t.Emit(p.id, trace.Data{Dir: dir, Size: len(b), Payload: b})
+	}
 	if p.sealed == nil {
 		p.recordWire(dir, b)
 	}

@@ -26,6 +26,8 @@ type Peer struct {
 	tally     tally
 	value     atomic.Pointer[any]
 	hold      atomic.Bool  // the transport is not to read
+	framed    atomic.Bool  // a protocol above reports what the bytes mean
+	adopted   bool         // by Adopt
 	idleFor   atomic.Int64 // a time.Duration; 0 is no limit
 	last      atomic.Int64 // when a byte came or went, after born
 

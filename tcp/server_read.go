@@ -16,7 +16,7 @@ import (
 func (s *Server) serve(p *Peer) {
 	defer s.leave()
 	p.emitOpen()
-	if s.TLS != nil && !p.secure() {
+	if s.TLS != nil && !p.adopted && !p.secure() {
 		p.finish()
 		return
 	}
@@ -50,6 +50,7 @@ func (p *Peer) readAll() {
 	if p.sealed != nil && p.mayRead() { // the handshake can have brought the first bytes
 		p.readEnd(p.decrypt())
 	}
+	p.takeEarly()
 	for p.mayRead() {
 		buf, n, err := p.transport.read(p.share())
 		if err == io.EOF && p.sealed != nil { // no close_notify came before it

@@ -1,12 +1,12 @@
 package ws
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -24,12 +24,11 @@ type Conn struct {
 	report  reporter
 	waitFor time.Duration // for the peer's close frame
 
-	reading    lock
-	readStop   interrupter
-	dec        Decoder
-	in, rest   []byte // a pooled buffer, and what of it is not decoded
-	readErr    error
-	ignorePing bool // for tests of others
+	reading  lock
+	readStop interrupter
+	dec      Decoder
+	in, rest []byte // a pooled buffer, and what of it is not decoded
+	readErr  error
 
 	writing   lock
 	writeStop interrupter
@@ -44,6 +43,10 @@ type Conn struct {
 
 	done     chan struct{} // closed once the socket is
 	doneOnce sync.Once
+	onShut   func() // called then; may be nil
+
+	countIn, countOut atomic.Uint64 // messages
+	beat              heartbeat
 }
 
 // closing is how far the closing handshake has come.
@@ -72,6 +75,9 @@ type Config struct {
 	CompressFrom int
 	// CloseTimeout bounds the wait for the peer's close frame; 0 is 5 seconds.
 	CloseTimeout time.Duration
+	// PingInterval is the time between pings; a peer that leaves two of them
+	// unanswered is given up. 0 sends none. Somebody has to Read meanwhile.
+	PingInterval time.Duration
 	// Tracer takes the records. A conn that [tcp.Trace] reports goes on with its
 	// own tracer and number.
 	Tracer *trace.Tracer
@@ -108,6 +114,7 @@ func NewConn(conn net.Conn, cfg Config) *Conn {
 		c.in = append(getBuffer(max(len(cfg.Early), smallRead)), cfg.Early...)
 		c.rest = c.in
 	}
+	c.beat.start(c, cfg.PingInterval)
 	return c
 }
 
@@ -193,8 +200,12 @@ func (c *Conn) shut() error {
 	err := c.conn.Close()
 	c.doneOnce.Do(func() {
 		close(c.done)
+		c.beat.stop()
 		c.readStop.release()
 		c.writeStop.release()
+		if c.onShut != nil {
+			c.onShut()
+		}
 	})
 	return err
 }
@@ -207,14 +218,4 @@ func (c *Conn) CloseNow() error {
 	}
 	c.mu.Unlock()
 	return c.shut()
-}
-
-// wait waits for the end of the socket, no longer than the context.
-func (c *Conn) wait(ctx context.Context) error {
-	select {
-	case <-c.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -32,6 +32,7 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 			return 0, nil, err
 		}
 		if ev.Kind == EventMessage {
+			c.countIn.Add(1)
 			c.report.message(trace.In, &ev)
 			return ev.Type, ev.Payload, nil
 		}
@@ -144,15 +145,20 @@ func (c *Conn) pongWaits() bool {
 // pongCame ends the pings up to the one that is answered, and returns its
 // round-trip time.
 func (c *Conn) pongCame(payload []byte) time.Duration {
+	c.beat.alive()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.pings[string(payload)]
 	if p == nil {
 		return 0 // nobody asked (RFC 6455 section 5.5.3 allows it)
 	}
-	delete(c.pings, string(payload))
-	p.rtt = time.Since(p.sent)
-	close(p.came)
+	for key, other := range c.pings { // those before it are answered, too
+		if !other.sent.After(p.sent) {
+			delete(c.pings, key)
+			other.rtt = time.Since(other.sent)
+			close(other.came)
+		}
+	}
 	return p.rtt
 }
 
@@ -221,6 +227,9 @@ func (c *Conn) failed(ctx context.Context, err error) error {
 	k := c.closing
 	c.mu.Unlock()
 	closed := &CloseError{Code: StatusAbnormal, Local: k.local && errors.Is(err, net.ErrClosed), Err: err}
+	if v := c.beat.gaveUp(); v != nil {
+		closed = &CloseError{Code: v.Code, Reason: v.Summary, Local: true, Err: v}
+	}
 	if !closed.Local {
 		c.lost(err)
 	}

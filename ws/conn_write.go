@@ -33,7 +33,11 @@ func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
 	if c.report.on(trace.Message) {
 		c.report.message(trace.Out, &Event{Type: t, Payload: p, Frames: 1, Wire: int64(len(body)), Compressed: h.RSV != 0})
 	}
-	return c.writeFrame(ctx, &h, body)
+	err := c.writeFrame(ctx, &h, body)
+	if err == nil {
+		c.countOut.Add(1)
+	}
+	return err
 }
 
 // WritePrepared sends a message that was encoded before.

@@ -1,0 +1,241 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+
+	"sync"
+	"time"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// waiting is a peer whose request is not complete.
+type waiting struct {
+	buf   []byte // pooled; nil while nothing came
+	scan  handshake.Scanner
+	timer *time.Timer
+	begun time.Time
+}
+
+// heads are pooled: one is needed only while a request is judged.
+var heads = sync.Pool{New: func() any { return &judging{} }}
+
+// judging is what judging one request takes.
+type judging struct {
+	head   handshake.Head
+	answer handshake.Answer
+	out    []byte
+}
+
+// accepted is OnOpen of the connections below.
+func (s *Server) accepted(t *tcp.Peer) {
+	if p, _ := t.Value().(*Peer); p != nil { // adopted from net/http, and upgraded there
+		p.tcp = t
+		p.begin()
+		return
+	}
+	p := &Peer{srv: s, tcp: t, waiting: &waiting{begun: time.Now()}}
+	t.SetValue(p)
+	t.Framed()
+	if limit := s.handshakeTimeout(); limit > 0 {
+		p.waiting.timer = time.AfterFunc(limit, func() { t.Post(p.late) })
+	}
+}
+
+// data is OnData of the connections below.
+func (s *Server) data(t *tcp.Peer, b []byte) {
+	p := t.Value().(*Peer)
+	if p.waiting != nil {
+		if b = p.headBytes(b); b == nil {
+			return
+		}
+	}
+	p.feed(b)
+}
+
+// headBytes takes bytes of the request. Once it is complete and upgraded it
+// returns those behind it, and else nil.
+func (p *Peer) headBytes(b []byte) []byte {
+	w := p.waiting
+	if w.buf != nil {
+		w.buf = append(grown(w.buf, len(b)), b...)
+		b = w.buf
+	}
+	n, err := w.scan.Scan(b, p.srv.HeadLimits)
+	if errors.Is(err, handshake.ErrNeedMore) {
+		if w.buf == nil {
+			w.buf = append(getBuffer(max(len(b), smallRead)), b...)
+		}
+		return nil
+	}
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	j := heads.Get().(*judging)
+	defer heads.Put(j)
+	_, err = j.head.ParseRequest(b, p.srv.HeadLimits)
+	if p.srv.HTTP != nil && err == nil && !asksForWebSocket(&j.head) {
+		p.toHTTP(b)
+		return nil
+	}
+	if !p.judge(j) {
+		return nil
+	}
+	rest, r := b[n:], &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}
+	p.waiting = nil
+	if p.srv.Handler != nil {
+		p.toHandler(r, rest)
+		return nil
+	}
+	p.opened(r)
+	if w.buf != nil {
+		defer putBuffer(w.buf)
+		p.feed(rest)
+		return nil
+	}
+	return rest
+}
+
+func asksForWebSocket(h *handshake.Head) bool {
+	for _, v := range h.Values("Upgrade") {
+		if containsToken(v, "websocket") {
+			return true
+		}
+	}
+	return false
+}
+
+// judge answers a request, and reports whether it is upgraded.
+func (p *Peer) judge(j *judging) bool {
+	s, r := p.srv, p.report()
+	r.head(trace.In, &j.head)
+	err := s.accept(&Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}, &j.answer)
+	j.out = j.answer.AppendTo(j.out[:0])
+	if r.on(trace.Message) {
+		r.head(trace.Out, j.answer.Head())
+	}
+	_, _ = p.tcp.Write(j.out)
+	if err != nil {
+		p.refused(&j.answer, err)
+		return false
+	}
+	p.agree(j.answer.Agreement)
+	r.upgraded(trace.Server, &j.head, &j.answer, time.Since(p.waiting.begun))
+	return true
+}
+
+func (r reporter) upgraded(side string, req *handshake.Head, ans *handshake.Answer, took time.Duration) {
+	if !r.on(trace.Connection) {
+		return
+	}
+	e := trace.Upgrade{Side: side, Target: string(req.Target), Subprotocol: ans.Subprotocol, Duration: took}
+	if ans.Compressed {
+		e.Extensions = ans.Deflate.String()
+	}
+	r.emit(e)
+}
+
+// accept judges a request by the rules, the limits and Permit.
+func (s *Server) accept(r *Request, ans *handshake.Answer) error {
+	a := s.acceptor
+	if a.Deflate != nil && !a.Deflate.ServerNoContextTakeover {
+		if most := orDefault(s.MaxTakeover, defaultMaxTakeover); most > 0 && s.count.takeovers.Load() >= int64(most) {
+			wish := *a.Deflate
+			wish.ServerNoContextTakeover = true
+			a.Deflate = &wish
+		}
+	}
+	entered := false
+	a.Permit = func(*handshake.Head) error {
+		if err := s.permit(r); err != nil {
+			return err
+		}
+		if refusal := s.enter(r.Remote); refusal != nil {
+			return &limited{handshake.Refusal{Status: 503, Header: []handshake.Field{handshake.F("Retry-After", "1")},
+				Body: refusal.Reason + "\n"}, refusal}
+		}
+		entered = true
+		return nil
+	}
+	err := a.Accept(r.Head, ans)
+	if err != nil && entered {
+		s.leave(r.Remote)
+	}
+	return err
+}
+
+// limited is a refusal by a limit. The handshake sees its answer, and the hook
+// its rule.
+type limited struct {
+	handshake.Refusal
+	why *tcp.Refusal
+}
+
+func (l *limited) Error() string { return l.why.Reason }
+
+// Unwrap gives both.
+func (l *limited) Unwrap() []error { return []error{&l.Refusal, l.why} }
+
+func (s *Server) permit(r *Request) error {
+	if s.Admit != nil {
+		if err := s.Admit(r.Remote); err != nil {
+			refusal := &tcp.Refusal{Rule: "admit", Reason: err.Error()}
+			errors.As(err, &refusal)
+			return &limited{handshake.Refusal{Status: 403, Body: err.Error() + "\n"}, refusal}
+		}
+	}
+	if s.Permit == nil {
+		return SameOrigin(r)
+	}
+	return s.Permit(r)
+}
+
+// refused ends a peer whose request was not upgraded.
+func (p *Peer) refused(ans *handshake.Answer, err error) {
+	p.report().refusal(trace.Server, ans, err)
+	rule, reason := whyRefused(ans, err)
+	p.srv.refusedBy(p.tcp.RemoteAddr(), rule, reason)
+	_ = p.tcp.Close()
+}
+
+func (r reporter) refusal(side string, ans *handshake.Answer, err error) {
+	if ans.Finding != nil && r.on(trace.Connection) {
+		r.emit(FindingEvent(ans.Finding))
+	}
+	_, reason := whyRefused(ans, err)
+	r.emit(trace.UpgradeFailed{Side: side, Status: ans.Status, Error: reason})
+}
+
+func whyRefused(ans *handshake.Answer, err error) (rule, reason string) {
+	var limit *tcp.Refusal
+	var refusal *handshake.Refusal
+	switch {
+	case errors.As(err, &limit):
+		return limit.Rule, limit.Reason
+	case ans.Finding != nil:
+		return ans.Finding.ID, ans.Finding.Error()
+	case errors.As(err, &refusal) && refusal.Body != "":
+		return fmt.Sprint(refusal.Status), trimLine(refusal.Body)
+	}
+	return fmt.Sprint(ans.Status), err.Error()
+}
+
+// late refuses a peer whose request did not become complete in time.
+func (p *Peer) late() {
+	w := p.waiting
+	if w == nil {
+		return
+	}
+	limit := p.srv.handshakeTimeout()
+	reason := fmt.Sprintf("the request was not complete after %v (%s came)", limit, count(int64(len(w.buf)), "byte"))
+	_, _ = p.tcp.Write([]byte("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " +
+		fmt.Sprint(len(reason)+1) + "\r\n\r\n" + reason + "\n"))
+	r := p.report()
+	r.emit(trace.Limit{Rule: "timeout", Reason: reason})
+	r.emit(trace.UpgradeFailed{Side: trace.Server, Status: 408, Error: reason})
+	p.srv.refusedBy(p.tcp.RemoteAddr(), "timeout", reason)
+	_ = p.tcp.Close()
+}
