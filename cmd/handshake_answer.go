@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -88,7 +87,10 @@ func (v *visit) answer(ctx context.Context) error {
 	if reply == nil {
 		return failure
 	}
-	return errors.Join(failure, v.send(r, reply))
+	if err := v.send(r, reply); failure == nil {
+		return err
+	}
+	return failure
 }
 
 // check holds what is known against the rules.

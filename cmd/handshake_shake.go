@@ -48,7 +48,7 @@ func (c *shake) run(ctx context.Context, request []byte) error {
 	c.began = time.Now()
 	c.x.Request = asSent(request, false)
 	emitHead(c.tracer, c.id, trace.Out, c.x.Request, request)
-	_, writeErr := c.conn.Write(request)
+	_, _ = c.conn.Write(request) // a server that has answered may well have closed before it had read all
 	r := &handshake.Reader{Source: c.conn}
 	err := timedOut(ctx, c.read(r), c.limit)
 	if err == nil {
@@ -56,15 +56,6 @@ func (c *shake) run(ctx context.Context, request []byte) error {
 	}
 	if c.judge(err) {
 		c.leave(r)
-	}
-	return errors.Join(err, writeErrorIf(err, writeErr))
-}
-
-// writeErrorIf is an error of writing, which counts where reading failed too:
-// a server that has answered may well have closed before it had read all.
-func writeErrorIf(readErr, err error) error {
-	if readErr == nil {
-		return nil
 	}
 	return err
 }

@@ -168,6 +168,15 @@ func TestHandshakeDialIsBounded(t *testing.T) {
 	}
 }
 
+// TestHandshakeDialReset holds that a reset is called one: status 6.
+func TestHandshakeDialReset(t *testing.T) {
+	address := answers(t, func(conn net.Conn, _ *handshake.Head) { _ = conn.(*net.TCPConn).SetLinger(0) })
+	status, out, failed := run(t, "handshake", "dial", "ws://"+address+"/")
+	if status != 6 || !strings.Contains(out, "response-empty") || !strings.Contains(failed, "/: connection reset by peer\nhint: ") {
+		t.Errorf("status %d\n%s\n%s", status, out, failed)
+	}
+}
+
 // TestHandshakeListenIsBounded holds the same of clients.
 func TestHandshakeListenIsBounded(t *testing.T) {
 	for name, test := range map[string]struct {

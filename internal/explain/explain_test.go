@@ -243,3 +243,27 @@ func TestReportJSON(t *testing.T) {
 		t.Errorf("a secret is in\n%s", b)
 	}
 }
+
+// FuzzLines holds that nothing a peer sends is too strange to be explained, and
+// that nothing of it does harm to a terminal.
+func FuzzLines(f *testing.F) {
+	for _, c := range cases {
+		f.Add([]byte(c.request), []byte(c.response), []byte("\x81\x05hello"))
+	}
+	f.Add([]byte("\n \r\n"), []byte("HTTP/1.1 101\n\n"), []byte{0x88})
+	f.Fuzz(func(t *testing.T, request, response, behind []byte) {
+		x := &handshake.Exchange{Request: &handshake.Head{}, Response: &handshake.Head{}, Early: behind, Body: behind}
+		_ = (&handshake.Reader{Source: strings.NewReader(string(request))}).ReadRequest(x.Request)
+		_ = (&handshake.Reader{Source: strings.NewReader(string(response))}).ReadResponse(x.Response)
+		j := New(x, false)
+		text := strings.Join(append(append(j.Lines(Options{}), j.Served(Options{})...), Verdicts(handshake.Judge(x), Options{})...), "")
+		for _, r := range text {
+			if !unicode.IsPrint(r) {
+				t.Fatalf("%q is shown:\n%s", r, text)
+			}
+		}
+		if _, err := json.Marshal(j); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

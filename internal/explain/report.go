@@ -134,9 +134,6 @@ func (show maskers) head(h *handshake.Head) *Head {
 	return out
 }
 
-// Exit reports whether a MUST is broken.
-func (j *Judgement) Exit() bool { return j.Verdict.Must > 0 }
-
 // Lines is the judgement for people, on one screen where it can be: what it
 // comes to, both heads with what is wrong marked, and then what to change.
 func (j *Judgement) Lines(o Options) []string {
