@@ -151,3 +151,39 @@ func TestWSHandshakeKey(t *testing.T) {
 		wantShown(t, named, mistake)
 	}
 }
+
+// An answer that is bent on purpose is refused by every client, and the server
+// shows what it was.
+func TestWSHandshakeListenBent(t *testing.T) {
+	for name, lib := range wsLibraries {
+		for _, bend := range [][]string{{"--accept", "wrong"}, {"--status", "403"}, {"--status", "503 Busy"}} {
+			t.Run(name+" "+strings.Join(bend, " "), func(t *testing.T) {
+				t.Parallel()
+				us := sockkit(t, append([]string{"handshake", "listen", "127.0.0.1:0"}, bend...)...)
+				p := newWSPeer(t)
+				lib.start(p, wsOptions{URL: "ws://" + hostPortOf(us.address()) + "/"})
+				if s := p.any(); s.Saw == "open" {
+					t.Errorf("the client saw %+v", s)
+				}
+				us.wait()
+				wantShown(t, us, "GET / HTTP/1.1", "-Key: ")
+			})
+		}
+	}
+}
+
+// A request that is bent on purpose is sent as it was bent, and what the server
+// makes of it is shown.
+func TestWSHandshakeDialBent(t *testing.T) {
+	for _, lib := range []string{"node ws", "gorilla", "coder", "gobwas"} {
+		for _, bend := range [][]string{{"--omit", "Upgrade"}, {"--omit", "Sec-WebSocket-Key"}, {"--set", "Sec-WebSocket-Version: 12"}, {"--method", "POST"}} {
+			t.Run(lib+" "+strings.Join(bend, " "), func(t *testing.T) {
+				t.Parallel()
+				p := wsServer(t, wsLibraries[lib], wsOptions{})
+				us := sockkit(t, append([]string{"handshake", "dial", p.url}, bend...)...)
+				wantOneOf(t, us, []int{3, 4})
+				wantShown(t, us, "RFC ", "HTTP/1.1 4")
+			})
+		}
+	}
+}

@@ -120,6 +120,16 @@ func (p *wsPeer) next(kind string) (s wsSaw) {
 	return s
 }
 
+// any waits for the next thing, whatever it is.
+func (p *wsPeer) any() (s wsSaw) {
+	p.t.Helper()
+	await(p.t, "the peer to see something", p.event, func() (ok bool) {
+		s, ok = p.take()
+		return ok
+	})
+	return s
+}
+
 // skipTo waits for the next thing of this kind, whatever comes before it.
 func (p *wsPeer) skipTo(kind string) (s wsSaw) {
 	p.t.Helper()

@@ -146,7 +146,7 @@ func TestWSHandshakeListenBehindAProxy(t *testing.T) {
 	t.Parallel()
 	us := sockkit(t, "handshake", "listen", "ws://127.0.0.1:0")
 	front := wrongProxies["nginx with nothing but proxy_pass"].start(t, hostPortOf(us.address()))
-	it := sockkit(t, "dial", "-x", "hello", "-w", "5s", front)
+	it := sockkit(t, "handshake", "dial", front)
 	it.want(4)
 	await(t, "the verdict", us.outOrEnd, func() bool {
 		return !us.alive() || strings.Contains(us.out.String(), "proxy_set_header Upgrade $http_upgrade")
