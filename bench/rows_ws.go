@@ -148,9 +148,9 @@ func (l *lab) webOpenings() row {
 // webIdle is the memory of a connection that says nothing, or nothing more.
 func (l *lab) webIdle(id, work string, after bool) row {
 	servers := l.webServers("gws", "nbio", "gorilla", "coder", "gobwas", "Node ws")
-	return row{id: id, work: "idle WebSocket connection of 10,000, " + work, unit: "bytes", most: 400,
+	return row{id: id, work: "idle WebSocket connection of 8,000, " + work, unit: "bytes", most: 400,
 		contestants: l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
-			return webIdling(p, at, int(l.scaled(10_000)), after)
+			return webIdling(p, at, int(l.scaled(8_000)), after)
 		})}
 }
 
