@@ -29,7 +29,7 @@ function watch(socket, opened) {
 
 function deflate() {
   if (!options.compress) return false
-  const takeover = { serverNoContextTakeover: !options.takeover, clientNoContextTakeover: !options.takeover }
+  const takeover = options.takeover ? {} : { serverNoContextTakeover: true, clientNoContextTakeover: true }
   const bits = {}
   if (options.serverBits) bits.serverMaxWindowBits = options.serverBits
   if (options.clientBits) bits.clientMaxWindowBits = options.clientBits
