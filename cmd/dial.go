@@ -29,6 +29,7 @@ type dialOptions struct {
 	resolve []string
 	zero    bool
 	noHalf  bool
+	ws      webSocketFlags
 
 	address endpoint.Address
 	via     *url.URL
@@ -63,12 +64,19 @@ At the end of input the sending half is closed and the rest is read to its end.
 Nothing typed or piped is ever lost: what could not be delivered is counted and
 said, and the exit status is not 0. On a terminal there is a prompt.
 
-On a datagram socket a line is a datagram, its newline kept.`,
+On a datagram socket a line is a datagram, its newline kept. On a WebSocket a
+line is a text message, its newline left out and put back on output; with
+--binary what one read gives is a binary message, and no byte is changed. After
+the end of input it waits up to -w for a first message, then until nothing has
+come for --linger, and closes with 1000.`,
 		Example: `  sockkit dial example.com 80
   printf 'hello\n' | sockkit dial tcp://localhost:9000
   sockkit dial -v tls://example.com:443 < request.txt
   sockkit dial udp://localhost:5353 -x ping --count 1
   sockkit dial -z localhost 20-1024
+  sockkit dial ws://localhost:9000/chat -s chat.v1 -H 'Cookie: id=7'
+  sockkit dial wss://localhost:9443 -k -x hello --count 1
+  sockkit dial --explain ws://localhost:9000/
   sockkit dial localhost 2525 --expect '^220 ' --expect '^221 ' -C -x QUIT`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
@@ -93,6 +101,7 @@ func (o *dialOptions) add(f *pflag.FlagSet) {
 		o.talk.add(f)
 		f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
 	})
+	group(f, "WebSocket", o.ws.add)
 	o.common.add(f)
 	o.tls.add(f, o.tls.client)
 	f.BoolP("nc-shutdown", "N", false, "as in nc: close the sending half at the end of input (always done)")
@@ -117,6 +126,12 @@ func (o *dialOptions) complete(c *cobra.Command, args []string) error {
 	if err := o.checkAddress(); err != nil {
 		return err
 	}
+	if err := o.ws.complete(c, o.address); err != nil {
+		return err
+	}
+	if err := o.webSocketProxy(); err != nil {
+		return err
+	}
 	return o.talk.complete()
 }
 
@@ -128,10 +143,14 @@ func (o *dialOptions) checkAddress() error {
 		return usagef(fmt.Sprintf("%s names several ports", a), "with -z the open ones are printed")
 	case a.Port == "0":
 		return usagef("port 0 cannot be dialled", "0 is for listening on any free port")
-	case o.via != nil && a.Scheme != endpoint.TCP && a.Scheme != endpoint.TLS:
+	case o.via != nil && (a.Datagrams() || a.Scheme == endpoint.Unix || a.Scheme == endpoint.WSUnix || a.Scheme == endpoint.Exec):
 		return usagef(fmt.Sprintf("--proxy passes TCP on, and %s is none", a), "")
-	case a.Scheme != endpoint.TLS && o.tls.clientSet():
-		return usagef(fmt.Sprintf("%s speaks no TLS, so the flags of TLS mean nothing to it", a), "did you mean tls://"+a.HostPort()+"?")
+	case !a.Secure() && o.tls.clientSet():
+		return usagef(fmt.Sprintf("%s speaks no TLS, so the flags of TLS mean nothing to it", a), "did you mean "+secured(a)+"?")
+	case a.WebSocket() && o.talk.crlf:
+		return usagef("-C is for lines, and a WebSocket's messages have no line ends", "")
+	case a.WebSocket() && o.noHalf:
+		return usagef("a WebSocket has no halves that could be closed", "--linger says how long answers are waited for")
 	case a.Stream() && (o.talk.null || o.talk.lengthPrefix):
 		return usagef(fmt.Sprintf("%s is a stream, without borders between messages", a), "--null and --length-prefix are for datagrams")
 	case a.Scheme == endpoint.Stdio:
@@ -177,6 +196,9 @@ func runDial(ctx context.Context, s *Streams, o *dialOptions) (err error) {
 	if op.Hosts, err = o.hosts(); err != nil {
 		return err
 	}
+	if o.address.WebSocket() {
+		return asked(o.webSocket(ctx, s, op))
+	}
 	if o.zero {
 		return scan(ctx, s, o, op)
 	}
@@ -214,7 +236,7 @@ func (t *talkFlags) converse(ctx context.Context, s *Streams, o *common, conn ne
 	}
 	limit := int(min(o.maxMessage, 65535))
 	messages := &session.Messages{
-		Conn: conn, In: t.messages(s, limit), Out: out, Framing: t.framing(), MaxMessage: limit,
+		Conn: session.Packets(conn, limit), In: t.messages(s, limit), Out: out, Framing: t.framing(),
 		SendOnly: t.sendOnly, Wait: time.Duration(o.timeout), Linger: time.Duration(t.linger),
 		IdleTimeout: time.Duration(o.idle), Expect: expect,
 	}

@@ -25,6 +25,7 @@ type listenOptions struct {
 	keepOpen bool
 	noHalf   bool
 	metrics  string
+	web      webServeFlags
 
 	address endpoint.Address
 	mode    os.FileMode
@@ -56,6 +57,8 @@ and --addr-file say which.`,
   sockkit listen -k --echo tcp://:9000 --max-conns 2000
   sockkit listen -k --broadcast tls://:9443 --self-signed
   sockkit listen -k --exec 'tr a-z A-Z' unix:/tmp/upper.sock
+  sockkit listen -k --echo ws://:9000
+  sockkit listen -k --broadcast wss://:9443/chat --self-signed -s chat.v1
   sockkit listen -u -k 5353
   sockkit listen 0 --addr-file addr.txt --expect ready -w 5s`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -74,6 +77,7 @@ func (o *listenOptions) add(f *pflag.FlagSet) {
 	group(f, "Listening", o.addListening)
 	group(f, "What is done with what comes (one of)", o.modes.add)
 	group(f, "Who gets in", o.limits.add)
+	group(f, "WebSocket", o.web.add)
 	group(f, "Conversation", func(f *pflag.FlagSet) {
 		o.talk.add(f)
 		f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
@@ -116,6 +120,9 @@ func (o *listenOptions) complete(c *cobra.Command, args []string) error {
 	if err := o.checkAddress(); err != nil {
 		return err
 	}
+	if err := o.web.complete(c, o.address); err != nil {
+		return err
+	}
 	if o.mode, err = permission(o.perm); err != nil {
 		return err
 	}
@@ -155,10 +162,14 @@ func (o *listenOptions) checkAddress() error {
 		return usagef(fmt.Sprintf("%s is a stream, without borders between messages", a), "--null and --length-prefix are for datagrams")
 	case isRange:
 		return usagef(fmt.Sprintf("%s names several ports, and one is listened on", a), "")
-	case a.Scheme == endpoint.TLS && o.tls.cert == "" && !o.tls.selfSigned:
+	case a.WebSocket() && o.talk.crlf:
+		return usagef("-C is for lines, and a WebSocket's messages have no line ends", "")
+	case a.WebSocket() && o.noHalf:
+		return usagef("a WebSocket has no halves that could be closed", "")
+	case a.Secure() && o.tls.cert == "" && !o.tls.selfSigned:
 		return usagef("a TLS listener wants a certificate", "--cert FILE --key FILE, or --self-signed for one that is made in memory")
-	case a.Scheme != endpoint.TLS && (o.tls.cert != "" || o.tls.selfSigned || o.tls.clientCA != ""):
-		return usagef(fmt.Sprintf("%s speaks no TLS, so it takes no certificate", a), "did you mean tls://"+a.HostPort()+"?")
+	case !a.Secure() && (o.tls.cert != "" || o.tls.selfSigned || o.tls.clientCA != ""):
+		return usagef(fmt.Sprintf("%s speaks no TLS, so it takes no certificate", a), "did you mean "+secured(a)+"?")
 	}
 	return nil
 }
@@ -221,7 +232,10 @@ func runListen(ctx context.Context, s *Streams, o *listenOptions) (err error) {
 	op := o.opener(s, t)
 	op.Mode = o.mode
 	l := &listening{Streams: s, listenOptions: o, tracing: t, opener: op}
-	if o.address.Stream() {
+	switch {
+	case o.address.WebSocket():
+		return asked(l.webSockets(ctx))
+	case o.address.Stream():
 		return asked(l.streams(ctx))
 	}
 	return asked(l.datagrams(ctx))

@@ -62,8 +62,8 @@ func (l *listening) firstPeer(ctx context.Context, sockets []*udp.Socket) (*udp.
 func (l *listening) talkDatagrams(ctx context.Context, conn *udp.Conn) error {
 	limit := int(min(l.maxMessage, 65535))
 	messages := &session.Messages{
-		Conn: conn, In: l.talk.messages(l.Streams, limit), Out: l.out(), Framing: l.talk.framing(),
-		MaxMessage: limit, SendOnly: l.talk.sendOnly, Stay: len(l.talk.send) == 0, IdleTimeout: time.Duration(l.idle),
+		Conn: session.Packets(conn, limit), In: l.talk.messages(l.Streams, limit), Out: l.out(), Framing: l.talk.framing(),
+		SendOnly: l.talk.sendOnly, Stay: len(l.talk.send) == 0, IdleTimeout: time.Duration(l.idle),
 		Wait: time.Duration(l.timeout), Linger: time.Duration(l.talk.linger),
 		Expect: &session.Expectation{Count: l.talk.count, Patterns: l.talk.patterns},
 	}

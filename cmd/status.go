@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/udp"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // The exit statuses. They may be added to, never changed.
@@ -69,6 +71,9 @@ func Status(err error) int {
 		proxy     *tcp.ProxyError
 		datagram  *udp.Error
 		operation *tcp.Error
+		opening   *ws.HandshakeError
+		broken    *ws.Violation
+		closed    *ws.CloseError
 	)
 	switch {
 	case err == nil, errors.Is(err, session.ErrReaderLeft):
@@ -81,8 +86,16 @@ func Status(err error) int {
 		return wrong.status
 	case errors.As(err, &unmet):
 		return statusUnmet
+	case errors.As(err, &broken) && broken.Level == handshake.Must:
+		return statusFindings
+	case errors.As(err, &closed):
+		return statusLost
 	case isTimeout(err):
 		return statusTimeout
+	case errors.As(err, &opening) && opening.Status() != 0 && opening.Status() != 101:
+		return statusRefused
+	case errors.As(err, &opening) && opening.Finding != nil:
+		return statusFindings
 	case errors.As(err, &dns):
 		return statusUnresolved
 	case errors.As(err, &security), errors.As(err, &option):
@@ -123,6 +136,26 @@ func hintFor(err error) string {
 	var security *tcp.TLSError
 	if errors.As(err, &security) {
 		return security.Hint
+	}
+	return webSocketHint(err)
+}
+
+// webSocketHint returns advice on what went wrong with a WebSocket, or "".
+func webSocketHint(err error) string {
+	var opening *ws.HandshakeError
+	var broken *ws.Violation
+	var text *session.NotText
+	switch {
+	case errors.As(err, &text):
+		return "--binary sends any bytes"
+	case errors.As(err, &opening) && opening.Exchange != nil && opening.Status() != 0 && opening.Status() != 101:
+		if causes := handshake.ExplainRefusal(opening.Exchange); len(causes) > 0 {
+			return causes[0].Cause + " " + causes[0].Mend
+		}
+	case errors.As(err, &opening) && opening.Finding != nil:
+		return opening.Finding.Mend
+	case errors.As(err, &broken):
+		return broken.Mend
 	}
 	return ""
 }

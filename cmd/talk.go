@@ -18,12 +18,12 @@ func (t *talkFlags) add(f *pflag.FlagSet) {
 	f.BoolVarP(&t.crlf, "crlf", "C", false, "end lines with CR LF when they are sent")
 	f.VarP(&t.quietPeriod, "quiet-period", "q", "after the peer's end: leave once input was silent so long (default 500ms)")
 	t.linger = duration(defaultLinger)
-	f.Var(&t.linger, "linger", "datagrams: after the end of input, the silence that ends it; 0 leaves at once")
+	f.Var(&t.linger, "linger", "messages: after the end of input, the silence that ends it; 0 leaves at once")
 	f.IntVar(&t.count, "count", 0, "leave after `N` received messages (lines, on a stream)")
 	f.StringArrayVar(&t.expect, "expect", nil, "leave once a message matches `REGEX` (repeatable, in order); any other end is status 9")
-	f.BoolVar(&t.binary, "binary", false, "datagrams: one read is one datagram; with --send, add no newline")
-	f.BoolVar(&t.null, "null", false, "datagrams: a NUL byte ends each, in and out")
-	f.BoolVar(&t.lengthPrefix, "length-prefix", false, "datagrams: four bytes, big-endian, say the length of each, in and out")
+	f.BoolVar(&t.binary, "binary", false, "messages: one read is one, sent as binary; with --send, add no newline")
+	f.BoolVar(&t.null, "null", false, "messages: a NUL byte ends each, in and out")
+	f.BoolVar(&t.lengthPrefix, "length-prefix", false, "messages: four bytes, big-endian, say the length of each, in and out")
 }
 
 const defaultLinger = 1e9 // nanoseconds
@@ -93,6 +93,15 @@ func (t *talkFlags) messages(s *Streams, limit int) session.Source {
 	}
 	in := session.NewReader(s.input(), t.framing(), limit)
 	in.CRLF = t.crlf
+	return in
+}
+
+// lines is messages with the newline left out of each line.
+func (t *talkFlags) lines(s *Streams, limit int) session.Source {
+	in := t.messages(s, limit)
+	if r, ok := in.(*session.Reader); ok {
+		r.Strip = true
+	}
 	return in
 }
 

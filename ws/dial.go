@@ -38,6 +38,8 @@ type Dialer struct {
 	TCP *tcp.Dialer
 	// NetDial opens the connection below TLS in place of TCP.
 	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLSFor returns the TLS configuration for a host, in place of TCP.TLS.
+	TLSFor func(host string) (*tls.Config, error)
 
 	// Timeout bounds connecting and the opening handshake together; 0 is 10
 	// seconds, less than 0 no bound but the context's.
@@ -51,6 +53,8 @@ type Dialer struct {
 	Limits Limits
 	// CloseTimeout is [Config.CloseTimeout].
 	CloseTimeout time.Duration
+	// PingInterval is [Config.PingInterval].
+	PingInterval time.Duration
 	// Tracer takes the records; nil records nothing. [tcp.Dialer.Tracer] counts
 	// where it is set.
 	Tracer *trace.Tracer
@@ -189,6 +193,12 @@ func (d *Dialer) open(ctx context.Context, u *url.URL) (net.Conn, error) {
 	secure := u.Scheme == "wss" || u.Scheme == "https"
 	address := net.JoinHostPort(u.Hostname(), port(u, secure))
 	config := dialer.TLS
+	if secure && d.TLSFor != nil {
+		var err error
+		if config, err = d.TLSFor(u.Hostname()); err != nil {
+			return nil, err
+		}
+	}
 	if dialer.TLS = nil; secure {
 		dialer.TLS = forHTTP(config, u.Hostname())
 	}

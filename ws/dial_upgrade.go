@@ -43,7 +43,7 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, address string, hea
 	})
 	c := NewConn(conn, Config{
 		Role: ClientRole, Agreed: agreed, Limits: d.Limits, Early: o.reader.Rest(), CompressFrom: d.CompressFrom,
-		CloseTimeout: d.CloseTimeout, Tracer: d.Tracer,
+		CloseTimeout: d.CloseTimeout, PingInterval: d.PingInterval, Tracer: d.Tracer,
 	})
 	c.report = o.report
 	return c, o.x, nil

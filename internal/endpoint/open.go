@@ -145,3 +145,18 @@ func (a Address) Public() bool {
 	}
 	return ip == nil || !ip.IsLoopback()
 }
+
+// Below returns what opens the stream that a WebSocket at a stands on, without
+// TLS. Over a Unix socket the address that it is asked for does not count.
+func (o *Opener) Below(a Address) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := o.dialer()
+	if a.Scheme == WSUnix {
+		return func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", a.Path) }
+	}
+	return func(ctx context.Context, _, address string) (net.Conn, error) {
+		return d.DialContext(ctx, o.network("tcp"), address)
+	}
+}
+
+// TLSFor is how TLS is spoken with a host.
+func (o *Opener) TLSFor(host string) (*tls.Config, error) { return o.TLS.Client(host) }

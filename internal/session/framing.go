@@ -24,6 +24,12 @@ const (
 // [io.EOF] is the end.
 type Source interface {
 	Next() ([]byte, error)
+	// Pending returns how many bytes were not given yet, as far as that is
+	// known, and whether there may be more. It must not run beside Next.
+	Pending() (n int64, more bool)
+	// Waiting returns how many bytes could be read at once, and may run beside
+	// Next.
+	Waiting() int64
 }
 
 // List is a [Source] of given messages.
@@ -39,9 +45,21 @@ func (l *List) Next() ([]byte, error) {
 	return []byte(message), nil
 }
 
+// Pending implements [Source].
+func (l *List) Pending() (n int64, more bool) {
+	for _, message := range *l {
+		n += int64(len(message))
+	}
+	return n, false
+}
+
+// Waiting implements [Source].
+func (l *List) Waiting() int64 { return 0 }
+
 // Reader is a [Source] that takes messages from a stream of bytes.
 type Reader struct {
 	CRLF    bool // lines are given CR LF for an end
+	Strip   bool // the newline is no part of a line
 	r       *bufio.Reader
 	raw     io.Reader
 	framing Framing
@@ -79,11 +97,30 @@ func (m *Reader) Next() ([]byte, error) {
 		return bytes.TrimSuffix(p, []byte{0}), err
 	}
 	p, err := m.until('\n')
-	if err == nil && m.CRLF {
+	switch {
+	case err != nil:
+	case m.Strip:
+		p = bytes.TrimSuffix(p, []byte{'\n'})
+	case m.CRLF:
 		p = toCRLF(p)
 	}
 	return p, err
 }
+
+// Pending implements [Source].
+func (m *Reader) Pending() (int64, bool) {
+	n, more := pending(m.raw)
+	return n + int64(m.r.Buffered()), more
+}
+
+// Waiting implements [Source].
+func (m *Reader) Waiting() int64 {
+	n, _ := pending(m.raw)
+	return n
+}
+
+// chunkSize bounds what one read takes for a message.
+const chunkSize = 64 << 10
 
 func toCRLF(line []byte) []byte {
 	if !bytes.HasSuffix(line, []byte{'\n'}) || bytes.HasSuffix(line, []byte("\r\n")) {
@@ -94,7 +131,7 @@ func toCRLF(line []byte) []byte {
 
 func (m *Reader) chunk() ([]byte, error) {
 	if m.buf == nil {
-		m.buf = make([]byte, max(m.limit, 1))
+		m.buf = make([]byte, max(min(m.limit, chunkSize), 1))
 	}
 	for {
 		n, err := m.raw.Read(m.buf)

@@ -5,24 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/ws"
 )
 
+// MessageConn is a socket that keeps the borders between messages.
+type MessageConn interface {
+	// ReadMessage returns the next message, which is valid until the next call,
+	// and whether it is text. [io.EOF] is the end.
+	ReadMessage() (p []byte, text bool, err error)
+	// WriteMessage sends one.
+	WriteMessage(p []byte) error
+	// Close ends the connection in good order.
+	Close() error
+}
+
 // Messages is a conversation over a socket that keeps the borders between
-// messages: one Read of Conn gives one, one Write sends one.
+// messages.
 type Messages struct {
-	Conn    net.Conn
-	In      Source // nil: there is no input
-	Out     io.Writer
-	Framing Framing // of the output
-	// MaxMessage is the largest message in bytes, in either direction; 0
-	// means 65,535.
-	MaxMessage int
-	SendOnly   bool
+	Conn     MessageConn
+	In       Source // nil: there is no input
+	Out      io.Writer
+	Framing  Framing // of the output
+	SendOnly bool
 	// Wait bounds the wait for a first message after the end of input; 0
 	// means 10 seconds.
 	Wait time.Duration
@@ -35,10 +43,7 @@ type Messages struct {
 	Expect      *Expectation
 }
 
-const (
-	defaultWait       = 10 * time.Second
-	defaultMaxMessage = 65535
-)
+const defaultWait = 10 * time.Second
 
 // SendError is a message that could not be sent.
 type SendError struct {
@@ -103,7 +108,7 @@ func (r *messages) converse(ctx context.Context) error {
 			}
 			r.inputEnded()
 		case err := <-r.downEnd:
-			return err
+			return r.peerEnded(err)
 		case <-left:
 			return ErrReaderLeft
 		case <-r.active:
@@ -148,13 +153,6 @@ func (r *messages) activity() {
 	}
 }
 
-func (r *messages) limit() int {
-	if r.MaxMessage > 0 {
-		return r.MaxMessage
-	}
-	return defaultMaxMessage
-}
-
 func (r *messages) send() error {
 	for number := 1; ; number++ {
 		message, err := r.In.Next()
@@ -164,7 +162,7 @@ func (r *messages) send() error {
 		if err != nil {
 			return &InputError{err}
 		}
-		if _, err := r.Conn.Write(message); err != nil {
+		if err := r.Conn.WriteMessage(message); err != nil {
 			return &SendError{Number: number, Size: len(message), Err: err}
 		}
 		r.activity()
@@ -172,10 +170,9 @@ func (r *messages) send() error {
 }
 
 func (r *messages) receive() error {
-	buf := make([]byte, r.limit())
 	var framed []byte
 	for {
-		n, err := r.Conn.Read(buf)
+		p, text, err := r.Conn.ReadMessage()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -187,15 +184,53 @@ func (r *messages) receive() error {
 		if r.SendOnly {
 			continue
 		}
-		framed = AppendFramed(framed[:0], r.Framing, buf[:n])
+		framed = AppendFramed(framed[:0], r.Framing, p)
+		if text && r.Framing == Lines {
+			framed = append(framed, '\n')
+		}
 		if _, err := r.Out.Write(framed); err != nil {
 			if isReaderGone(err) {
 				return ErrReaderLeft
 			}
 			return &OutputError{err}
 		}
-		if r.Expect != nil && r.Expect.Wanted() && r.Expect.Saw(buf[:n]) {
+		if r.Expect != nil && r.Expect.Wanted() && r.Expect.Saw(p) {
 			return errEnough
 		}
+	}
+}
+
+// peerEnded is the result where the peer has ended the conversation: what could
+// not be sent any more is said.
+func (r *messages) peerEnded(err error) error {
+	var closed *ws.CloseError
+	if !errors.As(err, &closed) {
+		return err
+	}
+	lost, more := r.unsent()
+	switch {
+	case lost > 0 || more:
+		return &Undelivered{Bytes: lost, More: more, Err: err}
+	case closed.Orderly():
+		return nil
+	}
+	return err
+}
+
+// unsent is the input that did not become a message that was sent.
+func (r *messages) unsent() (bytes int64, more bool) {
+	if r.sent || r.In == nil {
+		return 0, false
+	}
+	select {
+	case err := <-r.upEnd:
+		var failed *SendError
+		if errors.As(err, &failed) {
+			n, more := r.In.Pending()
+			return int64(failed.Size) + n, more
+		}
+		return 0, false
+	case <-time.After(inputGrace): // it waits for input, or for the socket
+		return r.In.Waiting(), false
 	}
 }

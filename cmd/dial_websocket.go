@@ -1,0 +1,170 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/explain"
+	"github.com/sockkit/sockkit/internal/render"
+	"github.com/sockkit/sockkit/internal/session"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/ws"
+)
+
+// webSocket opens a WebSocket and talks over it.
+func (o *dialOptions) webSocket(ctx context.Context, s *Streams, op *endpoint.Opener) error {
+	d := &webSocketDial{dialOptions: o, streams: s, dialer: o.dialer(op), url: o.address.URL()}
+	o.address.User = "" // is in the request, and belongs in no error
+	conn, err := d.open(ctx)
+	if err != nil {
+		return stoppedBy(ctx, err)
+	}
+	if o.zero {
+		return conn.Close(ws.StatusNormal, "")
+	}
+	w := &session.WebSocket{Conn: conn, Binary: o.talk.binary, MaxMessage: int64(o.maxMessage)}
+	if o.ws.attempts != 0 {
+		w.Again = func(lost error) (*ws.Conn, error) { return d.again(ctx, lost) }
+	}
+	d.commands(w)
+	err = d.messages(w).Run(ctx)
+	if _, signal := context.Cause(ctx).(stopped); signal && errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	return failed("dial", o.address, err)
+}
+
+// webSocketDial is one run of dial to a WebSocket.
+type webSocketDial struct {
+	*dialOptions
+	streams *Streams
+	dialer  *ws.Dialer
+	url     string
+	retries int
+}
+
+func (d *webSocketDial) messages(w *session.WebSocket) *session.Messages {
+	out := d.streams.output()
+	if d.json {
+		out = io.Discard
+	}
+	return &session.Messages{
+		Conn: w, In: d.talk.lines(d.streams, int(d.maxMessage)), Out: out, Framing: d.talk.framing(),
+		SendOnly: d.talk.sendOnly, Stay: d.talk.recvOnly, Wait: d.limit(), Linger: time.Duration(d.talk.linger),
+		IdleTimeout: time.Duration(d.idle), Expect: &session.Expectation{Count: d.talk.count, Patterns: d.talk.patterns},
+	}
+}
+
+// commands obeys /ping and /close at the prompt.
+func (d *webSocketDial) commands(w *session.WebSocket) {
+	c := d.streams.console
+	if c == nil {
+		return
+	}
+	c.Ping = func() { go d.ping(w) }
+	leave := c.Close
+	c.Close = func(words []string) {
+		if len(words) > 0 {
+			code, err := strconv.ParseUint(words[0], 10, 16)
+			if err != nil || !ws.StatusCode(code).Sendable() {
+				fmt.Fprintf(c.Notes(), "* %s is no code that may be sent: 1000, 1001, 3000 to 4999, …\n", render.Printable(words[0]))
+				return
+			}
+			w.SayGoodBye(ws.StatusCode(code), strings.Join(words[1:], " "))
+		}
+		leave(words)
+	}
+}
+
+func (d *webSocketDial) ping(w *session.WebSocket) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.limit())
+	defer cancel()
+	rtt, err := w.Ping(ctx)
+	if err != nil {
+		fmt.Fprintf(d.streams.console.Notes(), "* no pong: %s\n", render.Printable(err.Error()))
+		return
+	}
+	fmt.Fprintf(d.streams.console.Notes(), "* pong after %s\n", render.Duration(rtt))
+}
+
+// open makes the opening handshake, and explains one that fails.
+func (d *webSocketDial) open(ctx context.Context) (*ws.Conn, error) {
+	conn, x, err := d.dialer.Dial(ctx, d.url)
+	var failed *ws.HandshakeError
+	switch {
+	case err == nil && d.ws.explain && !d.quiet:
+		err = d.explain(x, nil)
+		d.ws.explain = false // once is enough
+	case errors.As(err, &failed) && !d.quiet:
+		_ = d.explain(failed.Exchange, failed)
+	}
+	return conn, err
+}
+
+// explain shows both heads, and what is wrong with them.
+func (d *webSocketDial) explain(x *handshake.Exchange, failed *ws.HandshakeError) error {
+	if x == nil || failed != nil && failed.Err != nil && x.Response == nil {
+		return nil // nothing came that could be explained
+	}
+	options := explain.Options{Width: columns(d.streams.Out), Color: d.colored(d.streams.Err), ShowSecrets: d.showSecrets}
+	lines := explain.New(x, d.showSecrets).Lines(options)
+	if d.ws.explain {
+		lines = append(append(lines, ""), explain.Verdicts(handshake.Judge(x), options)...)
+	}
+	_, err := fmt.Fprintln(d.streams.Err, strings.Join(lines, "\n"))
+	return err
+}
+
+// again connects once more after a connection was lost: at growing intervals,
+// with some chance in each so that many clients do not come back at once.
+func (d *webSocketDial) again(ctx context.Context, lost error) (*ws.Conn, error) {
+	if !worthAnother(lost) {
+		return nil, lost
+	}
+	for d.retries = 0; d.ws.attempts < 0 || d.retries < d.ws.attempts; d.retries++ {
+		wait := backOff(d.retries)
+		if !d.quiet {
+			fmt.Fprintf(d.streams.Err, "note: %s; connecting again in %s\n", oneLine(lost), render.Duration(wait))
+		}
+		d.dialer.Tracer.Emit(0, trace.Note{Text: "connecting again in " + render.Duration(wait)})
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		conn, err := d.open(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		if lost = err; !worthAnother(err) || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	return nil, lost
+}
+
+// worthAnother reports whether connecting again may help: not where the peer
+// said good-bye, broke the protocol or refuses.
+func worthAnother(err error) bool {
+	var closed *ws.CloseError
+	var broken *ws.Violation
+	var failed *ws.HandshakeError
+	var security *tcp.TLSError
+	switch {
+	case errors.As(err, &broken), errors.As(err, &security):
+		return false
+	case errors.As(err, &closed):
+		return closed.Code != ws.StatusNormal && !closed.Local
+	case errors.As(err, &failed):
+		return failed.Status() == 0 && failed.Finding == nil || failed.Status() == 429 || failed.Status() >= 500
+	}
+	return true
+}
