@@ -99,19 +99,31 @@ func (d *webSocketDial) ping(w *session.WebSocket) {
 func (d *webSocketDial) open(ctx context.Context) (*ws.Conn, error) {
 	conn, x, err := d.dialer.Dial(ctx, d.url)
 	var failed *ws.HandshakeError
+	var below *tcp.Error
+	if errors.As(err, &below) && below.Op == "dial" { // say what the user typed
+		err = &tcp.Error{Op: below.Op, Address: d.address.String(), Err: below.Err}
+	}
 	switch {
 	case err == nil && d.ws.explain && !d.quiet:
 		err = d.explain(x, nil)
 		d.ws.explain = false // once is enough
 	case errors.As(err, &failed) && !d.quiet:
-		_ = d.explain(failed.Exchange, failed)
+		if d.explain(failed.Exchange, failed) == nil && failed.Finding != nil {
+			err = &explained{err}
+		}
 	}
 	return conn, err
 }
 
+// explained is an error whose hint was given at length already.
+type explained struct{ error }
+
+// Unwrap returns the error.
+func (e *explained) Unwrap() error { return e.error }
+
 // explain shows both heads, and what is wrong with them.
 func (d *webSocketDial) explain(x *handshake.Exchange, failed *ws.HandshakeError) error {
-	if x == nil || failed != nil && failed.Err != nil && x.Response == nil {
+	if x == nil || failed != nil && failed.Finding == nil && x.Response == nil {
 		return nil // nothing came that could be explained
 	}
 	options := explain.Options{Width: columns(d.streams.Out), Color: d.colored(d.streams.Err), ShowSecrets: d.showSecrets}

@@ -145,7 +145,9 @@ func webSocketHint(err error) string {
 	var opening *ws.HandshakeError
 	var broken *ws.Violation
 	var text *session.NotText
+	var told *explained
 	switch {
+	case errors.As(err, &told):
 	case errors.As(err, &text):
 		return "--binary sends any bytes"
 	case errors.As(err, &opening) && opening.Exchange != nil && opening.Status() != 0 && opening.Status() != 101:

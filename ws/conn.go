@@ -86,7 +86,7 @@ type Config struct {
 const (
 	defaultCloseTimeout = 5 * time.Second
 	controlTimeout      = 5 * time.Second // for a pong or a close frame to be taken
-	lingerTime          = 2 * time.Second // for the peer's end behind the last frame
+	lingerTime          = time.Second     // for the peer's end behind the last frame
 	lingerBytes         = 64 << 20
 	smallRead           = 4 << 10
 	largeRead           = 64 << 10

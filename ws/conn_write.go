@@ -258,6 +258,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	if err != nil {
 		c.shut()
 	}
+	<-c.done // within [lingerTime]: the peer has had its time to end, too
 	return err
 }
 

@@ -82,9 +82,16 @@ func (e *HandshakeError) Error() string {
 	case e.Status() != 0 && e.Status() != 101:
 		return s + "the server answered " + e.Exchange.Response.Text() + " and not 101 Switching Protocols"
 	case e.Finding != nil:
-		return s + e.Finding.Error()
+		return s + e.Finding.Sentence()
+	case e.Status() == 0 && isTimeout(e.Err):
+		return s + "the server took the connection and did not answer the opening request: " + tcp.Reason(e.Err)
 	}
 	return s + tcp.Reason(e.Err)
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // Unwrap returns the finding or the cause.
