@@ -143,7 +143,7 @@ func (l *listening) webServer(config *tls.Config) *ws.Server {
 // talkWebSocket connects the first client to standard input and output.
 func (l *listening) talkWebSocket(ctx context.Context, server *ws.Server, listener *tcp.Listener) error {
 	var first sync.Once
-	ended := make(chan error, 1)
+	ended := make(chan error, 3) // of the conversation, and of each socket
 	came := make(chan struct{})
 	server.Handler = func(_ context.Context, c *ws.Conn) error {
 		late := true
@@ -159,10 +159,12 @@ func (l *listening) talkWebSocket(ctx context.Context, server *ws.Server, listen
 	}
 	for _, socket := range listener.Sockets() {
 		go func() {
-			if err := server.Serve(socket); !errors.Is(err, ws.ErrServerClosed) {
-				select {
-				case <-came:
-				case ended <- err:
+			err := server.Serve(socket)
+			select {
+			case <-came: // the listener was closed for it
+			default:
+				if !errors.Is(err, ws.ErrServerClosed) {
+					ended <- err
 				}
 			}
 		}()

@@ -203,6 +203,9 @@ func (r *messages) receive() error {
 // peerEnded is the result where the peer has ended the conversation: what could
 // not be sent any more is said.
 func (r *messages) peerEnded(err error) error {
+	if err == errEnough {
+		r.sendGiven()
+	}
 	var closed *ws.CloseError
 	if !errors.As(err, &closed) {
 		return err
@@ -215,6 +218,18 @@ func (r *messages) peerEnded(err error) error {
 		return nil
 	}
 	return err
+}
+
+// sendGiven waits until the messages of a [List] are sent, though enough has
+// come: a server that speaks first keeps nobody from being heard.
+func (r *messages) sendGiven() {
+	if _, given := r.In.(*List); !given || r.sent {
+		return
+	}
+	select {
+	case <-r.upEnd:
+	case <-time.After(time.Second): // the peer takes nothing any more
+	}
 }
 
 // unsent is the input that did not become a message that was sent.
