@@ -24,6 +24,9 @@ func (o *dialOptions) webSocket(ctx context.Context, s *Streams, op *endpoint.Op
 	d := &webSocketDial{dialOptions: o, streams: s, dialer: o.dialer(op), url: o.address.URL()}
 	o.address.User = "" // is in the request, and belongs in no error
 	conn, err := d.open(ctx)
+	if err != nil && o.ws.attempts != 0 && ctx.Err() == nil {
+		conn, err = d.again(ctx, err)
+	}
 	if err != nil {
 		return stoppedBy(ctx, err)
 	}
