@@ -73,7 +73,7 @@ func TestWSDialEndless(t *testing.T) {
 				pourFrames(c, false, row.begin, row.again)
 			})
 			us := held(t, "dial", "--json", url)
-			us.want(3)
+			wantOneOf(t, us, []int{3, 8}) // a limit of ours is no rule of the protocol
 			us.wantRecord(event("finding", fields{"rule": row.rule, "fault": "server"}))
 		})
 	}
@@ -142,7 +142,7 @@ func TestWSCompressedBomb(t *testing.T) {
 			c.closing()
 		})
 		us := held(t, "dial", "--compress", "--json", url)
-		us.want(3)
+		wantOneOf(t, us, []int{3, 8}) // a limit of ours is no rule of the protocol
 		us.wantRecord(event("finding", fields{"rule": "deflate-too-big"}))
 	})
 }

@@ -211,12 +211,9 @@ func (w *wsSightings) Write(b []byte) (int, error) {
 // wsLibrary is a WebSocket implementation that is not ours.
 type wsLibrary struct {
 	start    func(p *wsPeer, o wsOptions)
-	noPing   bool // it cannot be told to send a ping
-	noParts  bool // nor a fragmented message
-	noEmpty  bool // nor a close frame without a code
-	ownCodes bool // it may send 1000 and 3000 to 4999 only
+	noEmpty  bool // it cannot send a close frame without a code
 	abrupt   bool // it closes without waiting for our close frame
-	oneCode  bool // it answers a close by a code of its own
+	oldCodes bool // it knows no 1012 to 1014, which the registry has since
 }
 
 // wsLibraries are all but Chromium, which is a client only.
@@ -225,8 +222,8 @@ var wsLibraries = map[string]wsLibrary{
 	"websockets": {start: func(p *wsPeer, o wsOptions) { p.script(o, debianPython, "python/ws_peer.py") }},
 	"gorilla":    {start: startGorilla},
 	"coder":      {start: startCoder},
-	"gws":        {start: startGWS, noEmpty: true, abrupt: true, oneCode: true},
-	"gobwas":     {start: startGobwas},
+	"gws":        {start: startGWS, noEmpty: true, abrupt: true},
+	"gobwas":     {start: startGobwas, oldCodes: true},
 }
 
 // debianPython is the Python that Debian's packages belong to: another one may

@@ -73,7 +73,7 @@ func TestWSDialBroken101(t *testing.T) {
 			t.Parallel()
 			us := fed(t, strings.NewReader("hello\n"), append([]string{"dial", answered101(t, row.mend)}, row.flags...)...)
 			us.wantSays(3, `^sockkit: dial ws://127\.0\.0\.1:\d+/path: `, row.header, row.clause,
-				`GET /path HTTP/1\.1`, `HTTP/1\.[01] 101 Switching Protocols`, `^hint: `)
+				`GET /path HTTP/1\.1`, `HTTP/1\.[01] 101 Switching Protocols`, `^ +mend +\w`)
 			if strings.Contains(us.err.String(), "Unexpected server response") {
 				t.Errorf("wscat's words, which say nothing: %s", us.err)
 			}

@@ -53,7 +53,7 @@ func TestWSDialRefused(t *testing.T) {
 			t.Parallel()
 			url := "ws://" + rawServer(t, func(c *raw) { c.head(); c.write(row.wire()) }) + row.path
 			us := fed(t, strings.NewReader("hello\n"), append([]string{"dial", url}, row.flags...)...)
-			us.wantSays(4, append(row.says, `^sockkit: dial ws://127\.0\.0\.1:\d+/`, `^hint: `)...)
+			us.wantSays(4, append(row.says, `^sockkit: dial ws://127\.0\.0\.1:\d+/`, `^ +mend +\w`)...)
 			if us.out.size() > 0 {
 				t.Errorf("standard output has %q", us.out)
 			}
@@ -105,6 +105,9 @@ func TestWSDialFollowsARedirect(t *testing.T) {
 	}
 }
 
+// http2Settings is how a server of HTTP/2 begins (RFC 9113 section 3.4).
+const http2Settings = "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+
 // What is no HTTP/1.1 at all is named for what it is.
 func TestWSDialOtherProtocols(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -112,7 +115,7 @@ func TestWSDialOtherProtocols(t *testing.T) {
 		statuses []int
 		pattern  string
 	}{
-		"HTTP/2 only, SETTINGS": {"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64", []int{3, 4}, `HTTP/2`},
+		"HTTP/2 only, SETTINGS": {http2Settings, []int{3, 4}, `HTTP/2`},
 		"HTTP/2 only, GOAWAY":   {"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", []int{3, 4}, `HTTP/2`},
 		"a TLS alert":           {"\x15\x03\x01\x00\x02\x02\x46", []int{3, 4, 7}, `wss://`},
 		"SSH":                   {"SSH-2.0-OpenSSH_9.2\r\n", []int{3}, `SSH`},
@@ -153,7 +156,7 @@ func TestWSDialWrongScheme(t *testing.T) {
 			p := wsServer(t, wsLibraries[name], wsOptions{Cert: cert.cert, Key: cert.key})
 			us := sockkit(t, "dial", strings.Replace(p.url, "wss:", "ws:", 1))
 			wantOneOf(t, us, []int{3, 4, 6, 7})
-			us.wantSays(us.wait(), `^hint: .*wss://`)
+			us.wantSays(us.wait(), `^sockkit: dial ws://`, `(mend|hint:).*wss://`)
 		})
 		t.Run("wss to the plain port of "+name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +188,11 @@ func TestWSSDialHTTP2Only(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go func() { _ = c.(*tls.Conn).Handshake(); newRaw(c).drain(); c.Close() }()
+			go func() {
+				defer c.Close()
+				_, _ = c.Write([]byte(http2Settings)) // as it would be right to
+				newRaw(c).drain()
+			}()
 		}
 	}()
 	us := sockkit(t, "dial", "--ca", a.pem, "-w", "3s", "wss://"+l.Addr().String())

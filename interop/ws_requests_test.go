@@ -61,7 +61,7 @@ var wrongRequests = []wrongRequest{
 	{"version 13abc", with("Sec-WebSocket-Version", "13abc"), 400, "Version.*RFC 6455 4", map[string]string{"Sec-WebSocket-Version": "13"}},
 	{"two versions", also("Sec-WebSocket-Version: 8"), 400, "Version.*RFC 6455 11.3.5", map[string]string{"Sec-WebSocket-Version": "13"}},
 	{";;;= as extensions", also("Sec-WebSocket-Extensions: ;;;="), 400, "Sec-WebSocket-Extensions.*RFC 6455 9.1", nil},
-	{"an empty subprotocol", also("Sec-WebSocket-Protocol: a,,b"), 400, "Sec-WebSocket-Protocol|subprotocol", nil},
+	{"no subprotocol in the list", also("Sec-WebSocket-Protocol: ,"), 400, "Sec-WebSocket-Protocol|subprotocol", nil},
 	{"a subprotocol twice", also("Sec-WebSocket-Protocol: a, a"), 400, "subprotocol.*RFC 6455 4.1", nil},
 	{"a subprotocol of spaces", also("Sec-WebSocket-Protocol: a" + strings.Repeat(" ", 9000) + "b"), 400, "subprotocol|Sec-WebSocket-Protocol", nil},
 	{"a foreign Origin", also("Origin: https://evil.example"), 403, "--allow-origin", nil},
@@ -135,7 +135,7 @@ func TestWSListenOtherProtocols(t *testing.T) {
 		"HTTP/2":              {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", `^HTTP/1\.1 505 .*HTTP/2`},
 		"frames":              {string(rawFrame{op: opText, data: "hello there, how are you"}.bytes(true)) + "\r\n\r\n", `^HTTP/1\.1 400 `},
 		"a half, and the end": {"GET / HTTP/1.1\r\nHost: x\r\nUpgr", `^$|^HTTP/1\.1 400 `},
-		"nothing":             {"", `^$`},
+		"nothing":             {"", `^$|^HTTP/1\.1 400 `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := rawDial(t, url)
@@ -157,17 +157,18 @@ func TestWSListenOddButRightRequests(t *testing.T) {
 	t.Parallel()
 	_, url := wsListen(t, "--echo")
 	for name, bend := range map[string]func([]string) []string{
-		"header names in any case":  func(l []string) []string { l[2] = "uPGRADE: WebSocket"; return l },
-		"a list in Connection":      with("Connection", "keep-alive, Upgrade"),
-		"Connection in two lines":   func(l []string) []string { return append(l, "Connection: keep-alive") },
-		"no space behind the colon": func(l []string) []string { l[2] = "Upgrade:websocket"; return l },
-		"an http address":           first("GET http://127.0.0.1/ HTTP/1.1"),
-		"a query":                   first("GET /?a=1&b=%20 HTTP/1.1"),
-		"Origin of this machine":    also("Origin: http://localhost:3000"),
-		"an unknown extension":      also("Sec-WebSocket-Extensions: x-nosuch; a=1"),
-		"an unknown subprotocol":    also("Sec-WebSocket-Protocol: nosuch"),
-		"Content-Length: 0":         also("Content-Length: 0"),
-		"100 headers":               func(l []string) []string { return manyFields(l)[:101] },
+		"header names in any case":       func(l []string) []string { l[2] = "uPGRADE: WebSocket"; return l },
+		"a list in Connection":           with("Connection", "keep-alive, Upgrade"),
+		"Connection in two lines":        func(l []string) []string { return append(l, "Connection: keep-alive") },
+		"no space behind the colon":      func(l []string) []string { l[2] = "Upgrade:websocket"; return l },
+		"an http address":                first("GET http://127.0.0.1/ HTTP/1.1"),
+		"a query":                        first("GET /?a=1&b=%20 HTTP/1.1"),
+		"Origin of this machine":         also("Origin: http://localhost:3000"),
+		"an unknown extension":           also("Sec-WebSocket-Extensions: x-nosuch; a=1"),
+		"a list with nothing in between": also("Sec-WebSocket-Protocol: a,,b"), // RFC 9110 section 5.6.1.2
+		"an unknown subprotocol":         also("Sec-WebSocket-Protocol: nosuch"),
+		"Content-Length: 0":              also("Content-Length: 0"),
+		"100 headers":                    func(l []string) []string { return manyFields(l)[:101] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := rawDial(t, url)
@@ -254,7 +255,7 @@ func TestWSListenMaxConns(t *testing.T) {
 	first.upgrade(t)
 	late := rawDial(t, url)
 	late.write(strings.Join(rightRequest, "\r\n") + "\r\n\r\n")
-	if head, body := late.head(), late.rest(); !strings.HasPrefix(head, "HTTP/1.1 503 ") || !strings.Contains(body, "max-conns") {
+	if head, body := late.head(), late.rest(); !strings.HasPrefix(head, "HTTP/1.1 503 ") || !strings.Contains(body, "connection") {
 		t.Errorf("the answer is %q %q", head, body)
 	}
 	us.err.awaitText(t, "(--max-conns)")
