@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/sockkit/sockkit/ws"
 )
 
 // screen is what a program has written to its terminal so far.
@@ -183,5 +185,42 @@ func TestNoPrompt(t *testing.T) {
 	slave.Close()
 	if err != nil || out.String() != "bytes\x1b[0m" {
 		t.Fatalf("%q, %v", out.String(), err)
+	}
+}
+
+// On a WebSocket there are /ping, and a code and a reason for /close.
+func TestPromptWebSocket(t *testing.T) {
+	ended := make(chan error, 1)
+	server := &ws.Server{
+		OnMessage: func(p *ws.Peer, kind ws.MessageType, b []byte) { _ = p.Write(kind, append([]byte("echo "), b...)) },
+		OnClose:   func(_ *ws.Peer, err error) { ended <- err },
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.Serve(l)
+	defer server.Close()
+	program := sockkit(t, "dial", "-v", "ws://"+l.Addr().String())
+	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	s := watch(terminal)
+	s.wait(t, "the WebSocket is open")
+	_, _ = terminal.WriteString("hello\r")
+	s.wait(t, "< echo hello")
+	_, _ = terminal.WriteString("/ping\r")
+	s.wait(t, "* pong after ")
+	_, _ = terminal.WriteString("/close 1005\r")
+	s.wait(t, "1005 is no code that may be sent")
+	_, _ = terminal.WriteString("/close 4001 had enough\r")
+	if err := program.Wait(); err != nil {
+		t.Fatalf("/close: %v", err)
+	}
+	var closed *ws.CloseError
+	if err := <-ended; !errors.As(err, &closed) || closed.Code != 4001 || closed.Reason != "had enough" {
+		t.Fatal(err)
 	}
 }
