@@ -135,7 +135,7 @@ func (o *tapOptions) complete(c *cobra.Command, args []string) error {
 	if err := o.limits.complete(o.listen.Stream()); err != nil {
 		return err
 	}
-	return o.faults.complete(c.Flags(), o.listen, o.target)
+	return o.faults.complete(c.Flags(), o.kindOf(o.listen), o.kindOf(o.target))
 }
 
 func tapWords(args []string) error {
@@ -177,14 +177,14 @@ func (o *tapOptions) checkAddresses() error {
 
 // checkTLS refuses flags of TLS for a side that speaks none.
 func (o *tapOptions) checkTLS() error {
-	t, serves := &o.tls, o.listen.Scheme == endpoint.TLS
+	t, serves := &o.tls, o.listen.Secure()
 	switch {
 	case serves && t.cert == "" && !t.selfSigned:
 		return usagef("a TLS listener wants a certificate", "--cert FILE --key FILE, or --self-signed for one that is made in memory")
 	case !serves && (t.cert != "" || t.selfSigned || t.clientCA != ""):
-		return usagef(fmt.Sprintf("%s speaks no TLS, so it takes no certificate", o.listen), "--cert, --self-signed and --client-ca are the listener's, tls://…")
-	case o.target.Scheme != endpoint.TLS && (t.ca != "" || t.serverName != "" || t.insecure || len(t.pins) > 0 || len(t.alpn) > 0):
-		return usagef(fmt.Sprintf("%s speaks no TLS, so there is nothing to check", o.target), "--ca, --server-name, --insecure, --pin and --alpn are the target's, tls://…")
+		return usagef(fmt.Sprintf("%s speaks no TLS, so it takes no certificate", o.listen), "--cert, --self-signed and --client-ca are the listener's, tls://… or wss://…")
+	case !o.target.Secure() && (t.ca != "" || t.serverName != "" || t.insecure || len(t.pins) > 0 || len(t.alpn) > 0):
+		return usagef(fmt.Sprintf("%s speaks no TLS, so there is nothing to check", o.target), "--ca, --server-name, --insecure, --pin and --alpn are the target's, tls://… or wss://…")
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/faults"
 )
 
@@ -39,7 +38,7 @@ func (o *faultFlags) add(f *pflag.FlagSet) {
 }
 
 // complete checks the faults against the kinds of socket.
-func (o *faultFlags) complete(f *pflag.FlagSet, listen, target endpoint.Address) error {
+func (o *faultFlags) complete(f *pflag.FlagSet, listen, target tapEnd) error {
 	if _, ok := directions[o.direction]; !ok {
 		return usagef(fmt.Sprintf("--direction takes up, down or both; %q came", o.direction), "")
 	}
@@ -49,10 +48,10 @@ func (o *faultFlags) complete(f *pflag.FlagSet, listen, target endpoint.Address)
 		end = target
 	}
 	switch {
-	case datagramsOnly && listen.Stream() && target.Stream():
-		return usagef("--loss, --reorder and --duplicate are for datagrams, and both ends are streams",
+	case datagramsOnly && !listen.Datagrams() && !target.Datagrams():
+		return usagef("--loss, --reorder and --duplicate are for datagrams, and neither end sends any",
 			"--delay, --bandwidth, --cut-after and --stall-after are for streams too")
-	case o.halfClose.On() && !end.Stream():
+	case o.halfClose.On() && !end.stream:
 		return usagef(fmt.Sprintf("--half-close-after wants a stream, and %s is none", end), "")
 	}
 	o.seedGiven = f.Changed("seed")

@@ -33,6 +33,9 @@ func newTapping(s *Streams, o *tapOptions, t *tracing) *tapping {
 	clients.TLS = tcp.TLSOptions{
 		Cert: o.tls.cert, Key: o.tls.key, ClientCA: o.tls.clientCA, SelfSigned: o.tls.selfSigned, KeyLog: target.TLS.KeyLog,
 	}
+	if o.target.Secure() && o.target.WebSocket() && len(target.TLS.ALPN) == 0 {
+		target.TLS.ALPN = []string{"http/1.1"} // a server that prefers HTTP/2 would answer in that
+	}
 	target.TLS.Cert, target.TLS.Key, target.TLS.ClientCA, target.TLS.SelfSigned = "", "", "", false
 	return &tapping{
 		listening: listening{
@@ -49,7 +52,10 @@ func (t *tapping) run(ctx context.Context) error {
 	if t.faults.Random() && !t.options.faults.seedGiven {
 		t.tracer.Emit(0, trace.Note{Text: fmt.Sprintf("--seed %d repeats the random decisions of this run", t.faults.Seed)})
 	}
-	if t.options.target.Scheme == endpoint.TLS {
+	if text := t.options.notUsed(); text != "" {
+		t.common.note(t.Streams)(text)
+	}
+	if t.options.target.Secure() {
 		// What is wrong with the flags is said now, not to the first client.
 		if _, err := t.target.TLS.Client(cmp.Or(t.options.target.Host, tcp.Loopback)); err != nil {
 			return err
@@ -58,10 +64,10 @@ func (t *tapping) run(ctx context.Context) error {
 	switch {
 	case t.address.Scheme == endpoint.Stdio:
 		return t.fromStdio(ctx)
-	case t.address.Stream():
-		return t.fromStreams(ctx)
+	case t.address.Datagrams():
+		return t.fromDatagrams(ctx)
 	}
-	return t.fromDatagrams(ctx)
+	return t.fromStreams(ctx)
 }
 
 // fromStdio passes standard input and output on.
@@ -125,8 +131,11 @@ func (t *tapping) bound(addr net.Addr, config *tls.Config) error {
 // itself reports whether dialling target would reach what is bound to a.
 func itself(a, target endpoint.Address) bool {
 	transport := func(s endpoint.Scheme) endpoint.Scheme {
-		if s == endpoint.TLS {
+		switch s {
+		case endpoint.TLS, endpoint.WS, endpoint.WSS:
 			return endpoint.TCP
+		case endpoint.WSUnix:
+			return endpoint.Unix
 		}
 		return s
 	}
@@ -134,7 +143,7 @@ func itself(a, target endpoint.Address) bool {
 		return false
 	}
 	switch a.Scheme {
-	case endpoint.Unix, endpoint.Unixgram:
+	case endpoint.Unix, endpoint.Unixgram, endpoint.WSUnix:
 		return a.Path == target.Path
 	}
 	ip := net.ParseIP(target.Host)
@@ -147,12 +156,16 @@ func (t *tapping) server(l net.Listener) *tap.Server {
 	target := t.options.target
 	s := &tap.Server{
 		Listener: l, Dial: func(ctx context.Context) (net.Conn, error) { return t.target.Dial(ctx, target) },
-		TargetName: "target " + target.String(), TargetDatagrams: !target.Stream(), TargetStdio: target.Scheme == endpoint.Stdio,
+		TargetName: "target " + target.String(), TargetDatagrams: target.Datagrams(), TargetStdio: target.Scheme == endpoint.Stdio,
 		Faults: t.faults, Idle: time.Duration(t.idle), Wait: time.Duration(t.timeout),
 		MaxDatagram: int(min(t.maxMessage, udp.MaxPayload)), MaxConns: t.limits.maxConns,
+		WebSocket: t.options.observes(), Limits: t.messageLimits(),
 		Once: t.options.once || t.options.stdio(), Failed: t.clientFailed, Refused: t.turnAway,
 	}
-	if s.Idle == 0 && !(t.address.Stream() && target.Stream()) {
+	if t.address.WebSocket() {
+		s.Refused = t.turnAwayWebSocket
+	}
+	if s.Idle == 0 && (t.address.Datagrams() || target.Datagrams()) {
 		s.Idle = udp.DefaultPeerIdle
 	}
 	if s.Once {

@@ -39,7 +39,7 @@ func address(t *testing.T, kind string) endpoint.Address {
 	t.Helper()
 	word := kind
 	switch kind {
-	case "tcp", "tls", "udp":
+	case "tcp", "tls", "udp", "ws", "wss":
 		word = kind + "://127.0.0.1:0"
 	case "unix", "unixgram":
 		word = kind + ":" + filepath.Join(t.TempDir(), "s")
@@ -69,8 +69,9 @@ func tapTo(t *testing.T, kind string, target endpoint.Address, tracer *trace.Tra
 	r := &run{ended: make(chan error, 1), failed: make(chan error, 100), addr: address(t, kind)}
 	r.Server = &Server{
 		Dial:            func(ctx context.Context) (net.Conn, error) { return dialer(t, tracer).Dial(ctx, target) },
-		TargetDatagrams: !target.Stream(), ClientDatagrams: !r.addr.Stream(), TargetName: "target " + target.String(),
-		Failed: func(_ net.Addr, err error) { r.failed <- err },
+		TargetDatagrams: target.Datagrams(), ClientDatagrams: r.addr.Datagrams(), TargetName: "target " + target.String(),
+		WebSocket: target.WebSocket() && r.addr.WebSocket(),
+		Failed:    func(_ net.Addr, err error) { r.failed <- err },
 	}
 	r.listen(t, tracer)
 	if change != nil {
@@ -91,7 +92,7 @@ func tapTo(t *testing.T, kind string, target endpoint.Address, tracer *trace.Tra
 func (r *run) listen(t *testing.T, tracer *trace.Tracer) {
 	t.Helper()
 	o := opener(t, tracer)
-	if !r.addr.Stream() {
+	if r.addr.Datagrams() {
 		sockets, err := o.ListenDatagram(t.Context(), r.addr)
 		if err != nil {
 			t.Fatal(err)

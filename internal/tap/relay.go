@@ -14,6 +14,7 @@ import (
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // End is one of the two ends of what is passed on.
@@ -240,9 +241,12 @@ func (r *relay) blame(h *half) error {
 
 // fault is a failure of one end.
 func (r *relay) fault(e End, err error) error {
-	name := "target"
+	name, role := "target", ws.ServerRole
 	if e.Conn == r.Client.Conn {
-		name = "client"
+		name, role = "client", ws.ClientRole
+	}
+	if seen, ok := r.Target.Conn.(*observed); ok && isEnd(err) {
+		seen.end(role)
 	}
 	return &EndError{cmp.Or(e.Name, name), err}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // Server passes on each client of a listener to a target of its own.
@@ -29,6 +30,10 @@ type Server struct {
 	TargetName string
 	// Dial opens the target for one client.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// WebSocket says that both ends speak WebSocket: what passes is decoded for
+	// the trace. Limits bound the messages that are.
+	WebSocket bool
+	Limits    ws.Limits
 	// Faults is what is done to each connection; nil: nothing.
 	Faults *faults.Faults
 	// Idle and Wait are those of [Relay].
@@ -222,6 +227,9 @@ func (s *Server) Pass(ctx context.Context, client net.Conn, number uint64) error
 		return err
 	}
 	pair(client, target)
+	if s.WebSocket {
+		target = observe(client, target, s.Limits)
+	}
 	err = s.relay(client, target, number).Run(ctx)
 	var idle *session.IdleError
 	if errors.As(err, &idle) && s.ClientDatagrams {
