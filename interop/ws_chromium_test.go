@@ -226,13 +226,13 @@ func chromiumSites(t *testing.T, browser context.Context, page string) {
 }
 
 // The browser's own rule: where a page asks for subprotocols and the server
-// chooses none, it gives up.
+// chooses none, it gives up. handshake listen says whose rule it is.
 func TestWSChromiumWantsASubprotocol(t *testing.T) {
-	browser := chromium(t)
-	us, url := wsListen(t, "--echo", "-v")
-	p := chromiumDials(t, browser, "http://"+site(t)+"/", url, "nosuch")
+	us := sockkit(t, "handshake", "listen", "ws://127.0.0.1:0")
+	p := chromiumDials(t, chromium(t), "http://"+site(t)+"/", us.address(), "nosuch")
 	if got := p.next("close"); got.Code != 1006 {
 		t.Errorf("the browser saw %+v", got)
 	}
-	us.err.awaitText(t, "browser")
+	us.want(0)
+	wantShown(t, us, "only a browser's rule", "Sec-WebSocket-Protocol: nosuch", "Origin: http://127.0.0.1")
 }

@@ -93,6 +93,6 @@ func TestWSDialBroken101(t *testing.T) {
 func TestWSDialNoSubprotocolChosen(t *testing.T) {
 	t.Parallel()
 	url := answered101(t, func(lines []string) []string { return lines })
-	us := sockkit(t, "dial", "-s", "chat", url, "--linger", "0", "-w", "100ms")
-	us.wantSays(0, "browser", "chat")
+	us := sockkit(t, "dial", "--explain", "-s", "chat", url, "--linger", "0", "-w", "100ms")
+	us.wantSays(0, "only a browser's rule", "chat")
 }
