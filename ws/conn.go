@@ -28,24 +28,28 @@ type Conn struct {
 	readStop interrupter
 	dec      Decoder
 	in, rest []byte // a pooled buffer, and what of it is not decoded
+	fewer    bool   // it is larger than what comes
 	readErr  error
 
 	writing   lock
 	writeStop interrupter
 	enc       Encoder
-	out       []byte
+	vec       net.Buffers // of one write
+	pieces    [2][]byte   // what vec stands on
 
 	mu       sync.Mutex
 	closing  closing
-	pong     []byte // to be sent by whoever writes
+	final    *CloseError // once it has ended
+	pong     []byte      // to be sent by whoever writes
 	pings    map[string]*ping
 	pingNext uint64
 
 	done     chan struct{} // closed once the socket is
 	doneOnce sync.Once
-	onShut   func() // called then; may be nil
+	onEnd    func() // called at the end, perhaps more than once; may be nil
 
 	countIn, countOut atomic.Uint64 // messages
+	rate              rate
 	beat              heartbeat
 }
 
@@ -90,8 +94,8 @@ const (
 	lingerBytes         = 64 << 20
 	smallRead           = 4 << 10
 	largeRead           = 64 << 10
-	keepOut             = 64 << 10 // of the buffer for writing
-	separateFrom        = 16 << 10 // from this size on a payload is not copied behind its header
+	separateFrom        = 16 << 10  // from this size on a payload is not copied behind its header
+	mostCopied          = 256 << 10 // of a payload at once
 )
 
 // NewConn returns a WebSocket connection on conn, whose opening handshake is
@@ -182,7 +186,7 @@ func (e *CloseError) Orderly() bool {
 }
 
 // CloseStatus is the code of the [*CloseError] in err, or of the [*Violation];
-// -1 where there is none.
+// 0 where there is none.
 func CloseStatus(err error) StatusCode {
 	var closed *CloseError
 	var broken *Violation
@@ -203,11 +207,35 @@ func (c *Conn) shut() error {
 		c.beat.stop()
 		c.readStop.release()
 		c.writeStop.release()
-		if c.onShut != nil {
-			c.onShut()
-		}
+		c.tellEnd()
 	})
 	return err
+}
+
+func (c *Conn) tellEnd() {
+	if c.onEnd != nil {
+		c.onEnd()
+	}
+}
+
+// finish keeps how the connection ended; the first to know is right.
+func (c *Conn) finish(e *CloseError) *CloseError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.final == nil {
+		c.final = e
+	}
+	return c.final
+}
+
+// violation is the rule that ended the connection, or nil.
+func (c *Conn) violation() (v *Violation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.final != nil {
+		errors.As(c.final.Err, &v)
+	}
+	return v
 }
 
 // CloseNow ends the connection without the closing handshake: the peer sees 1006.
@@ -217,5 +245,6 @@ func (c *Conn) CloseNow() error {
 		c.closing.local, c.closing.code = true, StatusAbnormal
 	}
 	c.mu.Unlock()
+	c.finish(&CloseError{Code: StatusAbnormal, Local: true, Err: net.ErrClosed})
 	return c.shut()
 }

@@ -31,15 +31,17 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if ev.Kind == EventMessage {
-			c.countIn.Add(1)
-			c.report.message(trace.In, &ev)
-			return ev.Type, ev.Payload, nil
+		if c.rate.exceeded() {
+			c.tooMany()
+			continue
 		}
+		c.countIn.Add(1)
+		c.report.message(trace.In, &ev)
+		return ev.Type, ev.Payload, nil
 	}
 }
 
-// event returns the next event that is no end, having reacted to it.
+// event returns the next message, having reacted to what comes before it.
 func (c *Conn) event(ctx context.Context) (Event, error) {
 	for c.readErr == nil {
 		n, ev := c.dec.Next(c.rest)
@@ -66,12 +68,17 @@ func (c *Conn) fill() error {
 		c.dec.filled(n)
 		return errBehind(n, err)
 	}
+	if c.fewer { // what waits for long waits with little
+		putBuffer(c.in)
+		c.in, c.fewer = nil, false
+	}
 	if c.in == nil {
 		c.in = getBuffer(smallRead)
 	}
 	c.in = c.in[:cap(c.in)]
 	n, err := c.conn.Read(c.in)
 	c.rest = c.in[:n]
+	c.fewer = len(c.in) > smallRead && n < len(c.in)/4
 	if n == len(c.in) && n < largeRead { // there is more: take larger bites
 		bigger := append(getBuffer(4*n), c.in...)
 		putBuffer(c.in)
@@ -90,12 +97,13 @@ func errBehind(n int, err error) error {
 
 // react does what the protocol asks for.
 func (c *Conn) react(ev *Event) {
+	if ev.Header != nil {
+		c.report.frame(trace.In, ev.Header, c.dec.packed && !ev.Header.Opcode.Control())
+	}
 	if ev.Violation != nil {
 		c.report.finding(ev.Violation)
 	}
 	switch ev.Kind {
-	case EventFrame:
-		c.report.frame(trace.In, ev.Header, c.dec.packed && !ev.Header.Opcode.Control())
 	case EventPing:
 		c.report.ping(trace.In, false, ev.Payload, 0)
 		c.answer(ev.Payload)
@@ -130,10 +138,16 @@ func (c *Conn) sendPong() {
 		stop := c.closing.sent
 		c.mu.Unlock()
 		if payload != nil && !stop {
-			c.sendControl(OpPong, payload)
+			c.sendPongNow(payload)
 		}
 		c.writing.free()
 	}
+}
+
+func (c *Conn) sendPongNow(payload []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
+	defer cancel()
+	_ = c.sendControl(ctx, OpPong, payload)
 }
 
 func (c *Conn) pongWaits() bool {
@@ -170,8 +184,16 @@ func (c *Conn) closeCame(code StatusCode, reason string) {
 		c.closing.code, c.closing.reason = code, reason
 	}
 	c.mu.Unlock()
-	c.sendClose(code, "")
+	c.sendCloseNow(code, "")
 	c.end(nil)
+}
+
+// tooMany closes because of [Server.MaxRate].
+func (c *Conn) tooMany() {
+	v := c.rate.violation()
+	c.report.finding(v)
+	c.report.emit(trace.Limit{Rule: "max-rate", Reason: v.Came + ": closed"})
+	c.broke(v)
 }
 
 // broke closes because of a rule that the peer broke.
@@ -181,7 +203,7 @@ func (c *Conn) broke(v *Violation) {
 		c.closing.code, c.closing.reason, c.closing.local = v.Code, v.Summary, true
 	}
 	c.mu.Unlock()
-	c.sendClose(v.Code, v.Summary)
+	c.sendCloseNow(v.Code, v.Summary)
 	c.end(v)
 }
 
@@ -190,16 +212,28 @@ func (c *Conn) end(cause error) {
 	c.mu.Lock()
 	k := c.closing
 	c.mu.Unlock()
-	c.readErr = &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: cause}
+	c.readErr = c.finish(&CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: cause})
+	c.tellEnd()
+	c.readStop.quit()
+	quiet := cause != nil || c.cameAfter(c.rest)
 	c.dropInput()
-	go c.linger()
+	go c.linger(quiet)
+}
+
+// cameAfter reports bytes behind the peer's close frame, if there are any.
+func (c *Conn) cameAfter(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	c.report.finding(afterClose(c.role.Peer(), b))
+	return true
 }
 
 // linger waits for the peer's end, so that the last frame reaches it: a socket
 // that is closed over bytes that were not read would reset the connection
 // (RFC 2525 section 2.17). A client leaves the end to the server (RFC 6455
-// section 7.1.1).
-func (c *Conn) linger() {
+// section 7.1.1). Quiet is that bytes are no surprise.
+func (c *Conn) linger(quiet bool) {
 	defer c.shut()
 	if c.role == ServerRole {
 		if err := tcp.CloseWrite(c.conn); err != nil {
@@ -211,6 +245,7 @@ func (c *Conn) linger() {
 	defer putBuffer(junk)
 	for taken := 0; taken < lingerBytes; {
 		n, err := c.conn.Read(junk[:cap(junk)])
+		quiet = quiet || c.cameAfter(junk[:n])
 		if err != nil {
 			return
 		}
@@ -220,6 +255,10 @@ func (c *Conn) linger() {
 
 // failed is an error of reading: the context's, or the end of the connection.
 func (c *Conn) failed(ctx context.Context, err error) error {
+	if v := c.beat.gaveUp(); v != nil {
+		c.end(v)
+		return c.readErr
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
 		return fmt.Errorf("ws: read: %w", context.Cause(ctx))
 	}
@@ -227,16 +266,13 @@ func (c *Conn) failed(ctx context.Context, err error) error {
 	k := c.closing
 	c.mu.Unlock()
 	closed := &CloseError{Code: StatusAbnormal, Local: k.local && errors.Is(err, net.ErrClosed), Err: err}
-	if v := c.beat.gaveUp(); v != nil {
-		closed = &CloseError{Code: v.Code, Reason: v.Summary, Local: true, Err: v}
-	}
 	if !closed.Local {
 		c.lost(err)
 	}
-	c.readErr = closed
+	c.readErr = c.finish(closed)
 	c.dropInput()
 	c.shut()
-	return closed
+	return c.readErr
 }
 
 // lost reports an end without a close frame.

@@ -17,6 +17,9 @@ import (
 // checked. A Write that is cancelled before its first byte has left leaves the
 // connection as it was; later it ends it. p is not changed and not kept.
 func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
+	if !isMessage(t) {
+		return fmt.Errorf("ws: write: %w", errNoMessage)
+	}
 	if err := c.beginWrite(ctx); err != nil {
 		return err
 	}
@@ -40,6 +43,10 @@ func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
 	return err
 }
 
+func isMessage(t MessageType) bool { return t == Text || t == Binary }
+
+var errNoMessage = errors.New("the type of a message is Text or Binary")
+
 // WritePrepared sends a message that was encoded before.
 func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	return c.Write(ctx, m.kind, m.payload)
@@ -53,16 +60,29 @@ func (c *Conn) WriteFrame(ctx context.Context, f Frame) error {
 		return err
 	}
 	defer c.endWrite()
-	c.out = f.AppendTo(c.out[:0])
+	out := f.AppendTo(getBuffer(maxHeaderSize + len(f.Payload)))
+	defer putBuffer(out)
 	var h Header
-	parseHeader(c.out, &h)
+	parseHeader(out, &h)
 	c.report.frame(trace.Out, &h, false)
 	if f.Opcode == OpClose {
-		c.mu.Lock()
-		c.closing.sent, c.closing.local = true, !c.closing.received
-		c.mu.Unlock()
+		c.closedByHand(f.Payload)
 	}
-	return c.send(ctx, c.out)
+	return c.send(ctx, out, false)
+}
+
+// closedByHand takes note of a close frame that WriteFrame sends.
+func (c *Conn) closedByHand(body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := &c.closing
+	if !k.sent && !k.received {
+		k.local, k.code = true, StatusNoStatus
+		if len(body) >= 2 {
+			k.code, k.reason = StatusCode(body[0])<<8|StatusCode(body[1]), validText(string(body[2:]))
+		}
+	}
+	k.sent = true
 }
 
 func (c *Conn) beginWrite(ctx context.Context) error {
@@ -79,9 +99,6 @@ func (c *Conn) beginWrite(ctx context.Context) error {
 // endWrite frees the lock, and sends what waited for it.
 func (c *Conn) endWrite() {
 	c.writeStop.end()
-	if cap(c.out) > keepOut {
-		c.out = nil
-	}
 	c.writing.free()
 	c.sendPong()
 }
@@ -90,59 +107,86 @@ func (c *Conn) endWrite() {
 func (c *Conn) refusal() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := &c.closing
-	if k.sent || k.received {
-		return fmt.Errorf("ws: write: %w", &CloseError{Code: k.code, Reason: k.reason, Local: k.local})
+	if c.closing.sent || c.closing.received || c.final != nil {
+		return fmt.Errorf("ws: write: %w", c.endedAs())
 	}
 	return nil
 }
 
 // writeFrame sends a frame under the lock. A large payload of a server is not
-// copied.
+// copied, that of a client in parts.
 func (c *Conn) writeFrame(ctx context.Context, h *Header, payload []byte) error {
-	apart := c.role == ServerRole && len(payload) >= separateFrom
-	c.out = c.enc.appendHeader(c.out[:0], h, int64(len(payload)))
-	h.Size = len(c.out)
+	first := min(len(payload), mostCopied)
+	if c.role == ServerRole && (len(payload) >= mostCopied || first >= separateFrom && c.takesVectors()) {
+		first = 0
+	}
+	out := c.enc.appendHeader(getBuffer(maxHeaderSize+first), h, int64(len(payload)))
+	defer putBuffer(out)
+	h.Size = len(out)
 	c.report.frame(trace.Out, h, h.RSV&rsv1 != 0)
-	if apart {
-		bufs := net.Buffers{c.out, payload}
-		n, err := bufs.WriteTo(c.conn)
-		return c.sent(ctx, n, err)
+	if first == 0 && len(payload) > 0 {
+		return c.sendBoth(ctx, out, payload)
 	}
-	start := len(c.out)
-	c.out = append(c.out, payload...)
-	if h.Masked {
-		cipher(c.out[start:], h.Key, 0)
+	for at, start := 0, len(out); ; start = 0 {
+		part := payload[at : at+min(len(payload)-at, mostCopied)]
+		out = append(out[:start], part...)
+		if h.Masked {
+			cipher(out[start:], h.Key, at)
+		}
+		err := c.send(ctx, out, at > 0)
+		if at += len(part); err != nil || at == len(payload) {
+			return err
+		}
 	}
-	return c.send(ctx, c.out)
 }
 
-func (c *Conn) send(ctx context.Context, b []byte) error {
+// takesVectors reports whether two pieces leave in one system call.
+func (c *Conn) takesVectors() bool {
+	switch c.conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+func (c *Conn) sendBoth(ctx context.Context, head, payload []byte) error {
+	c.pieces = [2][]byte{head, payload}
+	c.vec = c.pieces[:]
+	n, err := c.vec.WriteTo(c.conn)
+	c.vec, c.pieces = nil, [2][]byte{}
+	return c.sent(ctx, n > 0, err)
+}
+
+// send writes bytes of a frame, of which some may have left before.
+func (c *Conn) send(ctx context.Context, b []byte, within bool) error {
 	n, err := c.conn.Write(b)
-	return c.sent(ctx, int64(n), err)
+	return c.sent(ctx, within || n > 0, err)
 }
 
 // sent takes the result of a write. What has left in part ends the connection,
 // for a later frame would stand within this one; so does a compressed message
 // whose context the peer now lacks.
-func (c *Conn) sent(ctx context.Context, n int64, err error) error {
+func (c *Conn) sent(ctx context.Context, begun bool, err error) error {
 	if err == nil {
 		return nil
 	}
 	cancelled := errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil
-	if cancelled && n == 0 && c.enc.deflate == nil && !c.layered() {
+	if cancelled && !begun && c.enc.deflate == nil && !c.layered() {
 		return fmt.Errorf("ws: write: %w", context.Cause(ctx))
 	}
 	if cancelled {
 		err = context.Cause(ctx)
 	}
 	c.mu.Lock()
-	k := c.closing
+	over := c.final != nil || c.closing.received || c.closing.sent && errors.Is(err, net.ErrClosed)
+	end := c.endedAs()
 	c.mu.Unlock()
-	c.shut()
-	if k.received || k.sent && errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("ws: write: %w", &CloseError{Code: k.code, Reason: k.reason, Local: k.local})
+	if over {
+		c.shut()
+		return fmt.Errorf("ws: write: %w", end)
 	}
+	c.finish(&CloseError{Code: StatusAbnormal, Local: cancelled, Err: err})
+	c.shut()
 	return fmt.Errorf("ws: write: %w", err)
 }
 
@@ -161,10 +205,8 @@ func (c *Conn) layered() bool {
 	}
 }
 
-// sendControl sends a control frame under the lock, within a time of its own.
-func (c *Conn) sendControl(op Opcode, payload []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
-	defer cancel()
+// sendControl sends a control frame under the lock.
+func (c *Conn) sendControl(ctx context.Context, op Opcode, payload []byte) error {
 	if err := c.writeStop.begin(ctx); err != nil {
 		return err
 	}
@@ -233,11 +275,19 @@ func (c *Conn) forget(key string) {
 func (c *Conn) ended() *CloseError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := c.closing
-	if !k.sent && !k.received {
-		return &CloseError{Code: StatusAbnormal, Err: io.ErrUnexpectedEOF}
+	return c.endedAs()
+}
+
+// endedAs is ended under the lock.
+func (c *Conn) endedAs() *CloseError {
+	k := &c.closing
+	switch {
+	case c.final != nil:
+		return c.final
+	case k.sent || k.received:
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
 	}
-	return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
+	return &CloseError{Code: StatusAbnormal, Err: io.ErrUnexpectedEOF}
 }
 
 // Close sends a close frame, waits for the peer's and ends the connection; what
@@ -251,9 +301,9 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		c.closing.code, c.closing.reason, c.closing.local = code, cutReason(reason), true
 	}
 	c.mu.Unlock()
-	c.sendClose(code, reason)
 	ctx, cancel := context.WithTimeout(context.Background(), c.waitFor)
 	defer cancel()
+	c.sendClose(ctx, code, reason)
 	err := c.awaitClose(ctx)
 	if err != nil {
 		c.shut()
@@ -267,8 +317,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	select {
 	case c.reading <- struct{}{}:
 		defer c.reading.free()
-		c.dec.keepOutput()
-		c.in = nil // a message of the last Read may stand in it
+		c.leaveOutput()
 		if err := c.readStop.begin(ctx); err != nil {
 			return c.unanswered(err)
 		}
@@ -283,6 +332,12 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	case <-ctx.Done():
 		return c.unanswered(context.Cause(ctx))
 	}
+}
+
+// leaveOutput leaves the message of the last Read to its user.
+func (c *Conn) leaveOutput() {
+	c.dec.keepOutput()
+	c.in, c.fewer = nil, false
 }
 
 // closeResult is nil where both close frames have passed.
@@ -307,8 +362,15 @@ func (c *Conn) unanswered(err error) error {
 	return fmt.Errorf("ws: close: the peer did not answer the close frame within %v: %w", c.waitFor, err)
 }
 
+// sendCloseNow is sendClose within a time of its own.
+func (c *Conn) sendCloseNow(code StatusCode, reason string) {
+	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
+	defer cancel()
+	c.sendClose(ctx, code, reason)
+}
+
 // sendClose sends a close frame, once.
-func (c *Conn) sendClose(code StatusCode, reason string) {
+func (c *Conn) sendClose(ctx context.Context, code StatusCode, reason string) {
 	c.mu.Lock()
 	sent := c.closing.sent
 	c.closing.sent = true
@@ -316,8 +378,6 @@ func (c *Conn) sendClose(code StatusCode, reason string) {
 	if sent {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
-	defer cancel()
 	if c.writing.wait(ctx) != nil {
 		return // somebody writes to a peer that does not read
 	}
@@ -329,5 +389,5 @@ func (c *Conn) sendClose(code StatusCode, reason string) {
 		shown = StatusNoStatus
 	}
 	c.report.close(trace.Out, shown, cutReason(reason))
-	_ = c.sendControl(OpClose, b)
+	_ = c.sendControl(ctx, OpClose, b)
 }

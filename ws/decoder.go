@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -32,10 +33,12 @@ type Decoder struct {
 	dead    bool // the borders of frames are lost, or the connection has failed
 	closed  bool // a close frame came
 	told    bool // of what came behind it
-	packed  bool // the message is compressed
-	inPlace bool // buf is not ours: the message stands in what the caller gave
-	hdr     Header
-	left    int64 // bytes of the frame's payload that are still to come
+	// toldLost says that an observer has told of a context that was lost.
+	toldLost bool
+	packed   bool // the message is compressed
+	inPlace  bool // buf is not ours: the message stands in what the caller gave
+	hdr      Header
+	left     int64 // bytes of the frame's payload that are still to come
 
 	kind   Opcode // of the message that is under way; 0 is none
 	frames int
@@ -44,7 +47,7 @@ type Decoder struct {
 	text   utf8Check
 	fault  *Violation // of the message, where an observer goes on
 	ctl    []byte     // of a control frame whose payload is not complete
-	late   Event      // what is wrong with what was read to room
+	late   *Violation // what is wrong with what was read to room
 
 	controls int
 	since    time.Time // when counting controls began
@@ -71,11 +74,14 @@ type Event struct {
 	Kind    EventKind
 	Type    MessageType // of a message
 	Payload []byte      // of a message, a ping or a pong
-	Header  *Header     // of a frame
+	Header  *Header     // of a frame, and of one that broke a rule
 
 	Frames     int   // of a message
 	Wire       int64 // bytes of their payloads, compressed where they were
 	Compressed bool
+	// Opaque says that an observer could not inflate the message, which has no
+	// payload then: its context went with an earlier one that was not inflated.
+	Opaque bool
 
 	Code   StatusCode // of a close: 1005 where the frame has none
 	Reason string
@@ -105,8 +111,8 @@ func (d *Decoder) init(from Role, agreed handshake.Agreement, limits Limits) {
 // unmasks in place: b is changed, and a message may stand in it.
 func (d *Decoder) Next(b []byte) (n int, ev Event) {
 	d.Release()
-	if d.late.Kind != EventNone {
-		ev, d.late = d.late, Event{}
+	if d.late != nil {
+		ev, d.late = Event{Kind: EventBroken, Violation: d.late}, nil
 		return 0, ev
 	}
 	for again := true; again && ev.Kind == EventNone; {
@@ -153,11 +159,26 @@ func (d *Decoder) Release() {
 	}
 }
 
+// forget gives back all memory: nothing comes any more.
+func (d *Decoder) forget() {
+	d.Release()
+	if d.buf != nil {
+		putBuffer(d.buf)
+		d.buf = nil
+	}
+	d.dead = true
+}
+
 // discard drops what comes behind the end, and says so once.
 func (d *Decoder) discard(b []byte) (int, Event) {
 	if len(b) == 0 || d.dead || d.told {
 		return len(b), Event{}
 	}
 	d.told = true
-	return len(b), Event{Kind: EventFinding, Violation: d.violation(ruleAfterClose, "%s", count(int64(len(b)), "byte"))}
+	return len(b), Event{Kind: EventFinding, Violation: afterClose(d.From, b)}
+}
+
+// afterClose is the violation of bytes behind a close frame.
+func afterClose(by Role, b []byte) *Violation {
+	return &Violation{Rule: ruleOf(ruleAfterClose), Came: fmt.Sprintf("more bytes, of which the first is 0x%02x", b[0]), By: by}
 }

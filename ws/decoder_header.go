@@ -27,47 +27,54 @@ func (d *Decoder) readHeader(b []byte) (int, bool) {
 
 // begin checks a header and takes it.
 func (d *Decoder) begin() (ev Event) {
-	rule, bad := d.check()
-	if bad {
-		if ev = d.broke(rule, "%s", d.hdr.describe()); ev.Kind == EventBroken {
+	if rule, bad := d.check(); bad {
+		ev = d.broke(rule, "%s", d.hdr.describe())
+		ev.Header = &d.hdr
+		if ev.Kind == EventBroken {
 			return ev
 		}
-	} else {
-		rule = -1
 	}
-	d.enter(rule)
+	d.enter()
 	return ev
 }
 
-// enter begins the payload of a frame. An observer skips what has no meaning.
-func (d *Decoder) enter(broken int) {
+// enter begins the payload of a frame. An observer skips what has no meaning:
+// a frame can break more rules than the one that was found first.
+func (d *Decoder) enter() {
 	h := &d.hdr
 	d.inFrame, d.left = true, h.Length
-	switch broken {
-	case ruleOpcode, ruleControlLong, ruleContinuation:
+	switch {
+	case h.Opcode.Reserved(), h.Opcode.Control() && h.Length > maxControl, h.Opcode == OpContinuation && d.kind == 0:
 		d.skip = true
 		return
-	}
-	if h.Opcode.Control() {
+	case h.Opcode.Control():
 		return
-	}
-	if h.Opcode != OpContinuation {
-		d.abandon()
+	case h.Opcode != OpContinuation:
+		if d.kind != 0 {
+			d.abandon()
+		}
 		d.kind, d.frames, d.wire, d.text = h.Opcode, 0, 0, utf8Check{}
 		d.packed = h.RSV&rsv1 != 0 && d.inflate != nil
 		d.fault, d.drop = nil, false
 	}
-	d.drop = d.drop || broken == ruleTooBig || broken == ruleFragments
+	if _, beyond := d.checkSize(); beyond {
+		d.drop = true
+		d.abandon()
+	}
 	d.frames++
 	d.wire += h.Length
 }
 
-// abandon drops a message that another one has cut off.
+// abandon drops the message under way, and with it the context of those that
+// are compressed.
 func (d *Decoder) abandon() {
 	if d.buf != nil && !d.inPlace {
 		putBuffer(d.buf)
 	}
 	d.buf, d.inPlace = nil, false
+	if d.packed && d.inflate != nil {
+		d.inflate.lose()
+	}
 }
 
 // check holds a header against the rules, and the message that it belongs to

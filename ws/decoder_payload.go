@@ -130,24 +130,29 @@ func (d *Decoder) took(start, at int) Event {
 	return Event{}
 }
 
-// trust is by how much a buffer may exceed what has come: a declared length is
-// not to be believed.
+// A declared length is not to be believed: a buffer exceeds what has come by
+// this factor at most.
 const (
 	trustFactor = 8
-	trustBytes  = 64 << 10
+	trustBytes  = smallRead // whatever has come
+	firstGuess  = 64 << 10  // the most that is taken before anything is inflated or deflated
 )
 
-// makeRoom sizes the buffer for the frame, as far as its sender has earned it.
-func (d *Decoder) makeRoom(n int) {
-	if cap(d.buf)-len(d.buf) >= n {
-		return
-	}
-	come := len(d.buf) + n
+// earned is how large the buffer may be once n more bytes have come.
+func (d *Decoder) earned(n int) int {
 	want := int64(len(d.buf)) + d.left
 	if d.packed {
 		want += int64(len(deflateTail))
 	}
-	d.buf = grown(d.buf, int(min(want, int64(max(trustBytes, trustFactor*come))))-len(d.buf))
+	return int(min(want, int64(max(trustBytes, trustFactor*(len(d.buf)+n)))))
+}
+
+// makeRoom sizes the buffer for n bytes of the frame, and for what is to come,
+// as far as its sender has earned it.
+func (d *Decoder) makeRoom(n int) {
+	if cap(d.buf)-len(d.buf) < n {
+		d.buf = grown(d.buf, d.earned(n)-len(d.buf))
+	}
 }
 
 // message gives the message whose last frame is complete.
@@ -155,18 +160,31 @@ func (d *Decoder) message(unchecked bool) Event {
 	ev := Event{Kind: EventMessage, Type: d.kind, Payload: d.buf, Frames: d.frames, Wire: d.wire, Compressed: d.packed}
 	d.kind = 0
 	if d.packed {
-		plain, rule, err := d.inflate.inflate(d.buf, d.Limits.message())
-		putBuffer(d.buf)
-		if d.buf = plain; err != nil {
-			return d.broke(rule, "%s in %s: %v", count(ev.Wire, "byte"), count(int64(ev.Frames), "frame"), err)
+		if bad := d.unpack(&ev); bad.Kind != EventNone {
+			return bad
 		}
-		ev.Payload, unchecked = plain, true
+		unchecked = true
 	}
 	if bad := d.checkText(ev.Type, unchecked); bad.Kind == EventBroken {
 		return bad
 	}
 	ev.Violation = d.fault
 	return ev
+}
+
+// unpack inflates the message.
+func (d *Decoder) unpack(ev *Event) Event {
+	if d.inflate.lost {
+		putBuffer(d.buf)
+		d.buf, ev.Payload, ev.Opaque = nil, nil, true
+		return Event{}
+	}
+	plain, rule, err := d.inflate.inflate(d.buf, d.Limits.message())
+	putBuffer(d.buf)
+	if d.buf, ev.Payload = plain, plain; err != nil {
+		return d.broke(rule, "%s in %s: %v", count(ev.Wire, "byte"), count(int64(ev.Frames), "frame"), err)
+	}
+	return Event{}
 }
 
 // checkText holds a text that is complete against UTF-8.
@@ -199,10 +217,12 @@ func (d *Decoder) badText(at int64) Event {
 // room is where payload of the message under way can be read to, without going
 // through Next; empty where that does not pay.
 func (d *Decoder) room() []byte {
-	if !d.inFrame || d.skip || d.drop || d.hdr.Opcode.Control() || d.left < trustBytes || d.Observe {
+	if !d.inFrame || d.skip || d.drop || d.hdr.Opcode.Control() || d.left < largeRead || d.Observe {
 		return nil
 	}
-	d.makeRoom(int(min(d.left, trustBytes)))
+	if size := d.earned(0); cap(d.buf)-len(d.buf) < largeRead && size > cap(d.buf) {
+		d.buf = grown(d.buf, size-len(d.buf))
+	}
 	return d.buf[len(d.buf):min(int64(cap(d.buf)), int64(len(d.buf))+d.left-1)]
 }
 
@@ -214,9 +234,7 @@ func (d *Decoder) filled(n int) {
 	}
 	start, at := len(d.buf), d.offset()
 	d.buf = d.buf[:start+n]
-	if ev := d.took(start, at); ev.Kind != EventNone {
-		d.late = ev
-	}
+	d.late = d.took(start, at).Violation
 }
 
 // keepOutput leaves the memory of the last event to whoever has it.

@@ -3,6 +3,7 @@ package ws
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -21,7 +22,15 @@ const (
 	maxWindow  = 15 // bits
 )
 
-var errTooLong = errors.New("it is longer than the limit")
+// mostStreams bounds the streams in one message. A sender ends a stream with
+// each final block, of two bytes at least, and each stream costs this end a
+// window's worth of work.
+const mostStreams = 256
+
+var (
+	errTooLong     = errors.New("it is longer than the limit")
+	errManyStreams = fmt.Errorf("it has more than %d final blocks", mostStreams)
+)
 
 // windowOf is what was agreed on for one end: the bits of its window, and
 // whether it keeps its context from message to message.
@@ -36,6 +45,7 @@ func windowOf(who Role, d handshake.Deflate) (bits int, takeover bool) {
 // than the window, and nothing where no context is kept.
 type inflater struct {
 	takeover bool
+	lost     bool   // the context: what comes cannot be inflated
 	size     int    // of the window in bytes
 	window   []byte // the end of what has come, at most size
 }
@@ -44,6 +54,10 @@ func newInflater(who Role, d handshake.Deflate) *inflater {
 	bits, takeover := windowOf(who, d)
 	return &inflater{takeover: takeover, size: 1 << bits}
 }
+
+// lose says that a message was not inflated, and the context is not the
+// sender's any more.
+func (f *inflater) lose() { f.lost = f.takeover }
 
 // inflating is a decompressor with the reader that feeds it.
 type inflating struct {
@@ -74,14 +88,19 @@ func (f *inflater) inflate(packed []byte, limit int64) (plain []byte, rule int, 
 	case f.takeover:
 		f.remember(plain)
 	}
+	if err != nil {
+		f.lose()
+	}
 	return plain, rule, err
 }
 
 // run inflates all that is in p.in, which may be several streams: a sender may
-// end one within a message (RFC 7692 section 7.2.3.4).
+// end one within a message (RFC 7692 section 7.2.3.4). One that does not begin
+// another behind the last leaves nothing for the tail to complete.
 func (p *inflating) run(window []byte, packed, limit int64) ([]byte, error) {
-	out := getBuffer(int(min(4*packed+512, limit+1, trustBytes)))
-	for dict := window; ; dict = lastBytes(window, out) {
+	out := getBuffer(int(min(4*packed+512, limit+1, firstGuess)))
+	dict := window
+	for range mostStreams {
 		if err := p.out.(flate.Resetter).Reset(&p.in, dict); err != nil {
 			return out, err
 		}
@@ -89,10 +108,12 @@ func (p *inflating) run(window []byte, packed, limit int64) ([]byte, error) {
 		if out, err = p.stream(out, limit); err != nil {
 			return out, err
 		}
-		if p.in.Len() == 0 {
+		if left := p.in.Len(); left == 0 || left == len(deflateTail) {
 			return out, nil
 		}
+		dict = lastBytes(window, out)
 	}
+	return out, errManyStreams
 }
 
 // stream inflates one stream to its end.
@@ -101,7 +122,7 @@ func (p *inflating) stream(out []byte, limit int64) ([]byte, error) {
 		if int64(len(out)) > limit {
 			return out, errTooLong
 		}
-		out = grown(out, 512)
+		out = roomier(out, limit)
 		room := int(min(int64(cap(out)), limit+1))
 		n, err := p.out.Read(out[len(out):max(room, len(out))])
 		out = out[:len(out)+n]
@@ -114,6 +135,17 @@ func (p *inflating) stream(out []byte, limit int64) ([]byte, error) {
 			return out, err
 		}
 	}
+}
+
+// roomier doubles a buffer that is nearly full, but not beyond the limit and
+// the byte behind it that shows that it is exceeded.
+func roomier(b []byte, limit int64) []byte {
+	if cap(b)-len(b) >= 512 || int64(cap(b)) > limit {
+		return b
+	}
+	bigger := append(getBuffer(int(min(2*int64(cap(b))+512, limit+1))), b...)
+	putBuffer(b)
+	return bigger
 }
 
 // lastBytes is the end of a and b, one behind the other, as far as any window
@@ -192,7 +224,7 @@ func (f *deflater) deflate(p []byte) []byte {
 	if f.takeover {
 		f.own = d
 	}
-	d.out.b = getBuffer(min(len(p)/2+64, trustBytes))
+	d.out.b = getBuffer(min(len(p)/2+64, firstGuess))
 	_, _ = d.w.Write(p) // an appender cannot fail
 	_ = d.w.Flush()
 	out := d.out.b

@@ -69,6 +69,14 @@ func (e *Encoder) compressFrom() int {
 	return e.CompressFrom
 }
 
+// release gives back the compressor; the encoder is of no use any more.
+func (e *Encoder) release() {
+	if f := e.deflate; f != nil && f.own != nil {
+		deflaters[f.bits-8].Put(f.own)
+		f.own = nil
+	}
+}
+
 // AppendControl appends a ping, a pong or a close frame. The payload is at most
 // 125 bytes.
 func (e *Encoder) AppendControl(dst []byte, op Opcode, payload []byte) []byte {

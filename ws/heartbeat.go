@@ -11,6 +11,7 @@ type heartbeat struct {
 	mu     sync.Mutex
 	timer  *time.Timer
 	missed int
+	key    string     // of the last ping
 	lost   *Violation // the peer was given up
 }
 
@@ -40,24 +41,51 @@ func (b *heartbeat) alive() {
 }
 
 func (b *heartbeat) tick(c *Conn, every time.Duration) {
-	b.mu.Lock()
-	if b.timer == nil {
-		b.mu.Unlock()
+	if c.refusal() != nil { // the closing handshake has a time limit of its own
 		return
+	}
+	lost, due := b.miss(c, every)
+	switch {
+	case lost != nil:
+		c.giveUp(lost)
+	case due:
+		ctx, cancel := context.WithTimeout(context.Background(), every)
+		defer cancel()
+		_ = c.writePing(ctx, b.nextKey(c))
+	}
+}
+
+// miss counts the ping that is due as unanswered until its pong comes, or says
+// that there were too many. While nobody reads that cannot be known.
+func (b *heartbeat) miss(c *Conn, every time.Duration) (lost *Violation, due bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.timer == nil {
+		return nil, false
+	}
+	if c.reading.try() {
+		c.reading.free()
+		b.missed = 0
 	}
 	if b.missed >= mostMissed {
 		b.lost = &Violation{Rule: ruleOf(rulePongLost), Came: count(mostMissed, "ping") + " unanswered, one every " + every.String(), By: c.role.Peer()}
-		b.mu.Unlock()
-		c.giveUp(b.lost)
-		return
+		return b.lost, false
 	}
 	b.missed++
 	b.timer.Reset(every)
+	return nil, true
+}
+
+// nextKey registers a ping in place of the last one: they would pile up where
+// a peer answers with pongs for none of them.
+func (b *heartbeat) nextKey(c *Conn) string {
+	key := c.register(&ping{came: make(chan struct{})})
+	b.mu.Lock()
+	last := b.key
+	b.key = key
 	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), every)
-	defer cancel()
-	p := &ping{came: make(chan struct{})}
-	_ = c.writePing(ctx, c.register(p))
+	c.forget(last)
+	return key
 }
 
 // gaveUp is why the peer was given up, or nil.
@@ -75,6 +103,15 @@ func (c *Conn) giveUp(v *Violation) {
 		c.closing.code, c.closing.reason, c.closing.local = v.Code, v.Summary, true
 	}
 	c.mu.Unlock()
-	c.sendClose(v.Code, v.Summary)
-	c.shut()
+	c.sendCloseNow(v.Code, v.Summary)
+	c.readStop.kick() // whoever reads ends the connection
+	select {
+	case c.reading <- struct{}{}:
+		defer c.reading.free()
+		if c.readErr == nil {
+			c.leaveOutput()
+			c.end(v)
+		}
+	case <-c.done:
+	}
 }

@@ -17,6 +17,7 @@ type interrupter struct {
 	stop   func() bool
 	active bool
 	fired  bool
+	off    bool // the deadline is somebody else's now
 }
 
 // past is a deadline that has gone by.
@@ -29,6 +30,9 @@ func (i *interrupter) begin(ctx context.Context) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.off {
+		return nil
+	}
 	if i.fired {
 		i.fired = false
 		_ = i.deadline(time.Time{})
@@ -57,6 +61,25 @@ func (i *interrupter) end() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.active = false
+}
+
+// quit leaves the deadline to the caller, for good.
+func (i *interrupter) quit() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.off, i.active, i.done = true, false, nil
+	i.unregister()
+}
+
+// kick frees what waits, and whatever comes after it, until somebody sets a
+// deadline again.
+func (i *interrupter) kick() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.off {
+		i.off = true
+		_ = i.deadline(past)
+	}
 }
 
 // release forgets the context.

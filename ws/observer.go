@@ -54,14 +54,15 @@ func direction(from Role) trace.Dir {
 
 func (o *Observer) report(dir trace.Dir, d *Decoder, ev *Event) {
 	r := reporter{o.Tracer, o.ID}
+	if ev.Header != nil {
+		r.frame(dir, ev.Header, d.packed && !ev.Header.Opcode.Control())
+	}
 	if ev.Violation != nil {
 		r.finding(ev.Violation)
 	}
 	switch ev.Kind {
-	case EventFrame:
-		r.frame(dir, ev.Header, d.packed && !ev.Header.Opcode.Control())
 	case EventMessage:
-		r.message(dir, ev)
+		o.message(r, dir, d, ev)
 	case EventPing, EventPong:
 		r.ping(dir, ev.Kind == EventPong, ev.Payload, 0)
 	case EventClose:
@@ -69,6 +70,16 @@ func (o *Observer) report(dir trace.Dir, d *Decoder, ev *Event) {
 	case EventBroken:
 		r.emit(trace.Note{Text: "where frames begin and end is lost: what the " + d.From.String() + " sends from here on is not decoded"})
 	}
+}
+
+// message reports a message. Once the context of the compressed ones is lost it
+// says so, and goes on with their sizes.
+func (o *Observer) message(r reporter, dir trace.Dir, d *Decoder, ev *Event) {
+	if ev.Opaque && !d.toldLost {
+		d.toldLost = true
+		r.emit(trace.Note{Text: "the context went with a message that was not inflated: what the " + d.From.String() + " compresses from here on is not shown"})
+	}
+	r.message(dir, ev)
 }
 
 // End says that one end has sent all it will: a connection that ends within a

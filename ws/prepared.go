@@ -19,7 +19,7 @@ type Prepared struct {
 	packed    map[int][]byte // by the bits of the window
 }
 
-// Prepare returns a message to be sent to many.
+// Prepare returns a message to be sent to many. The type is Text or Binary.
 func Prepare(t MessageType, payload []byte) *Prepared { return &Prepared{kind: t, payload: payload} }
 
 // frame is the message as a server sends it to a peer with this agreement.

@@ -18,6 +18,8 @@ type Request struct {
 	Remote net.Addr
 	TLS    *tls.ConnectionState // nil without
 	HTTP   *http.Request        // where the server is mounted on net/http; else nil
+
+	seat netip.Addr // that it counts for, see [Server.MaxConnsPerIP]
 }
 
 // Path is what is asked for, without the query.

@@ -47,8 +47,8 @@ type Server struct {
 	// OnClose is called once for each peer that OnOpen was called for, and last.
 	// The error is a [*CloseError].
 	OnClose func(p *Peer, err error)
-	// OnPanic is told of a panic in a callback, or in Handler. The peer has been
-	// closed with 1011 by then.
+	// OnPanic is told of a panic in a callback, or in Handler. The peer is closed
+	// with 1011.
 	OnPanic func(remote net.Addr, err *tcp.PanicError)
 	// OnRefused is told of each request that is not upgraded: the rule by its
 	// identifier, or the flag that it would be on a command line. It must not
@@ -76,8 +76,8 @@ type Server struct {
 	// refuses it.
 	HTTP http.Handler
 
-	// HandshakeTimeout bounds the time until a request is complete, TLS included;
-	// 0 is 10 seconds, less than 0 no bound.
+	// HandshakeTimeout bounds the time until a request is complete, and that of
+	// the TLS handshake before it; 0 is 10 seconds, less than 0 no bound.
 	HandshakeTimeout time.Duration
 	// PingInterval is the time between pings; a peer that leaves two of them
 	// unanswered is closed. 0 sends none.
@@ -263,9 +263,15 @@ func (s *Server) refusedBy(remote net.Addr, rule, reason string) {
 // panicked counts a panic and tells the hook.
 func (s *Server) panicked(remote net.Addr, err *tcp.PanicError) {
 	s.count.panics.Add(1)
-	if s.OnPanic != nil {
-		s.OnPanic(remote, err)
+	if s.OnPanic == nil {
+		return
 	}
+	defer func() {
+		if recover() != nil {
+			s.count.panics.Add(1)
+		}
+	}()
+	s.OnPanic(remote, err)
 }
 
 // begin counts a connection that has become a WebSocket.
@@ -278,14 +284,14 @@ func (s *Server) begin(agreed handshake.Agreement) {
 }
 
 // end gives up what an open connection held.
-func (s *Server) end(remote net.Addr, agreed handshake.Agreement, in, out uint64) {
+func (s *Server) end(seat netip.Addr, agreed handshake.Agreement, in, out uint64) {
 	s.count.open.Add(-1)
 	s.count.messagesIn.Add(in)
 	s.count.messagesOut.Add(out)
 	if takesOver(agreed) {
 		s.count.takeovers.Add(-1)
 	}
-	s.leave(remote)
+	s.leave(seat)
 }
 
 // takesOver reports whether the server keeps a compressor with its context.
@@ -294,8 +300,7 @@ func takesOver(agreed handshake.Agreement) bool {
 }
 
 // enter takes a place for a connection, if there is one left.
-func (s *Server) enter(remote net.Addr) *tcp.Refusal {
-	ip := addrOf(remote)
+func (s *Server) enter(ip netip.Addr) *tcp.Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -314,8 +319,7 @@ func (s *Server) enter(remote net.Addr) *tcp.Refusal {
 }
 
 // leave gives the place up.
-func (s *Server) leave(remote net.Addr) {
-	ip := addrOf(remote)
+func (s *Server) leave(ip netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slots--

@@ -16,10 +16,10 @@ import (
 // came behind the request already.
 func (p *Peer) toHandler(r *Request, rest []byte) {
 	rest = bytes.Clone(rest)
-	kept := &Request{Head: r.Head.Clone(), Remote: r.Remote, TLS: r.TLS}
+	kept := &Request{Head: r.Head.Clone(), Remote: r.Remote, TLS: r.TLS, seat: r.seat}
 	conn, more, err := p.tcp.Detach()
 	if err != nil {
-		p.srv.end(p.RemoteAddr(), p.agreed, 0, 0)
+		p.srv.end(p.seat, p.agreed, 0, 0)
 		return
 	}
 	p.srv.converse(conn, kept, p.agreed, append(rest, more...))
@@ -35,16 +35,20 @@ func (s *Server) converse(conn net.Conn, r *Request, agreed handshake.Agreement,
 	if r.HTTP != nil {
 		ctx = context.WithoutCancel(r.HTTP.Context())
 	}
-	ctx, c.onShut = context.WithCancel(context.WithValue(ctx, requestKey{}, r))
+	c.rate.perSecond = s.MaxRate
+	ctx, c.onEnd = context.WithCancel(context.WithValue(ctx, requestKey{}, r))
 	if !s.conns.add(c) {
 		c.CloseNow()
-		s.end(r.Remote, agreed, 0, 0)
+		s.end(r.seat, agreed, 0, 0)
 		return
 	}
 	go func() {
 		defer s.conns.remove(c)
 		s.run(ctx, c)
-		s.end(r.Remote, agreed, c.countIn.Load(), c.countOut.Load())
+		if c.violation() != nil {
+			s.count.violations.Add(1)
+		}
+		s.end(r.seat, agreed, c.countIn.Load(), c.countOut.Load())
 	}()
 }
 
@@ -61,17 +65,22 @@ func RequestOf(ctx context.Context) *Request {
 func (s *Server) run(ctx context.Context, c *Conn) {
 	code, err := s.call(ctx, c)
 	_ = c.Close(code, "")
-	if err != nil && s.OnError != nil {
+	var broken *tcp.PanicError
+	switch {
+	case errors.As(err, &broken) && broken.Callback == handlerName:
+		s.panicked(c.conn.RemoteAddr(), broken)
+	case err != nil && s.OnError != nil:
 		s.OnError(c.conn.RemoteAddr(), err)
 	}
 }
+
+const handlerName = "Handler"
 
 // call calls Handler, and says with which code to close.
 func (s *Server) call(ctx context.Context, c *Conn) (code StatusCode, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			code = StatusInternalError
-			s.panicked(c.conn.RemoteAddr(), &tcp.PanicError{Callback: "Handler", Value: v, Stack: debug.Stack()})
+			code, err = StatusInternalError, &tcp.PanicError{Callback: handlerName, Value: v, Stack: debug.Stack()}
 		}
 	}()
 	err = s.Handler(ctx, c)

@@ -3,7 +3,6 @@ package ws
 import (
 	"errors"
 	"fmt"
-
 	"sync"
 	"time"
 
@@ -18,6 +17,15 @@ type waiting struct {
 	scan  handshake.Scanner
 	timer *time.Timer
 	begun time.Time
+	done  bool // it is answered, and the connection about to end
+}
+
+// answered says that the request waits no more.
+func (p *Peer) answered() {
+	p.waiting.done = true
+	if p.waiting.timer != nil {
+		p.waiting.timer.Stop()
+	}
 }
 
 // heads are pooled: one is needed only while a request is judged.
@@ -71,9 +79,7 @@ func (p *Peer) headBytes(b []byte) []byte {
 		}
 		return nil
 	}
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	p.answered()
 	j := heads.Get().(*judging)
 	defer heads.Put(j)
 	_, err = j.head.ParseRequest(b, p.srv.HeadLimits)
@@ -84,7 +90,7 @@ func (p *Peer) headBytes(b []byte) []byte {
 	if !p.judge(j) {
 		return nil
 	}
-	rest, r := b[n:], &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}
+	rest, r := b[n:], &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS(), seat: p.seat}
 	p.waiting = nil
 	if p.srv.Handler != nil {
 		p.toHandler(r, rest)
@@ -112,7 +118,9 @@ func asksForWebSocket(h *handshake.Head) bool {
 func (p *Peer) judge(j *judging) bool {
 	s, r := p.srv, p.report()
 	r.head(trace.In, &j.head)
-	err := s.accept(&Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}, &j.answer)
+	req := Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}
+	err := s.accept(&req, &j.answer)
+	p.seat = req.seat
 	j.out = j.answer.AppendTo(j.out[:0])
 	if r.on(trace.Message) {
 		r.head(trace.Out, j.answer.Head())
@@ -153,7 +161,8 @@ func (s *Server) accept(r *Request, ans *handshake.Answer) error {
 		if err := s.permit(r); err != nil {
 			return err
 		}
-		if refusal := s.enter(r.Remote); refusal != nil {
+		r.seat = addrOf(r.Remote)
+		if refusal := s.enter(r.seat); refusal != nil {
 			return &limited{handshake.Refusal{Status: 503, Header: []handshake.Field{handshake.F("Retry-After", "1")},
 				Body: refusal.Reason + "\n"}, refusal}
 		}
@@ -162,7 +171,7 @@ func (s *Server) accept(r *Request, ans *handshake.Answer) error {
 	}
 	err := a.Accept(r.Head, ans)
 	if err != nil && entered {
-		s.leave(r.Remote)
+		s.leave(r.seat)
 	}
 	return err
 }
@@ -226,9 +235,10 @@ func whyRefused(ans *handshake.Answer, err error) (rule, reason string) {
 // late refuses a peer whose request did not become complete in time.
 func (p *Peer) late() {
 	w := p.waiting
-	if w == nil {
+	if w == nil || w.done {
 		return
 	}
+	p.answered()
 	limit := p.srv.handshakeTimeout()
 	reason := fmt.Sprintf("the request was not complete after %v (%s came)", limit, count(int64(len(w.buf)), "byte"))
 	_, _ = p.tcp.Write([]byte("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " +

@@ -41,14 +41,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn, early, err := hijack(w)
 	if err != nil {
-		s.leave(req.Remote)
+		s.leave(req.seat)
 		http.Error(w, "The connection cannot be taken over for a WebSocket: "+err.Error(), http.StatusInternalServerError)
 		s.refusedBy(req.Remote, "hijack", err.Error())
 		return
 	}
 	req.Remote = conn.RemoteAddr()
 	if err := s.switchOver(conn, req, &ans, early, begun); err != nil {
-		s.leave(req.Remote)
+		s.leave(req.seat)
 		conn.Close()
 	}
 }
@@ -93,6 +93,9 @@ func (s *Server) switchOver(conn net.Conn, req *Request, ans *handshake.Answer, 
 	_ = conn.SetWriteDeadline(time.Time{})
 	if s.Handler != nil {
 		conn = tcp.Trace(conn, s.tcp.Tracer, trace.Server, 0)
+		if framed, ok := conn.(interface{ Framed() }); ok {
+			framed.Framed()
+		}
 		r := reporterFor(conn, nil)
 		r.head(trace.In, req.Head)
 		r.head(trace.Out, ans.Head())
@@ -101,11 +104,11 @@ func (s *Server) switchOver(conn net.Conn, req *Request, ans *handshake.Answer, 
 		s.converse(conn, req, ans.Agreement, early)
 		return nil
 	}
-	p := &Peer{srv: s, adopted: &adopted{req: req, answer: ans, begun: begun}}
+	p := &Peer{srv: s, seat: req.seat, adopted: &adopted{req: req, answer: ans, begun: begun}}
 	p.agree(ans.Agreement)
 	err := s.tcp.Adopt(conn, early, p)
 	if err != nil {
-		s.end(req.Remote, ans.Agreement, 0, 0)
+		s.end(req.seat, ans.Agreement, 0, 0)
 		conn.Close()
 	}
 	return nil

@@ -1,0 +1,191 @@
+package ws
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// Close sends a close frame, and ends the connection once the peer has answered
+// it, or after [Server.CloseTimeout]. What the peer sends until then is dropped.
+// It returns at once. A code that must not be
+// sent, such as 1005, sends none.
+func (p *Peer) Close(code StatusCode, reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing.sent || p.gone {
+		return
+	}
+	if !p.closing.received {
+		p.closing.code, p.closing.reason, p.closing.local = code, cutReason(reason), true
+	}
+	p.sendClose(code, reason)
+	p.stopTimer()
+	p.timer = time.AfterFunc(p.srv.closeTimeout(), p.unanswered)
+}
+
+// sendClose sends a close frame under the lock.
+func (p *Peer) sendClose(code StatusCode, reason string) {
+	if p.closing.sent {
+		return
+	}
+	p.closing.sent = true
+	p.quiet.Store(true)
+	var body [maxControl]byte
+	b := appendCloseBody(body[:0], code, reason)
+	if len(b) == 0 {
+		code = StatusNoStatus
+	}
+	p.report().close(trace.Out, code, cutReason(reason))
+	h := Header{Fin: true, Opcode: OpClose}
+	_ = p.send(&h, b)
+}
+
+// unanswered ends a peer that did not answer our close frame.
+func (p *Peer) unanswered() {
+	v := &Violation{Rule: ruleOf(ruleCloseLost), Came: "nothing within " + p.srv.closeTimeout().String(), By: ClientRole}
+	p.mu.Lock()
+	if p.closing.received || p.gone || p.cause != nil {
+		p.mu.Unlock()
+		return
+	}
+	p.lost = v
+	p.mu.Unlock()
+	p.report().finding(v)
+	_ = p.tcp.Close()
+}
+
+// closeCame answers the peer's close frame, and ends the connection.
+func (p *Peer) closeCame(code StatusCode, reason string) {
+	p.mu.Lock()
+	p.closing.received = true
+	if !p.closing.sent {
+		p.closing.code, p.closing.reason = code, reason
+	}
+	p.sendClose(code, "")
+	p.stopTimer()
+	p.mu.Unlock()
+	_ = p.tcp.Close()
+}
+
+// broke closes because of a rule that the peer broke.
+func (p *Peer) broke(v *Violation) {
+	p.mu.Lock()
+	if p.gone || p.closing.received || p.cause != nil {
+		p.mu.Unlock()
+		return
+	}
+	p.srv.count.violations.Add(1)
+	if !p.closing.sent {
+		p.closing.code, p.closing.reason, p.closing.local = v.Code, v.Summary, true
+	}
+	p.cause = v
+	p.sendClose(v.Code, v.Summary)
+	p.stopTimer()
+	p.mu.Unlock()
+	_ = p.tcp.Close()
+}
+
+// Abort ends the connection at once, without a close frame.
+func (p *Peer) Abort(reason error) { p.tcp.Abort(reason) }
+
+func (p *Peer) stopTimer() {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+}
+
+// ended is OnEnd of the connections below.
+func (s *Server) ended(t *tcp.Peer) {
+	p := t.Value().(*Peer)
+	switch {
+	case p.waiting != nil:
+		p.cutShort()
+	case p.isOpen():
+		if v := p.dec.End(); v != nil {
+			p.report().finding(v)
+		}
+	}
+	_ = t.Close()
+}
+
+// cutShort is the end of a peer whose request was never complete.
+func (p *Peer) cutShort() {
+	p.answered()
+	j := heads.Get().(*judging)
+	defer heads.Put(j)
+	cut := &handshake.Reader{Source: bytes.NewReader(p.waiting.buf)}
+	_ = cut.ReadRequest(&j.head)
+	err := p.srv.acceptor.Accept(&j.head, &j.answer)
+	if err == nil {
+		return
+	}
+	_, _ = p.tcp.Write(j.answer.AppendTo(nil))
+	p.report().refusal(trace.Server, &j.answer, err)
+	rule, reason := whyRefused(&j.answer, err)
+	p.srv.refusedBy(p.tcp.RemoteAddr(), rule, reason)
+}
+
+func (s *Server) writable(t *tcp.Peer) {
+	if p := t.Value().(*Peer); s.OnWritable != nil && p.waiting == nil {
+		p.guarded("OnWritable", func() { s.OnWritable(p) })
+	}
+}
+
+// shutPeer is OnShutdown of the connections below.
+func (s *Server) shutPeer(t *tcp.Peer) {
+	p := t.Value().(*Peer)
+	if p.waiting != nil {
+		_ = t.Close()
+		return
+	}
+	p.Close(StatusGoingAway, "the server is shutting down")
+}
+
+// closed is OnClose of the connections below.
+func (s *Server) closed(t *tcp.Peer, err error) {
+	p := t.Value().(*Peer)
+	p.mu.Lock()
+	was := p.open
+	p.gone = true
+	p.stopTimer()
+	if p.waiting != nil && p.waiting.timer != nil {
+		p.waiting.timer.Stop()
+	}
+	p.enc.release()
+	p.mu.Unlock()
+	p.dec.forget()
+	if !was || errors.Is(err, tcp.ErrDetached) {
+		return
+	}
+	s.end(p.seat, p.agreed, p.in.Load(), p.out.Load())
+	if s.OnClose != nil {
+		end := p.endError(err)
+		p.guarded("OnClose", func() { s.OnClose(p, end) })
+	}
+}
+
+// endError is how the connection ended.
+func (p *Peer) endError(err error) *CloseError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := p.closing
+	switch {
+	case p.cause != nil:
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: p.cause}
+	case k.received:
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
+	case p.lost != nil:
+		err = p.lost
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	return &CloseError{Code: StatusAbnormal, Local: k.local, Err: err}
+}

@@ -1,0 +1,67 @@
+package ws
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// schedule has pings sent from time to time.
+func (p *Peer) schedule() {
+	if every := p.srv.PingInterval; every > 0 {
+		p.mu.Lock()
+		p.timer = time.AfterFunc(every, p.heartbeat)
+		p.mu.Unlock()
+	}
+}
+
+// mostMissed is how many pings in a row may stay unanswered.
+const mostMissed = 2
+
+func (p *Peer) heartbeat() {
+	p.mu.Lock()
+	if p.closing.sent || p.gone {
+		p.mu.Unlock()
+		return
+	}
+	if p.deaf.Load() > 0 { // its pong may wait to be read
+		p.missed = 0
+	}
+	if p.missed >= mostMissed {
+		p.mu.Unlock()
+		v := &Violation{Rule: ruleOf(rulePongLost), Came: count(mostMissed, "ping") + " unanswered, one every " + p.srv.PingInterval.String(), By: ClientRole}
+		p.report().finding(v)
+		p.report().emit(trace.Limit{Rule: "ping-interval", Reason: v.Came + ": closed"})
+		p.broke(v)
+		return
+	}
+	p.missed++
+	p.timer.Reset(p.srv.PingInterval)
+	p.mu.Unlock()
+	_ = p.Ping()
+}
+
+// Ping sends a ping. RTT has the time until its pong once that has come.
+func (p *Peer) Ping() error {
+	p.mu.Lock()
+	p.pings++
+	payload := binary.BigEndian.AppendUint64(nil, p.pings)
+	p.pinged = time.Now()
+	p.mu.Unlock()
+	return p.control(OpPing, payload)
+}
+
+// pongCame takes a pong. Any pong shows that the peer is there; that of the last
+// ping says how long it took.
+func (p *Peer) pongCame(payload []byte) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.missed = 0
+	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != p.pings || p.pings == 0 {
+		return 0
+	}
+	rtt := time.Since(p.pinged)
+	p.rtt.Store(int64(rtt))
+	return rtt
+}
