@@ -3,6 +3,7 @@ package handshake
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Acceptor answers requests as a server. It checks a request against the rules
@@ -93,6 +94,9 @@ func (a *Acceptor) Accept(req *Head, ans *Answer) error {
 	}
 	return nil
 }
+
+// AddHeader adds a header to the answer, for Permit.
+func (ans *Answer) AddHeader(f Field) { ans.header = append(slices.Clip(ans.header), f) }
 
 // refuses finds the first rule for which a server refuses.
 func refuses(x *Exchange) *Finding {
