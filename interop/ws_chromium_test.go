@@ -109,6 +109,7 @@ var chromiumLib = wsLibrary{}
 // Chromium talks to our listener, in plain, by TLS, compressed, and through a
 // proxy; who is on another site's page is kept out.
 func TestWSChromium(t *testing.T) {
+	t.Parallel()
 	browser := chromium(t)
 	page := site(t)
 	home := "http://" + page + "/"
@@ -228,6 +229,7 @@ func chromiumSites(t *testing.T, browser context.Context, page string) {
 // The browser's own rule: where a page asks for subprotocols and the server
 // chooses none, it gives up. handshake listen says whose rule it is.
 func TestWSChromiumWantsASubprotocol(t *testing.T) {
+	t.Parallel()
 	us := sockkit(t, "handshake", "listen", "ws://127.0.0.1:0")
 	p := chromiumDials(t, chromium(t), "http://"+site(t)+"/", us.address(), "nosuch")
 	if got := p.next("close"); got.Code != 1006 {

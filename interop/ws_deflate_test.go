@@ -157,7 +157,7 @@ func (c deflateCase) wantAgreed(t *testing.T, all []record, dirs ...string) {
 func TestWSDeflateIsOffByDefault(t *testing.T) {
 	t.Parallel()
 	p := wsServer(t, wsLibraries["node ws"], wsOptions{Compress: true, Takeover: true})
-	us := held(t, "dial", p.url)
+	us := held(t, "dial", "--linger", "0", p.url)
 	if got := p.next("open").Extensions; got != "" {
 		t.Errorf("the server agreed on %q", got)
 	}

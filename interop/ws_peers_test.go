@@ -70,6 +70,7 @@ func TestWSPeersThroughProxies(t *testing.T) {
 
 // Chromium does as it is told.
 func TestWSPeersChromium(t *testing.T) {
+	t.Parallel()
 	s := wsServer(t, wsLibraries["node ws"], wsOptions{Echo: true, Subprotocols: []string{"chat"}})
 	p := chromiumDials(t, chromium(t), "http://"+site(t)+"/", s.url, "chat")
 	p.next("open")
