@@ -35,6 +35,7 @@ type inspectOptions struct {
 	watch      bool
 	interval   duration
 	count      int
+	ws         webSocketFlags
 
 	address endpoint.Address
 	payload []byte
@@ -51,17 +52,23 @@ the name has, each attempt to connect, the socket and what the kernel knows of
 the connection, TLS with its certificates and all that is wrong with them, what
 the peer says first, and whether it closes.
 
-Nothing is sent but what --send says, and an empty datagram on UDP. The status
-is 7 where TLS is wrong and 3 where anything else is. Notes do not count.
+Of a WebSocket it shows the opening handshake with every rule that is broken,
+what was agreed on, the round trip of a ping and the first messages, and then
+closes with 1000. Compression is offered, to see what the server makes of it.
+
+Nothing is sent but what --send says, an empty datagram on UDP, and a ping on a
+WebSocket. The status is 7 where TLS is wrong, 4 where a server refuses to open
+a WebSocket, and 3 where anything else is wrong. Notes do not count.
 
 --watch goes on with samples of RTT and throughput until --count samples, the
 peer's end or a signal. The kernel measures RTT on what is sent: with --send the
-payload is sent again before each sample.`,
+payload is sent again before each sample. A WebSocket gets a ping each time.`,
 		Example: `  sockkit inspect localhost:9000
   sockkit inspect tls://localhost:9443 --ca ca.pem --server-name app.test
   sockkit inspect -k tls://localhost:9443 --alpn h2,http/1.1 --json
   sockkit inspect udp://localhost:5353 --send-hex 'dead 0100 0001 0000 0000 0000 00 0002 0001'
   sockkit inspect unix:/run/app.sock
+  sockkit inspect wss://localhost:9443/chat -k -s chat.v1
   sockkit inspect --watch --send ping --count 10 localhost 9000`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
@@ -84,6 +91,7 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 		f.StringVar(&o.source, "source", "", "dial from this address, `ADDR[:PORT]`")
 		f.StringArrayVar(&o.resolve, "resolve", nil, "use this address for a host and port, `HOST:PORT:ADDRESS`")
 	})
+	group(f, "WebSocket", o.ws.addOpening)
 	group(f, "Watching", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.watch, "watch", false, "go on with samples of the connection, and draw RTT and throughput")
 		f.Var(&o.interval, "interval", "the time between samples")
@@ -115,6 +123,10 @@ func (o *inspectOptions) complete(c *cobra.Command, args []string) (err error) {
 	if err := o.checkAddress(); err != nil {
 		return err
 	}
+	if err := o.ws.complete(c, o.address); err != nil {
+		return err
+	}
+	o.address.User = "" // is in the request, and belongs in no report
 	if err := o.checkWatch(c); err != nil {
 		return err
 	}
@@ -145,12 +157,12 @@ func (o *inspectOptions) checkAddress() error {
 	switch {
 	case a.Scheme == endpoint.Exec || a.Scheme == endpoint.Stdio:
 		return usagef(fmt.Sprintf("%s is no socket, and there is nothing to inspect", a),
-			"dial shows what a command says; inspect takes tcp, tls, udp, unix and unixgram addresses")
+			"dial shows what a command says; inspect takes tcp, tls, udp, unix, unixgram, ws, wss and ws+unix addresses")
 	case isRange:
 		return usagef(fmt.Sprintf("%s names several ports", a), "inspect looks at one; dial -z prints the open ones of a range")
 	case a.Port == "0":
 		return usagef("port 0 cannot be inspected", "0 is for listening on any free port")
-	case a.Scheme != endpoint.TLS && o.tls.given():
+	case !a.Secure() && o.tls.given():
 		return usagef(fmt.Sprintf("%s speaks no TLS, so there are no certificates to check", a), o.tlsHint())
 	}
 	return nil
@@ -162,16 +174,16 @@ func (t *tlsFlags) given() bool {
 }
 
 func (o *inspectOptions) tlsHint() string {
-	if o.address.Scheme == endpoint.TCP {
-		return "did you mean tls://" + o.address.HostPort() + "?"
+	if o.address.Scheme == endpoint.TCP || o.address.Scheme == endpoint.WS {
+		return "did you mean " + secured(o.address) + "?"
 	}
 	return ""
 }
 
 func (o *inspectOptions) checkWatch(c *cobra.Command) error {
-	stream := o.address.Scheme == endpoint.TCP || o.address.Scheme == endpoint.TLS
+	overTCP := o.address.Port != "" && !o.address.Datagrams()
 	switch {
-	case o.watch && !stream:
+	case o.watch && !overTCP:
 		return usagef(fmt.Sprintf("--watch samples TCP, and %s is none", o.address), "")
 	case !o.watch && (c.Flags().Changed("count") || c.Flags().Changed("interval")):
 		return usagef("--count and --interval go with --watch", "")
@@ -245,7 +257,10 @@ func (o *inspectOptions) options(s *Streams, t *tracing) inspect.Options {
 	}
 	return inspect.Options{
 		Address: o.address, Timeout: op.Timeout, First: o.first, BannerWait: wait, Send: o.payload, Family: op.Family,
-		NoLookup: op.NoLookup, Hosts: o.hosts, Source: o.source, TLS: op.TLS, Tracer: op.Tracer,
+		NoLookup: op.NoLookup, Hosts: o.hosts, Source: o.source, TLS: op.TLS, Tracer: op.Tracer, SendBinary: o.sendHex != "",
+		WebSocket: inspect.WebSocketOptions{
+			Header: o.ws.fields, Subprotocols: o.ws.subprotocols, Origin: o.ws.origin, NoDeflate: o.ws.noCompress, ShowSecrets: o.showSecrets,
+		},
 	}
 }
 

@@ -56,6 +56,9 @@ func (b *Board) Lines(o TextOptions) []string {
 		fmt.Sprintf("window %d packets, %s; %s, %d lost, %d unacknowledged", last.TCP.Window,
 			render.Size(int64(last.TCP.WindowBytes)), plural(last.TCP.Retransmits, "retransmit"), last.TCP.Lost, last.TCP.Unacked),
 	}
+	if last.Ping > 0 {
+		lines = slices.Insert(lines, 2, b.curve(p, "ping", func(s Sample) float64 { return float64(s.Ping) }, render.Duration(last.Ping), "of the WebSocket"))
+	}
 	for i := range lines {
 		lines[i] = cut(lines[i], o.Width)
 	}
@@ -119,6 +122,9 @@ func (s Sample) Line() string {
 	line := fmt.Sprintf("%-8s  RTT %s ± %s  in %s  out %s  window %d  %s", render.Duration(s.Elapsed),
 		pad(render.Duration(s.RTT), 8), pad(render.Duration(s.TCP.RTTVar), 8), pad(rate(s.InRate), 11), pad(rate(s.OutRate), 11),
 		s.TCP.Window, plural(s.TCP.Retransmits, "retransmit"))
+	if s.Ping > 0 {
+		line += "  ping " + render.Duration(s.Ping)
+	}
 	if s.End != "" {
 		line += "  the peer: " + s.End
 	}

@@ -9,14 +9,17 @@ import (
 type Finding struct {
 	ID       string   `json:"id"`
 	Severity Severity `json:"severity"`
-	What     string   `json:"what"`           // what came
-	Due      string   `json:"due,omitempty"`  // what was due
-	Hint     string   `json:"hint,omitempty"` // what to do
+	What     string   `json:"what"`             // what came
+	Due      string   `json:"due,omitempty"`    // what was due
+	Hint     string   `json:"hint,omitempty"`   // what to do
+	Clause   string   `json:"clause,omitempty"` // of the specification whose rule it is
 	// Certificate is the number of the certificate in the chain, from 1; 0
 	// where the finding is about none.
 	Certificate int `json:"certificate,omitempty"`
 	// TLS says that the finding is about TLS.
 	TLS bool `json:"tls,omitempty"`
+
+	opening bool // it is about the opening handshake
 }
 
 // Severity is how bad a finding is.
@@ -31,7 +34,8 @@ const (
 
 var weight = map[Severity]int{Error: 0, Warning: 1, Note: 2}
 
-// The identifiers of findings. They may be added to, never changed.
+// The identifiers of findings. They may be added to, never changed. Those about
+// a WebSocket's rules are the rules' own.
 const (
 	AddressFailed = "address_failed"      // one address of several does not connect
 	PeerReset     = "reset"               // the peer reset the connection
@@ -61,6 +65,9 @@ const (
 	Alert         = "tls_alert"           // the server ended TLS with an alert
 	NotClosed     = "no_close_notify"     // TLS ended without its own end
 	NoCertificate = "no_certificate_sent" // the server showed none
+	NoPong        = "no_pong"             // a ping was not answered
+
+	CloseUnanswered = "close_unanswered" // nor was a close frame
 )
 
 // sortFindings puts the worst first and keeps the order otherwise.

@@ -13,13 +13,14 @@ import (
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // Options say what is inspected, and how. Only Address is needed.
 type Options struct {
-	Address endpoint.Address // tcp, tls, udp, unix or unixgram
-	// Timeout bounds the look-up of the name, each attempt and the TLS
-	// handshake; 0 means 10 seconds.
+	Address endpoint.Address // tcp, tls, udp, unix, unixgram, ws, wss or ws+unix
+	// Timeout bounds the look-up of the name, each attempt, the TLS handshake
+	// and the opening handshake; 0 means 10 seconds.
 	Timeout time.Duration
 	// First stops at the first address that connects. Without it every address
 	// is tried, and the first that connects is the one that is reported on.
@@ -29,8 +30,11 @@ type Options struct {
 	// answer to a datagram, too.
 	BannerWait time.Duration
 	// Send is sent before the peer is listened to. Without it nothing is sent on
-	// a stream or a Unix datagram socket, and an empty datagram on UDP.
-	Send []byte
+	// a stream or a Unix datagram socket, an empty datagram on UDP, and a ping on
+	// a WebSocket. There it is a text message, unless SendBinary or no UTF-8.
+	Send       []byte
+	SendBinary bool
+	WebSocket  WebSocketOptions
 
 	Family   int               // 4, 6, or 0 for both
 	NoLookup bool              // refuse names
@@ -54,7 +58,7 @@ const (
 // Inspection is an inspection whose connection is still open.
 type Inspection struct {
 	Report *Report
-	Conn   net.Conn // nil where there is none
+	Conn   net.Conn // nil where there is none; of a WebSocket what is below
 
 	o     Options
 	rest  chan struct{} // closed once the last attempt is over
@@ -62,6 +66,9 @@ type Inspection struct {
 	tls   *tls.Config
 	seen  tls.ConnectionState // as it was when the certificates came
 	judge *judge
+	ws    *ws.Conn
+
+	assumed bool // nobody asked for the application protocol that is offered
 }
 
 // Run inspects an address and closes the connection. A report always comes, up
@@ -96,8 +103,13 @@ func Open(ctx context.Context, o Options) (*Inspection, error) {
 	return in, nil
 }
 
-// Close closes the connection.
+// Close closes the connection: a WebSocket by its closing handshake, which is
+// reported.
 func (in *Inspection) Close() error {
+	if in.ws != nil {
+		in.Conn = nil
+		return in.goodBye()
+	}
 	conn := in.Conn
 	if conn == nil {
 		return nil
@@ -108,20 +120,20 @@ func (in *Inspection) Close() error {
 
 func (in *Inspection) open(ctx context.Context) error {
 	switch in.o.Address.Scheme {
-	case endpoint.TCP, endpoint.TLS:
+	case endpoint.TCP, endpoint.TLS, endpoint.WS, endpoint.WSS:
 		return in.stream(ctx)
 	case endpoint.UDP:
 		return in.udp(ctx)
-	case endpoint.Unix, endpoint.Unixgram:
+	case endpoint.Unix, endpoint.Unixgram, endpoint.WSUnix:
 		return in.unix(ctx)
 	}
 	return &endpoint.Hint{Err: errors.New("there is no socket to inspect"),
-		Text: "inspect takes tcp, tls, udp, unix and unixgram addresses"}
+		Text: "inspect takes tcp, tls, udp, unix, unixgram, ws, wss and ws+unix addresses"}
 }
 
 // stream inspects TCP, and TLS on top.
 func (in *Inspection) stream(ctx context.Context) error {
-	if in.o.Address.Scheme == endpoint.TLS {
+	if in.o.Address.Secure() {
 		if err := in.configure(); err != nil {
 			return err
 		}
@@ -153,11 +165,19 @@ func (in *Inspection) layers(ctx context.Context, conn net.Conn) error {
 		in.describe(conn)
 	}
 	in.Conn = conn
-	if err := in.hear(ctx, conn); err != nil {
+	if err := in.application(ctx, conn); err != nil {
 		return err
 	}
 	in.describe(conn)
 	return nil
+}
+
+// application inspects what is spoken on a stream.
+func (in *Inspection) application(ctx context.Context, conn net.Conn) error {
+	if in.o.Address.WebSocket() {
+		return in.webSocket(ctx, conn)
+	}
+	return in.hear(ctx, conn)
 }
 
 // describe reads what the kernel knows of conn, once more.

@@ -25,6 +25,8 @@ type page struct {
 	strings.Builder
 	o     TextOptions
 	label string // of the section that begins with the next line
+
+	numbered bool // the findings of the opening handshake have numbers
 }
 
 // The ANSI codes that are used.

@@ -136,7 +136,7 @@ func (p *Peer) ended(err error, after time.Duration) {
 // peerFindings says what is strange about what the peer did.
 func (in *Inspection) peerFindings() {
 	p, r := in.Report.Peer, in.Report
-	if r.TLS != nil && r.TLS.ClientCertificate != nil && r.Reached == ReachedTLS {
+	if r.TLS != nil && r.TLS.ClientCertificate != nil && r.TLS.Version != "" && r.Error == "" {
 		in.clientFinding(p.alert())
 	}
 	if r.TCP != nil && r.TCP.Retransmits > 0 {

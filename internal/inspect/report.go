@@ -32,6 +32,8 @@ type Report struct {
 	TCP        *TCP        `json:"tcp,omitempty"`
 	TLS        *TLS        `json:"tls,omitempty"`
 	Peer       *Peer       `json:"peer,omitempty"`
+	Handshake  *Handshake  `json:"handshake,omitempty"` // of a WebSocket
+	WebSocket  *WebSocket  `json:"websocket,omitempty"`
 
 	Findings []Finding `json:"findings"`        // errors first
 	Error    string    `json:"error,omitempty"` // what stopped the inspection
@@ -43,6 +45,8 @@ const (
 	ReachedName       = "name" // resolved, but not connected
 	ReachedConnection = "connection"
 	ReachedTLS        = "tls"
+	ReachedHandshake  = "handshake" // a response came, and did not open a WebSocket
+	ReachedWebSocket  = "websocket"
 )
 
 // Name is a name and the addresses that it has.

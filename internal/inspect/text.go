@@ -20,6 +20,8 @@ func (r *Report) Text(o TextOptions) string {
 	p.connection(r)
 	p.tls(r)
 	p.peer(r)
+	p.handshake(r.Handshake)
+	p.webSocket(r.WebSocket)
 	p.findings(r)
 	return p.String()
 }
@@ -256,10 +258,19 @@ func (p *page) findings(r *Report) {
 		}
 		return
 	}
+	number := 0
 	for _, f := range r.Findings {
+		what := printable(f.What)
+		if f.Clause != "" {
+			what += " (" + printable(f.Clause) + ")"
+		}
+		if f.opening && p.numbered {
+			number++
+			what = fmt.Sprintf("[%d] %s", number, what)
+		}
 		color := map[Severity]string{Error: red, Warning: yellow, Note: dim}[f.Severity]
 		const indent = 9
-		p.line(p.paint(color, pad(string(f.Severity), indent-2))+"  "+printable(f.What), indent)
+		p.line(p.paint(color, pad(string(f.Severity), indent-2))+"  "+what, indent)
 		for _, more := range []struct{ label, text string }{{"due: ", f.Due}, {"hint: ", f.Hint}} {
 			if more.text != "" {
 				p.line(strings.Repeat(" ", indent)+more.label+printable(more.text), indent)

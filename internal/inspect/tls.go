@@ -19,6 +19,10 @@ import (
 func (in *Inspection) configure() error {
 	o := in.o.TLS
 	o.Insecure, o.MinVersion = true, tls.VersionTLS10
+	in.assumed = in.o.Address.WebSocket() && len(o.ALPN) == 0
+	if in.assumed {
+		o.ALPN = []string{"http/1.1"} // a server that prefers HTTP/2 would answer in that
+	}
 	config, err := o.Client(in.host())
 	if err != nil {
 		return err
@@ -106,7 +110,7 @@ func (in *Inspection) agreed(state *tls.ConnectionState) {
 			Due: "TLS 1.2 or newer (RFC 8996)", Hint: "clients of today refuse it"})
 	}
 	in.cipherFindings(t)
-	if len(t.Offered) > 0 && t.ALPN == "" {
+	if len(t.Offered) > 0 && t.ALPN == "" && !in.assumed {
 		in.tlsFinding(Finding{ID: NoALPN, Severity: Warning,
 			What: "the server took none of the application protocols offered: " + strings.Join(t.Offered, ", "),
 			Hint: "it may not know ALPN; the client has to guess what is spoken"})
@@ -161,6 +165,13 @@ func (in *Inspection) demanded(err error) error {
 	reason := *failed
 	reason.Reason, reason.Hint = "the server demands a client certificate", certificateHint
 	return &reason
+}
+
+// alerted is the end of a connection by an alert behind the handshake of TLS.
+func (in *Inspection) alerted(err error) error {
+	var failed *net.OpError
+	errors.As(err, &failed)
+	return in.demanded(&tcp.TLSError{Err: failed, Reason: failed.Err.Error()})
 }
 
 // isAlert reports whether the peer sent an alert.

@@ -38,11 +38,14 @@ func (in *Inspection) unix(ctx context.Context) error {
 	if in.o.Address.Scheme == endpoint.Unixgram && len(in.o.Send) == 0 {
 		return nil // nobody speaks first on a datagram socket
 	}
-	return in.hear(ctx, conn)
+	return in.application(ctx, conn)
 }
 
 func (in *Inspection) dialUnix(ctx context.Context, path string) (conn net.Conn, err error) {
 	network := string(in.o.Address.Scheme)
+	if in.onUnix() {
+		network = "unix"
+	}
 	a := Attempt{Network: network, Address: path, Result: Connected, Used: true}
 	started := time.Now()
 	if network == "unixgram" {
@@ -103,7 +106,7 @@ func (in *Inspection) explainUnix(err error) error {
 		return &endpoint.Hint{Err: &worded{tcp.Reason(err) + words, err}, Text: hint}
 	}
 	switch {
-	case errors.Is(err, syscall.EPROTOTYPE) && in.o.Address.Scheme == endpoint.Unix:
+	case errors.Is(err, syscall.EPROTOTYPE) && in.o.Address.Scheme != endpoint.Unixgram:
 		return why(": it is a datagram socket", "write unixgram:"+in.o.Address.Path)
 	case errors.Is(err, syscall.EPROTOTYPE):
 		return why(": it is a stream socket", "write unix:"+in.o.Address.Path)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // WatchOptions say how a connection is watched.
@@ -16,7 +19,7 @@ type WatchOptions struct {
 	Interval time.Duration // between samples; 0 means 1 second
 	Count    int           // samples to take; 0: until the peer or ctx ends it
 	// Send is sent once before each sample: the kernel measures the round trip
-	// on what is sent, and on nothing else.
+	// on what is sent, and on nothing else. A WebSocket is sent a ping, too.
 	Send []byte
 	Each func(Sample) error // takes the samples; its error ends the watch
 }
@@ -28,11 +31,12 @@ type Sample struct {
 	Kind    string        `json:"kind"`
 	Number  int           `json:"number"` // from 1
 	Time    time.Time     `json:"time"`
-	Elapsed time.Duration `json:"elapsed_ns"` // since the watch began
-	RTT     time.Duration `json:"rtt_ns"`     // smoothed by the kernel (RFC 6298)
-	In      uint64        `json:"in"`         // bytes received so far, as on the wire
-	Out     uint64        `json:"out"`        // bytes that the peer acknowledged so far
-	InRate  float64       `json:"in_rate"`    // bytes a second since the last sample
+	Elapsed time.Duration `json:"elapsed_ns"`        // since the watch began
+	RTT     time.Duration `json:"rtt_ns"`            // smoothed by the kernel (RFC 6298)
+	In      uint64        `json:"in"`                // bytes received so far, as on the wire
+	Out     uint64        `json:"out"`               // bytes that the peer acknowledged so far
+	Ping    time.Duration `json:"ping_ns,omitempty"` // of a WebSocket: the last round trip of a ping
+	InRate  float64       `json:"in_rate"`           // bytes a second since the last sample
 	OutRate float64       `json:"out_rate"`
 	End     string        `json:"end,omitempty"` // of the last sample: closed, reset or failed
 	TCP     *TCP          `json:"tcp"`
@@ -55,16 +59,38 @@ func (in *Inspection) Watch(ctx context.Context, o WatchOptions) error {
 	}
 	w := &watch{in: in, o: o, began: time.Now(), ended: make(chan error, 1)}
 	w.last = w.sample(info)
-	go func() {
-		_, err := io.Copy(io.Discard, in.Conn)
-		w.ended <- err
-	}()
-	err = w.run(ctx)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { w.ended <- w.drop(reading) }()
+	err = w.run(reading)
+	stop()
 	if !w.over {
-		_ = in.Conn.SetReadDeadline(time.Unix(1, 0))
+		if in.ws == nil {
+			_ = in.Conn.SetReadDeadline(time.Unix(1, 0))
+		}
 		<-w.ended
 	}
+	w.pings.Wait()
 	return err
+}
+
+// drop reads and drops what comes, until the peer's end.
+func (w *watch) drop(ctx context.Context) error {
+	if w.in.ws == nil {
+		_, err := io.Copy(io.Discard, w.in.Conn)
+		return err
+	}
+	for {
+		_, _, err := w.in.ws.Read(ctx)
+		var closed *ws.CloseError
+		switch {
+		case err == nil:
+		case errors.As(err, &closed) && closed.Orderly():
+			return nil
+		default:
+			return err
+		}
+	}
 }
 
 type watch struct {
@@ -75,6 +101,8 @@ type watch struct {
 	ended chan error // the peer's end
 	over  bool       // it was taken
 	reset error      // told to a write; the kernel tells once
+	rtt   atomic.Int64
+	pings sync.WaitGroup
 }
 
 func (w *watch) run(ctx context.Context) error {
@@ -101,6 +129,9 @@ func (w *watch) run(ctx context.Context) error {
 
 // send sends the payload; that the peer does not take it shows in its end.
 func (w *watch) send(ctx context.Context) error {
+	if w.in.ws != nil {
+		return w.ping(ctx)
+	}
 	if len(w.o.Send) == 0 {
 		return nil
 	}
@@ -119,6 +150,23 @@ func (w *watch) send(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// ping sends a ping on a WebSocket, and the payload where there is one. What
+// goes wrong shows in the connection's end.
+func (w *watch) ping(ctx context.Context) error {
+	c := w.in.ws
+	if len(w.o.Send) > 0 {
+		_ = c.Write(ctx, w.in.kind(), w.o.Send)
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(w.o.Interval, w.in.o.Timeout))
+	w.pings.Go(func() {
+		defer cancel()
+		if rtt, err := c.Ping(ctx); err == nil {
+			w.rtt.Store(int64(rtt))
+		}
+	})
+	return nil
 }
 
 // finish takes the last sample, after the peer's end.
@@ -165,7 +213,7 @@ func growth(before, now uint64) float64 {
 func (w *watch) sample(info *TCP) Sample {
 	s := Sample{
 		Version: Version, Kind: KindSample, Time: time.Now().UTC(), Elapsed: time.Since(w.began),
-		RTT: info.RTT, In: info.BytesReceived, Out: info.BytesAcked, TCP: info,
+		RTT: info.RTT, Ping: time.Duration(w.rtt.Load()), In: info.BytesReceived, Out: info.BytesAcked, TCP: info,
 	}
 	if s.Out > 0 {
 		s.Out-- // the SYN
