@@ -19,6 +19,9 @@ type Request struct {
 	TLS    *tls.ConnectionState // nil without
 	HTTP   *http.Request        // where the server is mounted on net/http; else nil
 
+	// Answer are headers that Permit adds to the 101.
+	Answer []handshake.Field
+
 	seat netip.Addr // that it counts for, see [Server.MaxConnsPerIP]
 }
 

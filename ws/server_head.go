@@ -161,6 +161,9 @@ func (s *Server) accept(r *Request, ans *handshake.Answer) error {
 		if err := s.permit(r); err != nil {
 			return err
 		}
+		for _, f := range r.Answer {
+			ans.AddHeader(f)
+		}
 		r.seat = addrOf(r.Remote)
 		if refusal := s.enter(r.seat); refusal != nil {
 			return &limited{handshake.Refusal{Status: 503, Header: []handshake.Field{handshake.F("Retry-After", "1")},
