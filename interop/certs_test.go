@@ -22,6 +22,9 @@ type authority struct {
 	pem  string // its certificate's file
 }
 
+// longLived is so long that nobody warns of the end.
+const longLived = 90 * 24 * time.Hour
+
 // pair is a certificate and its key, as files.
 type pair struct{ cert, key string }
 
@@ -41,7 +44,7 @@ func newAuthority(t *testing.T, name string) *authority {
 	a := &authority{dir: tempDir(t), key: newKey(t)}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(longLived),
 	}
 	var der []byte
 	a.cert, der = sign(t, template, template, a.key, a.key)
@@ -56,7 +59,7 @@ func (a *authority) issue(t *testing.T, l leaf) pair {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: l.name},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(longLived),
 	}
 	if l.expired {
 		template.NotAfter = time.Now().Add(-time.Hour)

@@ -17,9 +17,9 @@ func TestWSInspect(t *testing.T) {
 		flags  []string
 		words  []string
 	}{
-		{"ws", "node ws", wsOptions{Compress: true, Takeover: true, ServerBits: 12}, nil, []string{"TCP", "101", "permessage-deflate", "server_max_window_bits=12"}},
+		{"ws", "node ws", wsOptions{Compress: true, Takeover: true, ServerBits: 12}, nil, []string{"tcp ", "101", "permessage-deflate", "server_max_window_bits=12"}},
 		{"wss", "gorilla", wsOptions{Compress: true, Cert: cert.cert, Key: cert.key}, []string{"--ca", a.pem}, []string{"TLS 1.3", "101", "permessage-deflate", "server_no_context_takeover"}},
-		{"without extensions", "gobwas", wsOptions{}, nil, []string{"TCP", "101"}},
+		{"without extensions", "gobwas", wsOptions{}, nil, []string{"tcp ", "101"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
