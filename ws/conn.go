@@ -37,12 +37,14 @@ type Conn struct {
 	vec       net.Buffers // of one write
 	pieces    [2][]byte   // what vec stands on
 
-	mu       sync.Mutex
-	closing  closing
-	final    *CloseError // once it has ended
-	pong     []byte      // to be sent by whoever writes
-	pings    map[string]*ping
-	pingNext uint64
+	mu      sync.Mutex
+	closing closing
+	final   *CloseError // once it has ended
+	// lingering is that the last frame is on its way, and the socket closed soon.
+	lingering bool
+	pong      []byte // to be sent by whoever writes
+	pings     map[string]*ping
+	pingNext  uint64
 
 	done     chan struct{} // closed once the socket is
 	doneOnce sync.Once

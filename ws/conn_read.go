@@ -213,11 +213,21 @@ func (c *Conn) end(cause error) {
 	k := c.closing
 	c.mu.Unlock()
 	c.readErr = c.finish(&CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: cause})
+	c.mu.Lock()
+	c.lingering = true
+	c.mu.Unlock()
 	c.tellEnd()
 	c.readStop.quit()
 	quiet := cause != nil || c.cameAfter(c.rest)
 	c.dropInput()
 	go c.linger(quiet)
+}
+
+// lingers reports whether the socket will be closed in good order.
+func (c *Conn) lingers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lingering
 }
 
 // cameAfter reports bytes behind the peer's close frame, if there are any.

@@ -305,7 +305,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	defer cancel()
 	c.sendClose(ctx, code, reason)
 	err := c.awaitClose(ctx)
-	if err != nil {
+	if err != nil && !c.lingers() {
 		c.shut()
 	}
 	<-c.done // within [lingerTime]: the peer has had its time to end, too

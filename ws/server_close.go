@@ -43,7 +43,36 @@ func (p *Peer) sendClose(code StatusCode, reason string) {
 	}
 	p.report().close(trace.Out, code, cutReason(reason))
 	h := Header{Fin: true, Opcode: OpClose}
-	_ = p.send(&h, b)
+	if errors.Is(p.send(&h, b), tcp.ErrQueueFull) {
+		p.unsent = append([]byte{}, b...)
+	}
+}
+
+// sendUnsent sends the close frame that found the queue full.
+func (p *Peer) sendUnsent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unsent == nil {
+		return
+	}
+	h := Header{Fin: true, Opcode: OpClose}
+	if errors.Is(p.send(&h, p.unsent), tcp.ErrQueueFull) {
+		return
+	}
+	p.unsent = nil
+	if p.hangUp {
+		_ = p.tcp.Close()
+	}
+}
+
+// finish ends the connection behind the close frame, under the lock.
+func (p *Peer) finish() {
+	p.stopTimer()
+	if p.unsent != nil {
+		p.hangUp = true
+		return
+	}
+	_ = p.tcp.Close()
 }
 
 // unanswered ends a peer that did not answer our close frame.
@@ -68,9 +97,8 @@ func (p *Peer) closeCame(code StatusCode, reason string) {
 		p.closing.code, p.closing.reason = code, reason
 	}
 	p.sendClose(code, "")
-	p.stopTimer()
+	p.finish()
 	p.mu.Unlock()
-	_ = p.tcp.Close()
 }
 
 // broke closes because of a rule that the peer broke.
@@ -86,9 +114,8 @@ func (p *Peer) broke(v *Violation) {
 	}
 	p.cause = v
 	p.sendClose(v.Code, v.Summary)
-	p.stopTimer()
+	p.finish()
 	p.mu.Unlock()
-	_ = p.tcp.Close()
 }
 
 // Abort ends the connection at once, without a close frame.
@@ -133,7 +160,12 @@ func (p *Peer) cutShort() {
 }
 
 func (s *Server) writable(t *tcp.Peer) {
-	if p := t.Value().(*Peer); s.OnWritable != nil && p.waiting == nil {
+	p := t.Value().(*Peer)
+	if p.waiting != nil {
+		return
+	}
+	p.sendUnsent()
+	if s.OnWritable != nil {
 		p.guarded("OnWritable", func() { s.OnWritable(p) })
 	}
 }

@@ -2,14 +2,11 @@ package ws
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -77,6 +74,9 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 		return nil, nil, err
 	}
 	_ = conn.SetDeadline(time.Time{})
+	if p, ok := conn.(*prefixed); ok && len(p.read) == 0 {
+		conn = p.Conn
+	}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	return conn, bytes.Clone(early), nil
 }
@@ -170,129 +170,3 @@ type stringAddr string
 
 func (a stringAddr) Network() string { return "tcp" }
 func (a stringAddr) String() string  { return string(a) }
-
-// toHTTP hands a peer that asks for no WebSocket to the HTTP server, with all
-// that it has sent.
-func (p *Peer) toHTTP(read []byte) {
-	read = bytes.Clone(read)
-	p.waiting = nil
-	conn, more, err := p.tcp.Detach()
-	if err != nil {
-		return
-	}
-	p.srv.web.serve(p.srv, &prefixed{Conn: conn, read: append(read, more...)})
-}
-
-// prefixed is a connection of which something was read already.
-type prefixed struct {
-	net.Conn
-	read []byte
-}
-
-// Read implements [net.Conn].
-func (c *prefixed) Read(b []byte) (int, error) {
-	if len(c.read) > 0 {
-		n := copy(b, c.read)
-		c.read = c.read[n:]
-		return n, nil
-	}
-	return c.Conn.Read(b)
-}
-
-// NetConn returns the connection underneath.
-func (c *prefixed) NetConn() net.Conn { return c.Conn }
-
-// CloseWrite ends the sending half.
-func (c *prefixed) CloseWrite() error { return tcp.CloseWrite(c.Conn) }
-
-// webServer is the HTTP server for what asks for no WebSocket. It is a listener
-// of its own connections.
-type webServer struct {
-	mu    sync.Mutex
-	http  *http.Server
-	conns chan net.Conn
-	done  chan struct{}
-}
-
-func (w *webServer) serve(s *Server, conn net.Conn) {
-	w.mu.Lock()
-	if w.http == nil {
-		w.conns, w.done = make(chan net.Conn), make(chan struct{})
-		w.http = &http.Server{ReadHeaderTimeout: s.handshakeTimeout(), IdleTimeout: idleHTTP, Handler: s.both()}
-		go func() { _ = w.http.Serve(webListener{w, conn.LocalAddr()}) }()
-	}
-	w.mu.Unlock()
-	go func() { // the caller is a callback, and must not wait
-		select {
-		case w.conns <- conn:
-		case <-w.done:
-			conn.Close()
-		}
-	}()
-}
-
-const idleHTTP = 2 * time.Minute
-
-// both upgrades what a kept connection asks for later.
-func (s *Server) both() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return containsToken(v, "websocket") }) {
-			s.ServeHTTP(w, r)
-			return
-		}
-		s.HTTP.ServeHTTP(w, r)
-	})
-}
-
-func (w *webServer) stop() *http.Server {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.http == nil {
-		return nil
-	}
-	select {
-	case <-w.done:
-	default:
-		close(w.done)
-	}
-	return w.http
-}
-
-func (w *webServer) shutdown(ctx context.Context) error {
-	if h := w.stop(); h != nil {
-		if err := h.Shutdown(ctx); err != nil {
-			return errors.Join(err, h.Close())
-		}
-	}
-	return nil
-}
-
-func (w *webServer) close() {
-	if h := w.stop(); h != nil {
-		_ = h.Close()
-	}
-}
-
-type webListener struct {
-	*webServer
-	addr net.Addr
-}
-
-// Accept implements [net.Listener].
-func (l webListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements [net.Listener].
-func (l webListener) Close() error {
-	l.stop()
-	return nil
-}
-
-// Addr implements [net.Listener].
-func (l webListener) Addr() net.Addr { return l.addr }

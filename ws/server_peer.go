@@ -38,6 +38,8 @@ type Peer struct {
 	gone    bool
 	cause   *Violation  // that ended the connection
 	lost    *Violation  // our close frame was not answered
+	unsent  []byte      // the body of a close frame that the full queue did not take
+	hangUp  bool        // the connection is to end behind it
 	timer   *time.Timer // of the next ping, or of the answer to our close
 	missed  int         // pings that were not answered
 	pinged  time.Time   // when the last one was sent
