@@ -87,7 +87,7 @@ type Event struct {
 	Reason string
 
 	// Violation is the rule that was broken. To an observer messages and close
-	// frames come with one, too.
+	// frames come with one, too, that was not told of before them.
 	Violation *Violation
 }
 

@@ -165,10 +165,13 @@ func (d *Decoder) message(unchecked bool) Event {
 		}
 		unchecked = true
 	}
+	told := d.fault != nil
 	if bad := d.checkText(ev.Type, unchecked); bad.Kind == EventBroken {
 		return bad
 	}
-	ev.Violation = d.fault
+	if !told {
+		ev.Violation = d.fault
+	}
 	return ev
 }
 
@@ -199,19 +202,15 @@ func (d *Decoder) checkText(t MessageType, unchecked bool) Event {
 	return Event{}
 }
 
-// badText is the event of a text that is none. To an observer it is a part of
-// the message's.
+// badText is the event of a text that is none.
 func (d *Decoder) badText(at int64) Event {
 	came := "the message ends within a character, after " + count(at, "byte")
 	if at < int64(len(d.buf)) {
 		came = fmt.Sprintf("byte %d of the message is 0x%02x", at, d.buf[at])
 	}
 	ev := d.broke(ruleTextUTF8, "%s", came)
-	if ev.Kind == EventBroken {
-		return ev
-	}
 	d.fault = ev.Violation
-	return Event{}
+	return ev
 }
 
 // room is where payload of the message under way can be read to, without going
