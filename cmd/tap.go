@@ -20,6 +20,10 @@ type tapOptions struct {
 	addrFile string
 	perm     string
 	once     bool
+	web      webServeFlags
+	text     bool
+	binary   bool
+	login    webSocketFlags // that the target's address holds
 
 	listen, target endpoint.Address
 	mode           os.FileMode
@@ -76,6 +80,11 @@ func (o *tapOptions) add(f *pflag.FlagSet) {
 		f.StringArrayVar(&o.limits.allow, "allow", nil, "let only these addresses in, `CIDR` (repeatable)")
 		f.StringArrayVar(&o.limits.deny, "deny", nil, "turn these addresses away, `CIDR` (repeatable; before --allow)")
 	})
+	group(f, "WebSocket at one end", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.text, "text", false, "send text messages (the default for lines: exec: and -)")
+		f.BoolVar(&o.binary, "binary", false, "send binary messages, and take no lines (the default for all others)")
+		o.web.addAllowed(f)
+	})
 	group(f, "Faults", o.faults.add)
 	o.common.add(f)
 	o.tls.add(f, func(f *pflag.FlagSet) {
@@ -94,7 +103,7 @@ func (o *tapOptions) add(f *pflag.FlagSet) {
 		"pin":          "accept only this certificate of the target, `sha256:HEX`",
 		"timeout":      "bound connecting and handshakes (default 10s); with --once the wait for a client too",
 		"idle-timeout": "end a connection after so long a silence (default: never; datagrams 2m)",
-		"max-message":  "the largest datagram made of a stream, in bytes; never over 65507",
+		"max-message":  "the largest message, in bytes; of a datagram never over 65507",
 	})
 }
 
@@ -127,6 +136,9 @@ func (o *tapOptions) complete(c *cobra.Command, args []string) error {
 		return err
 	}
 	if err := o.checkTLS(); err != nil {
+		return err
+	}
+	if err := o.checkWebSocket(c); err != nil {
 		return err
 	}
 	if o.mode, err = permission(o.perm); err != nil {

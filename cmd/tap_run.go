@@ -16,6 +16,7 @@ import (
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/udp"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // tapping is one run of tap.
@@ -29,7 +30,7 @@ type tapping struct {
 func newTapping(s *Streams, o *tapOptions, t *tracing) *tapping {
 	target := o.opener(s, t)
 	clients := *target
-	clients.Mode, clients.Tracer = o.mode, t.clients()
+	clients.Mode, clients.Tracer = o.mode, t.clients(o.listen.WebSocket() && !o.target.WebSocket())
 	clients.TLS = tcp.TLSOptions{
 		Cert: o.tls.cert, Key: o.tls.key, ClientCA: o.tls.clientCA, SelfSigned: o.tls.selfSigned, KeyLog: target.TLS.KeyLog,
 	}
@@ -40,7 +41,7 @@ func newTapping(s *Streams, o *tapOptions, t *tracing) *tapping {
 	return &tapping{
 		listening: listening{
 			Streams: s, tracing: t, opener: &clients, listenOptions: &listenOptions{
-				common: o.common, limits: o.limits, addrFile: o.addrFile, mode: o.mode, address: o.listen,
+				common: o.common, limits: o.limits, addrFile: o.addrFile, mode: o.mode, address: o.listen, web: o.web,
 			},
 		},
 		options: o, target: target, faults: o.faults.faults(),
@@ -66,6 +67,8 @@ func (t *tapping) run(ctx context.Context) error {
 		return t.fromStdio(ctx)
 	case t.address.Datagrams():
 		return t.fromDatagrams(ctx)
+	case t.address.WebSocket() && !t.options.observes():
+		return t.fromWebSockets(ctx)
 	}
 	return t.fromStreams(ctx)
 }
@@ -155,7 +158,7 @@ func itself(a, target endpoint.Address) bool {
 func (t *tapping) server(l net.Listener) *tap.Server {
 	target := t.options.target
 	s := &tap.Server{
-		Listener: l, Dial: func(ctx context.Context) (net.Conn, error) { return t.target.Dial(ctx, target) },
+		Listener: l, Dial: t.dial, ClientLines: t.options.lines(t.address), TargetLines: t.options.lines(target),
 		TargetName: "target " + target.String(), TargetDatagrams: target.Datagrams(), TargetStdio: target.Scheme == endpoint.Stdio,
 		Faults: t.faults, Idle: time.Duration(t.idle), Wait: time.Duration(t.timeout),
 		MaxDatagram: int(min(t.maxMessage, udp.MaxPayload)), MaxConns: t.limits.maxConns,
@@ -197,7 +200,8 @@ func (t *tapping) ended(err error) error {
 	var stream *tcp.Error
 	var datagram *udp.Error
 	var child *endpoint.ChildError
-	if errors.As(err, &stream) || errors.As(err, &datagram) || errors.As(err, &child) {
+	var opening *ws.HandshakeError
+	if errors.As(err, &opening) || errors.As(err, &stream) || errors.As(err, &datagram) || errors.As(err, &child) {
 		return err
 	}
 	return failed("tap", t.address, err)

@@ -29,10 +29,14 @@ func (o *tapOptions) view(s *Streams, leave context.CancelCauseFunc) view {
 }
 
 // clients is the tracer of the clients' side. What is shown has its connections
-// only, as payload is shown once, from the target's side; files have all.
-func (t *tracing) clients() *trace.Tracer {
+// only, as payload is shown once, from the target's side; files have all. Where
+// the clients alone speak WebSocket their messages and frames are shown too.
+func (t *tracing) clients(webSockets bool) *trace.Tracer {
 	tee := slices.Clone(t.tee)
-	if t.shown {
+	switch {
+	case t.shown && webSockets:
+		tee[0].Level = min(tee[0].Level, trace.Frame)
+	case t.shown:
 		tee[0].Level = min(tee[0].Level, trace.Connection)
 	}
 	return t.tracer.View(tee, tee.Level())

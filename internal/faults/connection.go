@@ -86,7 +86,8 @@ func (c *Connection) Close() {
 
 // Link returns what moves the direction d: [trace.Out] from the client to the
 // target, [trace.In] back. With datagrams each Read of src is one, and each
-// Write of dst sends one.
+// Write of dst sends one. A src with a method ReadMessage() ([]byte, error) is
+// asked by that, for messages of any size.
 func (c *Connection) Link(d trace.Dir, dst io.Writer, src io.Reader, datagrams bool) *Link {
 	f := c.faults
 	l := &Link{conn: c, dir: d, dst: dst, src: src, datagrams: datagrams}

@@ -241,13 +241,13 @@ func (l *Link) fill() {
 	if !l.datagrams {
 		size = l.pace.step(streamRead)
 	}
-	buf := make([]byte, size)
+	read := reading(l.src, size)
 	for {
 		l.idle.Store(time.Now().UnixNano())
-		n, err := l.src.Read(buf)
+		p, err := read()
 		l.idle.Store(0)
-		if n > 0 || l.datagrams && err == nil {
-			if !l.accept(buf[:n]) {
+		if len(p) > 0 || l.datagrams && err == nil {
+			if !l.accept(p) {
 				return
 			}
 		}
@@ -255,6 +255,19 @@ func (l *Link) fill() {
 			l.end(err)
 			return
 		}
+	}
+}
+
+// reading returns what gives the next piece. A source of messages, which may be
+// of any size, is asked for them.
+func reading(src io.Reader, size int) func() ([]byte, error) {
+	if m, ok := src.(interface{ ReadMessage() ([]byte, error) }); ok {
+		return m.ReadMessage
+	}
+	buf := make([]byte, size)
+	return func() ([]byte, error) {
+		n, err := src.Read(buf)
+		return buf[:n], err
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 
 // mover returns what moves one direction.
 func (r *relay) mover(d trace.Dir, from, to End) mover {
+	if webSocketOf(from) != nil || webSocketOf(to) != nil {
+		return r.messageMover(d, from, to)
+	}
 	datagrams := from.Datagrams || to.Datagrams
 	src, dst := io.Reader(from.Conn), io.Writer(to.Conn)
 	if datagrams {

@@ -24,6 +24,9 @@ type End struct {
 	Name string
 	// Datagrams says that one Read gives a datagram and one Write sends one.
 	Datagrams bool
+	// Lines says that a line is a message, where the other end is a WebSocket:
+	// without its newline there. Else one Read of a stream is one.
+	Lines bool
 	// Stdio says that the end is standard input and output. Whoever is there
 	// does not always end their input when the other end has gone.
 	Stdio bool
@@ -32,6 +35,11 @@ type End struct {
 // Relay passes everything from a client to a target and back, unchanged. The
 // end of one direction is passed on as a half-close and the other direction
 // goes on; a failure of one end resets the other.
+//
+// A [*WebSocket] as an end has messages for what the other one's datagrams or
+// pieces are. It has no halves: behind the end of a stream that came from a
+// client answers are waited for as with datagrams, and the end of the target
+// closes it.
 //
 // Between a stream and datagrams each Read of the stream is a datagram, and
 // each datagram is written to the stream as it is.
@@ -47,6 +55,8 @@ type Relay struct {
 	// Wait bounds the wait for a first answer in datagrams, once a stream has
 	// ended; 0 means 10 seconds. After the first, a second of silence ends it.
 	Wait time.Duration
+	// MaxMessage bounds a line that is to be a message, in bytes; 0 means 32 MiB.
+	MaxMessage int
 	// MaxDatagram bounds the datagrams made of a stream; 0 means 65,507 bytes.
 	MaxDatagram int
 	// Warn is told of datagrams that could not be passed on; nil: nobody.
@@ -57,6 +67,9 @@ const (
 	defaultWait   = 10 * time.Second
 	datagramQuiet = time.Second
 	stdioQuiet    = 500 * time.Millisecond
+	// lastWords is the time that an end is given to take what a WebSocket has
+	// sent, once that has closed: its answers are for nobody.
+	lastWords = 2 * time.Second
 	// lookAgain is how often silence is looked for once one end has gone.
 	lookAgain = 100 * time.Millisecond
 	// cutWait bounds the wait for the bytes before a cut to arrive.
@@ -90,6 +103,7 @@ func (e *EndError) Unwrap() error { return e.Err }
 // half is one direction.
 type half struct {
 	mover
+	dir      trace.Dir
 	from, to End
 	err      error
 	ended    time.Time // zero while it runs
@@ -127,7 +141,7 @@ func (r *Relay) Run(ctx context.Context) error {
 var errOver = errors.New("over")
 
 func (r *relay) half(d trace.Dir, from, to End) *half {
-	h := &half{from: from, to: to, mover: r.mover(d, from, to)}
+	h := &half{dir: d, from: from, to: to, mover: r.mover(d, from, to)}
 	go func() {
 		h.err = r.run(h)
 		r.ends <- h
@@ -141,7 +155,7 @@ func (r *relay) run(h *half) error {
 	if err != nil && !errors.Is(err, tcp.ErrTruncated) {
 		return err
 	}
-	endErr := passEnd(h.to.Conn, err != nil)
+	endErr := r.passEnd(h, err != nil)
 	if link, ok := h.mover.(*faults.Link); ok && err == nil {
 		err = link.Drain()
 	}
@@ -151,9 +165,14 @@ func (r *relay) run(h *half) error {
 	return err
 }
 
-// passEnd ends the sending half of conn; one that was cut short is passed on as
-// such where the protocol can tell.
-func passEnd(conn net.Conn, truncated bool) error {
+// passEnd ends the sending half of where h goes to; one that was cut short is
+// passed on as such where the protocol can tell. A WebSocket has no halves: it is
+// left open for answers where it is the target, and where nobody types any more.
+func (r *relay) passEnd(h *half, truncated bool) error {
+	conn := h.to.Conn
+	if webSocketOf(h.to) != nil && (h.dir == trace.Out || h.from.Stdio) {
+		return nil
+	}
 	if _, secure := tcp.TLSState(conn); secure && truncated {
 		return tcp.CloseWrite(tcp.Unwrap(conn)) // a FIN without close_notify
 	}
@@ -287,6 +306,14 @@ func (r *relay) patience(h, other *half) (left time.Duration, bounded bool) {
 	}
 	limit := stdioQuiet
 	switch {
+	case webSocketOf(h.from) != nil && other.from.Datagrams:
+		return 0, true // nobody is there to be told of what comes
+	case webSocketOf(h.from) != nil:
+		return lastWords - time.Since(h.ended), true
+	case webSocketOf(h.to) != nil && h.dir == trace.Out:
+		limit = r.answerWait(other)
+	case webSocketOf(h.to) != nil:
+		return 0, false // it was closed, and that takes its own time; or nobody types, and it may still send
 	case h.to.Datagrams && h == r.down && h.from.Stdio:
 		return 0, false // nobody types, and the client may still send
 	case h.to.Datagrams && h == r.down:
@@ -319,12 +346,24 @@ func (r *relay) close(err error) {
 		r.Faults.Close()
 	}
 	for _, conn := range []net.Conn{r.Client.Conn, r.Target.Conn} {
+		if w, ok := conn.(*WebSocket); ok {
+			r.closeWebSocket(w, err)
+			continue
+		}
 		if r.broken || errors.Is(err, faults.ErrCut) {
 			tcp.Reset(conn)
 		} else {
 			conn.Close()
 		}
 	}
+}
+
+func (r *relay) closeWebSocket(w *WebSocket, err error) {
+	if errors.Is(err, faults.ErrCut) {
+		w.abort()
+		return
+	}
+	_ = w.leave(r.farewell(w, err))
 }
 
 // deliver waits for the peers to have what was passed on before a cut.

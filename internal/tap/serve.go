@@ -23,6 +23,9 @@ type Server struct {
 	// ClientDatagrams and TargetDatagrams say of what kind the ends are,
 	// ClientStdio and TargetStdio that it is standard input and output.
 	ClientDatagrams, TargetDatagrams, ClientStdio, TargetStdio bool
+	// ClientLines and TargetLines say that their lines are messages of a
+	// WebSocket at the other end.
+	ClientLines, TargetLines bool
 	// Open makes a client that was accepted ready: traced, under TLS. It closes
 	// the one that it fails for. Nil: it is ready.
 	Open func(ctx context.Context, client net.Conn) (net.Conn, error)
@@ -31,7 +34,8 @@ type Server struct {
 	// Dial opens the target for one client.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// WebSocket says that both ends speak WebSocket: what passes is decoded for
-	// the trace. Limits bound the messages that are.
+	// the trace. Limits bound the messages that are. Where one end does, it is a
+	// [*WebSocket] already.
 	WebSocket bool
 	Limits    ws.Limits
 	// Faults is what is done to each connection; nil: nothing.
@@ -223,7 +227,7 @@ func (s *Server) Pass(ctx context.Context, client net.Conn, number uint64) error
 			client.Close()
 			return context.Cause(ctx)
 		}
-		tcp.Reset(client)
+		turnOff(client)
 		return err
 	}
 	pair(client, target)
@@ -238,11 +242,20 @@ func (s *Server) Pass(ctx context.Context, client net.Conn, number uint64) error
 	return err
 }
 
+// turnOff ends a client whose target could not be opened.
+func turnOff(client net.Conn) {
+	if w, ok := client.(*WebSocket); ok {
+		_ = w.leave(ws.StatusBadGateway, "the target cannot be reached")
+		return
+	}
+	tcp.Reset(client)
+}
+
 func (s *Server) relay(client, target net.Conn, number uint64) *Relay {
 	r := &Relay{
-		Client: End{Conn: client, Datagrams: s.ClientDatagrams, Stdio: s.ClientStdio},
-		Target: End{Conn: target, Name: s.TargetName, Datagrams: s.TargetDatagrams, Stdio: s.TargetStdio},
-		Idle:   s.Idle, Wait: s.Wait, MaxDatagram: s.MaxDatagram,
+		Client: End{Conn: client, Datagrams: s.ClientDatagrams, Stdio: s.ClientStdio, Lines: s.ClientLines},
+		Target: End{Conn: target, Name: s.TargetName, Datagrams: s.TargetDatagrams, Stdio: s.TargetStdio, Lines: s.TargetLines},
+		Idle:   s.Idle, Wait: s.Wait, MaxDatagram: s.MaxDatagram, MaxMessage: int(s.Limits.MaxMessage),
 		Warn: func(err error) { s.warn(client, target, err) },
 	}
 	if s.Faults.Any() {
