@@ -235,7 +235,11 @@ func TestTheEndOfATargetClosesTheWebSocket(t *testing.T) {
 		code ws.StatusCode
 	}{
 		"in good order": {func(conn net.Conn) { _, _ = io.WriteString(conn, "bye") }, ws.StatusNormal},
-		"by a reset":    {func(conn net.Conn) { _, _ = io.WriteString(conn, "bye"); _, _ = conn.Read(make([]byte, 1)); tcp.Reset(conn) }, ws.StatusBadGateway},
+		"by a reset": {func(conn net.Conn) {
+			_, _ = io.WriteString(conn, "bye")
+			_, _ = conn.Read(make([]byte, 1))
+			tcp.Reset(conn)
+		}, ws.StatusBadGateway},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := fromWebSocketsTo(t, targetOf(t, "tcp", row.end), false, nil).webSocket(t, &ws.Dialer{})
