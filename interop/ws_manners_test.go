@@ -73,8 +73,7 @@ func TestWSDialInputBeforeOpen(t *testing.T) {
 	us.in.Close()
 	p.nextText("third")
 	p.nextText(closeData(1000, ""))
-	us.signal(2)
-	us.wait()
+	us.want(0)
 }
 
 // Messages that come in one piece with the head, and before any input, are

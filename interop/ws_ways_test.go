@@ -14,7 +14,6 @@ func TestWSListenCurl(t *testing.T) {
 	it := start(t, program{args: []string{"curl", "-sS", "--include", "-N", "--http1.1", "--max-time", "60", strings.Replace(url, "ws:", "http:", 1),
 		"-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw=="}})
 	us.awaitRecord(event("upgrade", fields{"side": "server"}))
-	it.out.awaitText(t, "\r\n\r\n")
 	endListener(us)
 	it.wait()
 	for _, line := range []string{"HTTP/1.1 101 Switching Protocols\r\n", "\r\nUpgrade: websocket\r\n", "\r\nSec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\n"} {
@@ -80,6 +79,8 @@ func TestWSDialSignals(t *testing.T) {
 			p := wsServer(t, wsLibraries["gobwas"], wsOptions{})
 			us := held(t, "dial", p.url)
 			p.next("open")
+			p.do(wsAct{Do: "text", Data: "ready"})
+			us.out.awaitText(t, "ready\n")
 			us.signal(signal)
 			if got := p.next("close"); got.Code != 1000 && got.Code != 1001 {
 				t.Errorf("the server saw %+v", got)
