@@ -201,6 +201,11 @@ func CloseStatus(err error) StatusCode {
 	return 0
 }
 
+// isClosed reports whether an error says that this end has closed the socket.
+func isClosed(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+}
+
 // shut closes the socket.
 func (c *Conn) shut() error {
 	err := c.conn.Close()

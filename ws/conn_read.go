@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -275,7 +274,7 @@ func (c *Conn) failed(ctx context.Context, err error) error {
 	c.mu.Lock()
 	k := c.closing
 	c.mu.Unlock()
-	closed := &CloseError{Code: StatusAbnormal, Local: k.local && errors.Is(err, net.ErrClosed), Err: err}
+	closed := &CloseError{Code: StatusAbnormal, Local: k.local && isClosed(err), Err: err}
 	if !closed.Local {
 		c.lost(err)
 	}

@@ -15,6 +15,11 @@ import (
 // pair returns the two ends of a connection over TCP.
 func pair(t testing.TB, agreed handshake.Agreement) (client, server *Conn) {
 	t.Helper()
+	return pairOf(t, Config{Agreed: agreed})
+}
+
+func pairOf(t testing.TB, cfg Config) (client, server *Conn) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -29,8 +34,10 @@ func pair(t testing.TB, agreed handshake.Agreement) (client, server *Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client = NewConn(conn, Config{Role: ClientRole, Agreed: agreed})
-	server = NewConn(<-accepted, Config{Role: ServerRole, Agreed: agreed})
+	cfg.Role = ClientRole
+	client = NewConn(conn, cfg)
+	cfg.Role = ServerRole
+	server = NewConn(<-accepted, cfg)
 	t.Cleanup(func() { client.CloseNow(); server.CloseNow() })
 	return client, server
 }

@@ -178,7 +178,7 @@ func (c *Conn) sent(ctx context.Context, begun bool, err error) error {
 		err = context.Cause(ctx)
 	}
 	c.mu.Lock()
-	over := c.final != nil || c.closing.received || c.closing.sent && errors.Is(err, net.ErrClosed)
+	over := c.final != nil || c.closing.received || c.closing.sent && isClosed(err)
 	end := c.endedAs()
 	c.mu.Unlock()
 	if over {
