@@ -37,6 +37,7 @@ leaves the loopback address.`,
   sockkit demo tcp
   sockkit demo udp -y
   sockkit demo handshake
+  sockkit demo frames
   sockkit demo tcp | less`,
 		ValidArgsFunction: completeLessons,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -43,7 +43,7 @@ type Exercise struct {
 }
 
 // Lessons returns the lessons there are, untold, in the order to learn them.
-func Lessons() []Lesson { return []Lesson{tcpLesson(), udpLesson(), handshakeLesson()} }
+func Lessons() []Lesson { return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson()} }
 
 // Find returns the lesson of that name.
 func Find(name string) (Lesson, bool) {

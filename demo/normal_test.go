@@ -16,6 +16,7 @@ var measured = []struct {
 	{regexp.MustCompile(`[0-9A-Za-z+/]{22}==`), "<key>"},
 	{regexp.MustCompile(`[0-9A-Za-z+/]{27}=`), "<accept>"},
 	{regexp.MustCompile(`\b[0-9a-f]{40}\b`), "<sha1>"},
+	{regexp.MustCompile(`\bmask [0-9a-f]{8}\b`), "mask <key>"},
 	{regexp.MustCompile(`… \d+ more of these lines, \d+ bytes …`), "… <n> more of these lines, <n> bytes …"},
 	{regexp.MustCompile(`^\d+ bytes "[^"]*"…$`), `<n> bytes "<text>"…`},
 	{regexp.MustCompile(`"\d+ of 100[ .]*"…$`), `"<i> of 100"…`},
