@@ -40,11 +40,15 @@ func TestWSTapBeforeOthers(t *testing.T) {
 			}
 			us, url := wsTap(t, "ws://127.0.0.1:0", target(t), flags...)
 			p, _ := wsClient(t, wsLibraries["node ws"], url, wsOptions{})
-			for _, act := range []wsAct{{Do: "text", Data: "hello\n"}, {Do: "binary", Data: "grüße ☃\n"}, {Do: "text", Data: "again\n"}} {
+			end := "\n"
+			if name == "exec" {
+				end = "" // a text message is a line there, without its newline
+			}
+			for _, act := range []wsAct{{Do: "text", Data: "hello" + end}, {Do: "binary", Data: "grüße ☃\n"}, {Do: "text", Data: "again" + end}} {
 				p.do(act)
 				p.nextBytes(act.Data)
 			}
-			us.awaitRecord(event("ws_message", fields{"text": "hello\n"}))
+			us.awaitRecord(event("ws_message", fields{"text": "hello" + end}))
 			p.do(wsAct{Do: "close", Code: 1000})
 			wantAnswer(t, p, wsLibraries["node ws"], 1000)
 			again, _ := wsClient(t, wsLibraries["node ws"], url, wsOptions{})
