@@ -43,6 +43,18 @@ Any kind of socket goes with any other. A child process (exec:COMMAND) is
 started for each client. With - as one of the two there is one client only,
 standard output carries its payload, and the view goes to standard error.
 
+Between two WebSockets not a byte is changed: the client's own request goes to
+the target, which sees the client's Host and path. Both heads are checked by the
+rules, messages are shown unmasked and inflated, frames with -vvv; what is wrong
+is a finding, and passes all the same. wss:// is ended and begun by tap.
+
+With a WebSocket at one end only, tap speaks it: each message becomes bytes, a
+datagram or a line, and each read, datagram or line a message. Lines (exec: and
+-) are text messages without their newline, all else is binary. The end of the
+other side closes with 1000, and a close with a code that means trouble resets
+it. A client of the stream that has ended its half is given answers as with
+datagrams, and then the target is closed.
+
 Between datagram sockets each datagram stays what it is, and each sender has a
 target socket of its own, until nothing has passed for two minutes. Between a
 stream and datagrams each read of the stream is one datagram, and each datagram
@@ -57,6 +69,9 @@ after so many bytes in all directions that suffer together; "10s" is a time and
   sockkit tap tcp://:9000 tls://example.com:443 --trace tap.pcapng
   sockkit tap udp://:5353 udp://localhost:53 --loss 20 --seed 7
   sockkit tap :9000 unix:/tmp/app.sock --delay 80ms --jitter 20ms
+  sockkit tap -vvv ws://:8080 ws://localhost:3000
+  sockkit tap ws://:8080 tcp://localhost:6379
+  sockkit tap ws://:8080 'exec:tail -f /var/log/syslog'
   sockkit tap 9000 'exec:cat' --once --cut-after 1M
   sockkit tap --quiet :8080 localhost:80`,
 		RunE: func(c *cobra.Command, args []string) error {
