@@ -3,6 +3,7 @@ package ws
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // Buffers are pooled by size, from 1 KiB to 4 MiB in powers of two. Larger ones
@@ -35,6 +36,9 @@ func putBuffer(b []byte) {
 	if shift < leastShift || shift > mostShift || cap(b) != 1<<shift {
 		return
 	}
+	if told := onPut.Load(); told != nil {
+		(*told)(b)
+	}
 	p, _ := boxes.Get().(*buffer)
 	if p == nil {
 		p = &buffer{}
@@ -42,6 +46,9 @@ func putBuffer(b []byte) {
 	p.b = b
 	pools[shift-leastShift].Put(p)
 }
+
+// onPut is told of each buffer that is given back, in tests.
+var onPut atomic.Pointer[func([]byte)]
 
 // A pool of slices would allocate their headers; these boxes are pooled too.
 type buffer struct{ b []byte }

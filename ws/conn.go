@@ -148,7 +148,7 @@ type CloseError struct {
 	Code   StatusCode // 1005 where the close frame had none, 1006 where no close frame came
 	Reason string
 	Local  bool  // this end closed first
-	Err    error // of 1006: what ended the connection
+	Err    error // what ended the connection: of 1006, or a broken rule; else nil
 }
 
 // Error implements error.

@@ -212,7 +212,7 @@ func (p *Peer) endError(err error) *CloseError {
 	case p.cause != nil:
 		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: p.cause}
 	case k.received:
-		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: err}
 	case p.lost != nil:
 		err = p.lost
 	}

@@ -54,6 +54,7 @@ func inEachForm(t *testing.T, set func(*Server), test func(t *testing.T, s *Serv
 	for _, f := range forms {
 		for _, kind := range []string{"callbacks", "handler"} {
 			t.Run(f.name+"/"+kind, func(t *testing.T) {
+				noLeaks(t)
 				s := &Server{}
 				if kind == "handler" {
 					s.Handler = func(_ context.Context, c *Conn) error { return echo(c) }

@@ -247,8 +247,9 @@ func TestHandshakeTimeout(t *testing.T) {
 		s.HandshakeTimeout = 20 * time.Second
 		s.OnRefused = func(_ net.Addr, rule, _ string) { refused = append(refused, rule) }
 	}, func(t *testing.T, s *Server, l *pipeListener, _ *trace.Recorder) {
-		conn, begun := l.dial(), time.Now()
+		conn, begun, wrote := l.dial(), time.Now(), make(chan struct{})
 		go func() {
+			defer close(wrote)
 			for i := range wellFormed {
 				time.Sleep(time.Second)
 				if _, err := io.WriteString(conn, wellFormed[i:i+1]); err != nil {
@@ -261,6 +262,7 @@ func TestHandshakeTimeout(t *testing.T) {
 			t.Errorf("%q, %v after %v", answer, err, time.Since(begun))
 		}
 		conn.Close()
+		<-wrote
 		synctest.Wait()
 		if !slices.Equal(refused, []string{"timeout"}) || s.Stats().NotUpgraded != 1 {
 			t.Errorf("%q", refused)
