@@ -1,5 +1,3 @@
-// Package socketio speaks the Socket.IO protocol v5, as socket.io 4.x does:
-// events, acknowledgements, namespaces and rooms over Engine.IO.
 package socketio
 
 // PacketType says what a [Packet] is for (Socket.IO protocol v5, "Packet types").

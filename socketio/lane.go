@@ -1,0 +1,76 @@
+package socketio
+
+import "sync"
+
+// lane runs functions one after the other, in a goroutine that exists only while
+// there are some. Adding to it never waits.
+type lane struct {
+	mu      sync.Mutex
+	waiting []func()
+	running bool
+	size    int // bytes that those that wait stand for
+	held    bool
+}
+
+// add appends a function that stands for size bytes. It reports false where more
+// than most would wait.
+func (l *lane) add(f func(), size, most, mostBytes int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if most > 0 && len(l.waiting) >= most || mostBytes > 0 && l.size+size > mostBytes && len(l.waiting) > 0 {
+		return false
+	}
+	l.size += size
+	l.waiting = append(l.waiting, func() {
+		f()
+		l.mu.Lock()
+		l.size -= size
+		l.mu.Unlock()
+	})
+	l.start()
+	return true
+}
+
+// must appends a function whatever waits.
+func (l *lane) must(f func()) { l.add(f, 0, 0, 0) }
+
+// hold has nothing run until release.
+func (l *lane) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = true
+}
+
+func (l *lane) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = false
+	l.start()
+}
+
+func (l *lane) start() {
+	if l.running || l.held || len(l.waiting) == 0 {
+		return
+	}
+	l.running = true
+	go l.run()
+}
+
+func (l *lane) run() {
+	for {
+		l.mu.Lock()
+		if len(l.waiting) == 0 || l.held {
+			l.running = false
+			if len(l.waiting) == 0 {
+				l.waiting = nil
+			}
+			l.mu.Unlock()
+			return
+		}
+		f := l.waiting[0]
+		l.waiting[0] = nil
+		l.waiting = l.waiting[1:]
+		l.mu.Unlock()
+		f()
+	}
+}
