@@ -115,8 +115,8 @@ func (c *Conn) report(dir trace.Dir, p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	if c.tracer.On(dataLevel(c.framed.Load(), c.raw)) {
-		c.tracer.Emit(c.id, trace.Data{Dir: dir, Size: len(p), Payload: p})
+	if framed := c.framed.Load(); c.tracer.On(dataLevel(framed, c.raw)) {
+		c.tracer.Emit(c.id, trace.Data{Dir: dir, Size: len(p), Framed: framed, Payload: p})
 	}
 	if c.raw && c.tracer.On(trace.Byte) {
 		c.tracer.Emit(c.id, trace.Bytes{Dir: dir, Size: len(p), Payload: p})

@@ -181,8 +181,8 @@ func (p *Peer) record(dir trace.Dir, b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if t := p.srv.Tracer; t.On(dataLevel(p.framed.Load(), p.sealed == nil)) {
-		t.Emit(p.id, trace.Data{Dir: dir, Size: len(b), Payload: b})
+	if t, framed := p.srv.Tracer, p.framed.Load(); t.On(dataLevel(framed, p.sealed == nil)) {
+		t.Emit(p.id, trace.Data{Dir: dir, Size: len(b), Framed: framed, Payload: b})
 	}
 	if p.sealed == nil {
 		p.recordWire(dir, b)

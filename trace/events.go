@@ -119,10 +119,12 @@ type Limit struct {
 	Reason string `json:"reason"`
 }
 
-// Data is a piece of a stream as the application sent or received it.
+// Data is a piece of a stream as the application sent or received it. Its level
+// is Byte where it is Framed.
 type Data struct {
 	Dir     Dir    `json:"dir"`
 	Size    int    `json:"size"`
+	Framed  bool   `json:"framed,omitempty"` // a protocol with records of its own is spoken
 	Payload []byte `json:"base64"`
 }
 
@@ -251,7 +253,6 @@ func (Secret) Level() Level        { return Frame }
 func (TLSRecord) Level() Level     { return Frame }
 func (TurnedAway) Level() Level    { return Connection }
 func (Limit) Level() Level         { return Connection }
-func (Data) Level() Level          { return Message }
 func (Datagram) Level() Level      { return Message }
 func (Bytes) Level() Level         { return Byte }
 func (HalfClose) Level() Level     { return Connection }
@@ -259,3 +260,11 @@ func (Close) Level() Level         { return Connection }
 func (Child) Level() Level         { return Connection }
 func (Fault) Level() Level         { return Connection }
 func (Note) Level() Level          { return Connection }
+
+// Level implements [Event].
+func (e Data) Level() Level {
+	if e.Framed {
+		return Byte
+	}
+	return Message
+}

@@ -41,8 +41,7 @@ func observe(client, target net.Conn, limits ws.Limits) net.Conn {
 		return target
 	}
 	o := &observed{Conn: target, tracer: known.Tracer(), id: known.TraceID()}
-	_, secure := tcp.TLSState(target)
-	o.opening = opening{tracer: o.tracer, id: o.id, limits: limits, secure: secure}
+	o.opening = opening{tracer: o.tracer, id: o.id, limits: limits}
 	return o
 }
 

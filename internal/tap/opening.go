@@ -18,7 +18,6 @@ type opening struct {
 	tracer *trace.Tracer
 	id     trace.ID
 	limits ws.Limits
-	secure bool
 
 	phase phase
 	heads [2]headReader // by role
@@ -274,10 +273,9 @@ func (o *opening) decodeNoMore(rest []byte) {
 	o.early, o.x = nil, handshake.Exchange{}
 }
 
-// data records a piece of what is not decoded. Under TLS the connection does so
-// itself where every byte is wanted.
+// data records a piece of what is not decoded.
 func (o *opening) data(from ws.Role, b []byte) {
-	if len(b) == 0 || !o.tracer.On(trace.Message) || o.secure && o.tracer.On(trace.Byte) {
+	if len(b) == 0 || !o.tracer.On(trace.Message) {
 		return
 	}
 	o.emit(trace.Data{Dir: dirOf(from), Size: len(b), Payload: b})
