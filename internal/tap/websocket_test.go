@@ -342,7 +342,6 @@ func TestTextOfAStream(t *testing.T) {
 	go func() {
 		for _, part := range parts {
 			_, _ = io.WriteString(conn, part)
-			time.Sleep(time.Millisecond) // not needed, but it parts them
 		}
 	}()
 	hear(t, conn, whole)
