@@ -100,6 +100,8 @@ func (d *webSocketDial) ping(w *session.WebSocket) {
 
 // open makes the opening handshake, and explains one that fails.
 func (d *webSocketDial) open(ctx context.Context) (*ws.Conn, error) {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
 	conn, x, err := d.dialer.Dial(ctx, d.url)
 	var failed *ws.HandshakeError
 	var below *tcp.Error
@@ -118,6 +120,15 @@ func (d *webSocketDial) open(ctx context.Context) (*ws.Conn, error) {
 	return conn, err
 }
 
+// bounded bounds the opening by -w.
+func (d *webSocketDial) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	late := &tcp.TimeoutError{After: d.limit()}
+	if d.timeout > 0 {
+		late.By = "-w"
+	}
+	return context.WithTimeoutCause(ctx, d.limit(), late)
+}
+
 // explained is an error whose hint was given at length already.
 type explained struct{ error }
 
@@ -130,7 +141,11 @@ func (d *webSocketDial) explain(x *handshake.Exchange, failed *ws.HandshakeError
 		return nil // nothing came that could be explained
 	}
 	options := explain.Options{Width: columns(d.streams.Out), Color: d.colored(d.streams.Err), ShowSecrets: d.showSecrets}
-	lines := explain.New(x, d.showSecrets).Lines(options)
+	findings := handshake.Check(x)
+	if failed != nil && isTimeout(failed) {
+		explain.Late(findings, d.limit())
+	}
+	lines := explain.With(x, findings, d.showSecrets).Lines(options)
 	if d.ws.explain {
 		lines = append(append(lines, ""), explain.Verdicts(handshake.Judge(x), options)...)
 	}

@@ -24,7 +24,11 @@ func (r *refusals) line(remote, rule, reason string) string {
 	if rule == "tls" {
 		return r.sparing(fmt.Sprintf("no TLS with %s: %s", remote, render.Printable(reason)))
 	}
-	return r.sparing(fmt.Sprintf("turned away %s: %s (--%s)", remote, render.Printable(reason), rule))
+	line := fmt.Sprintf("turned away %s: %s", remote, render.Printable(reason))
+	if isLimit(rule) {
+		line += " (--" + rule + ")"
+	}
+	return r.sparing(line)
 }
 
 // sparing is s, with how many lines before it were not logged, or "".
@@ -47,4 +51,13 @@ func (r *refusals) sparing(s string) string {
 		r.hidden = 0
 	}
 	return s
+}
+
+// isLimit reports whether a rule is a flag, and not one of a specification's.
+func isLimit(rule string) bool {
+	switch rule {
+	case "max-conns", "max-conns-per-ip", "max-rate", "allow", "deny", "timeout", "idle-timeout":
+		return true
+	}
+	return false
 }

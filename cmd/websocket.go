@@ -132,7 +132,7 @@ const maxRedirects = 10
 func (o *dialOptions) dialer(op *endpoint.Opener) *ws.Dialer {
 	w := &o.ws
 	d := &ws.Dialer{
-		Subprotocols: w.subprotocols, Origin: w.origin, Header: w.fields, Timeout: o.limit(),
+		Subprotocols: w.subprotocols, Origin: w.origin, Header: w.fields, Timeout: -1,
 		NetDial: op.Below(o.address), TLSFor: op.TLSFor, Limits: ws.Limits{MaxMessage: int64(o.maxMessage)},
 		CloseTimeout: min(o.limit(), 5*time.Second), PingInterval: time.Duration(w.pingInterval),
 		Tracer: op.Tracer, CompressFrom: 1,

@@ -37,6 +37,9 @@ type Server struct {
 	// when it is done. Without it the server does CloseWrite at once. A
 	// connection of which both halves have ended is closed.
 	OnEnd func(*Peer)
+	// OnIdle is called when a peer reaches its idle timeout, to say good-bye and
+	// Close. Without it the server closes.
+	OnIdle func(*Peer)
 	// OnWritable is called once the queue has fallen to a quarter of WriteQueue
 	// after it had been over half of it, or after a Write was refused.
 	OnWritable func(*Peer)

@@ -169,6 +169,13 @@ func (p *Peer) idle(limit time.Duration) {
 	reason := fmt.Sprintf("no byte came or went for %v: closed", limit)
 	p.limit("idle-timeout", reason)
 	cause := fmt.Errorf("%w: %s", ErrIdle, reason)
+	if p.srv.OnIdle != nil && !p.farewell {
+		p.farewell = true
+		p.post(event{kind: onIdle})
+		p.idleTimer.Reset(limit)
+		p.unlock()
+		return
+	}
 	if p.q.size > 0 {
 		p.abort(cause)
 	}

@@ -56,6 +56,7 @@ type Peer struct {
 	closing  bool   // Close was called: what comes is discarded
 	ended    bool   // the peer's end has come
 	leaving  bool   // Detach was called: nothing more is read or taken
+	farewell bool   // OnIdle was called
 	parked   bool   // the reading goroutine reads no more
 	unread   []byte // what it had read by then
 	detached bool   // the connection is no longer the server's

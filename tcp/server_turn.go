@@ -19,11 +19,12 @@ const (
 	onEnd
 	onWritable
 	onShutdown
+	onIdle
 	onPost
 	onClose
 )
 
-var callbackNames = [...]string{"OnOpen", "OnData", "OnEnd", "OnWritable", "OnShutdown", "Post", "OnClose"}
+var callbackNames = [...]string{"OnOpen", "OnData", "OnEnd", "OnWritable", "OnShutdown", "OnIdle", "Post", "OnClose"}
 
 // Callbacks take turns: whoever sets running runs one, and then those that were
 // posted meanwhile. It is the reading goroutine, or one that was started for
@@ -106,7 +107,7 @@ func (p *Peer) stillDue(k eventKind) bool {
 	case onWritable:
 		p.due = false
 		return !p.dead && !p.over && !p.fin
-	case onShutdown:
+	case onShutdown, onIdle:
 		return !p.dead
 	}
 	return true
@@ -141,6 +142,8 @@ func (p *Peer) invoke(k eventKind, data []byte, f func()) {
 		call(s.OnWritable, p)
 	case onShutdown:
 		call(s.OnShutdown, p)
+	case onIdle:
+		call(s.OnIdle, p)
 	case onPost:
 		f()
 	case onClose:

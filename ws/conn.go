@@ -161,7 +161,8 @@ func (e *CloseError) Error() string {
 	if e.Code == StatusAbnormal {
 		s = "the connection was lost without a close frame: " + e.Code.String()
 	}
-	if e.Reason != "" {
+	var broken *Violation
+	if e.Reason != "" && !(e.Local && errors.As(e.Err, &broken)) { // the violation says the same at length
 		s += fmt.Sprintf(": %q", e.Reason)
 	}
 	if e.Err != nil && !errors.Is(e.Err, io.EOF) && !errors.Is(e.Err, io.ErrUnexpectedEOF) {

@@ -216,7 +216,11 @@ func (d *Dialer) open(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if err != nil || !secure {
 		return conn, err
 	}
-	return tcp.ClientTLS(ctx, conn, dialer.TLS, dialer.Tracer)
+	secured, err := tcp.ClientTLS(ctx, conn, dialer.TLS, dialer.Tracer)
+	if err != nil {
+		return nil, &tcp.Error{Op: "dial", Address: u.Scheme + "://" + u.Host, Err: err}
+	}
+	return secured, nil
 }
 
 func port(u *url.URL, secure bool) string {

@@ -41,6 +41,9 @@ func (d *Dialer) upgrade(ctx context.Context, conn net.Conn, address string, hea
 		Side: trace.Client, Target: string(head.Target), Subprotocol: agreed.Subprotocol,
 		Extensions: o.x.Response.Get("Sec-WebSocket-Extensions"), Duration: time.Since(o.begun),
 	})
+	if len(d.Subprotocols) > 0 && agreed.Subprotocol == "" {
+		o.report.emit(trace.Note{Text: "the server chose none of the subprotocols that were offered: RFC 6455 allows that (4.2.2 item 5), browsers give up then (WHATWG WebSockets)"})
+	}
 	c := NewConn(conn, Config{
 		Role: ClientRole, Agreed: agreed, Limits: d.Limits, Early: o.reader.Rest(), CompressFrom: d.CompressFrom,
 		CloseTimeout: d.CloseTimeout, PingInterval: d.PingInterval, Tracer: d.Tracer,
@@ -86,11 +89,13 @@ func (o *opening) response(ctx context.Context) error {
 	for range maxInterim {
 		h := &handshake.Head{}
 		err := o.reader.ReadResponse(h)
+		var cut *handshake.CutError
 		if len(h.Raw) > 0 || err == nil {
 			o.report.head(trace.In, h)
 			o.x.Response = h
+		} else if errors.As(err, &cut) && errors.Is(err, io.ErrUnexpectedEOF) {
+			o.x.Response = h // nothing came, and that is what is wrong
 		}
-		var cut *handshake.CutError
 		if errors.As(err, &cut) {
 			return o.failed(ctx, err)
 		}

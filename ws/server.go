@@ -179,7 +179,7 @@ func (s *Server) setUp() {
 			t.HandshakeTimeout = s.HandshakeTimeout
 		}
 		t.OnOpen, t.OnData, t.OnEnd = s.accepted, s.data, s.ended
-		t.OnWritable, t.OnShutdown, t.OnClose = s.writable, s.shutPeer, s.closed
+		t.OnWritable, t.OnShutdown, t.OnClose, t.OnIdle = s.writable, s.shutPeer, s.closed, s.idle
 		t.OnPanic = func(p *tcp.Peer, err *tcp.PanicError) { s.panicked(p.RemoteAddr(), err) }
 		refused := t.OnRefused
 		t.OnRefused = func(remote net.Addr, rule, reason string) {
@@ -307,9 +307,9 @@ func (s *Server) enter(ip netip.Addr) *tcp.Refusal {
 	case s.closing.Load():
 		return &tcp.Refusal{Rule: "shutdown", Reason: "the server is shutting down"}
 	case s.most > 0 && s.slots >= s.most:
-		return &tcp.Refusal{Rule: "max-conns", Reason: count(int64(s.slots), "connection") + " are open, the most allowed"}
+		return &tcp.Refusal{Rule: "max-conns", Reason: areOpen(s.slots, "")}
 	case s.MaxConnsPerIP > 0 && ip.IsValid() && s.perIP[ip] >= s.MaxConnsPerIP:
-		return &tcp.Refusal{Rule: "max-conns-per-ip", Reason: count(int64(s.perIP[ip]), "connection") + " of " + ip.String() + " are open, the most allowed"}
+		return &tcp.Refusal{Rule: "max-conns-per-ip", Reason: areOpen(s.perIP[ip], " of "+ip.String())}
 	}
 	s.slots++
 	if s.MaxConnsPerIP > 0 && ip.IsValid() {
@@ -335,4 +335,13 @@ func addrOf(remote net.Addr) netip.Addr {
 		return a.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
+}
+
+// areOpen words a limit that is reached.
+func areOpen(n int, of string) string {
+	verb := " are"
+	if n == 1 {
+		verb = " is"
+	}
+	return count(int64(n), "connection") + of + verb + " open, the most allowed"
 }

@@ -180,6 +180,21 @@ func (s *Server) shutPeer(t *tcp.Peer) {
 	p.Close(StatusGoingAway, "the server is shutting down")
 }
 
+// idle is OnIdle of the connections below: the peer hears why.
+func (s *Server) idle(t *tcp.Peer) {
+	p := t.Value().(*Peer)
+	if p.waiting != nil {
+		_ = t.Close()
+		return
+	}
+	p.mu.Lock()
+	if p.why == nil && !p.closing.sent {
+		p.why = tcp.ErrIdle
+	}
+	p.mu.Unlock()
+	p.Close(StatusPolicyViolation, "idle for too long")
+}
+
 // closed is OnClose of the connections below.
 func (s *Server) closed(t *tcp.Peer, err error) {
 	p := t.Value().(*Peer)
@@ -211,6 +226,8 @@ func (p *Peer) endError(err error) *CloseError {
 	switch {
 	case p.cause != nil:
 		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: p.cause}
+	case p.why != nil:
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: p.why}
 	case k.received:
 		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: err}
 	case p.lost != nil:

@@ -228,7 +228,7 @@ func whyRefused(ans *handshake.Answer, err error) (rule, reason string) {
 	case errors.As(err, &limit):
 		return limit.Rule, limit.Reason
 	case ans.Finding != nil:
-		return ans.Finding.ID, ans.Finding.Error()
+		return ans.Finding.ID, ans.Finding.Sentence()
 	case errors.As(err, &refusal) && refusal.Body != "":
 		return fmt.Sprint(refusal.Status), trimLine(refusal.Body)
 	}

@@ -37,6 +37,7 @@ type Peer struct {
 	open    bool // OnOpen is due, or was called
 	gone    bool
 	cause   *Violation  // that ended the connection
+	why     error       // this end closed
 	lost    *Violation  // our close frame was not answered
 	unsent  []byte      // the body of a close frame that the full queue did not take
 	hangUp  bool        // the connection is to end behind it

@@ -47,14 +47,19 @@ const defaultWait = 10 * time.Second
 
 // SendError is a message that could not be sent.
 type SendError struct {
-	Number int // which, from 1
-	Size   int // in bytes
+	Number int  // which, from 1
+	Line   bool // it was a line of the input
+	Size   int  // in bytes
 	Err    error
 }
 
 // Error implements error.
 func (e *SendError) Error() string {
-	return fmt.Sprintf("message %d (%d bytes): %s", e.Number, e.Size, tcp.Reason(e.Err))
+	what := "message"
+	if e.Line {
+		what = "line"
+	}
+	return fmt.Sprintf("%s %d (%d bytes): %s", what, e.Number, e.Size, tcp.Reason(e.Err))
 }
 
 // Unwrap returns the cause.
@@ -163,10 +168,16 @@ func (r *messages) send() error {
 			return &InputError{err}
 		}
 		if err := r.Conn.WriteMessage(message); err != nil {
-			return &SendError{Number: number, Size: len(message), Err: err}
+			return &SendError{Number: number, Line: r.fromLines(), Size: len(message), Err: err}
 		}
 		r.activity()
 	}
+}
+
+// fromLines reports whether messages are lines of text.
+func (r *messages) fromLines() bool {
+	in, ok := r.In.(*Reader)
+	return ok && in.framing == Lines
 }
 
 func (r *messages) receive() error {
