@@ -116,7 +116,7 @@ func makeRules() *[numRules]Rule {
 			Due:     "a message that stays within the limit once it is inflated",
 			Cause:   "A compression bomb, or a large message of one repeated pattern.",
 			Mend:    "Send it in several messages, or raise the limit here (--max-message)."},
-		ruleFragments: {ID: "message-fragments", Clause: "RFC 6455 10.4", Source: handshake.Practice, Level: handshake.Should, Code: StatusPolicyViolation,
+		ruleFragments: {ID: "message-fragments", Clause: "RFC 6455 10.4 (practice)", Source: handshake.Practice, Level: handshake.Should, Code: StatusPolicyViolation,
 			Summary: "A message has more fragments than the limit.",
 			Due:     "a message in fewer fragments, empty ones counted",
 			Cause:   "The sender makes a frame of every few bytes, or means to exhaust memory.",

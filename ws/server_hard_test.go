@@ -117,6 +117,7 @@ func TestServerQuiet(t *testing.T) {
 			t.Errorf("%+v, %v", g, err)
 		}
 		_, _ = conn.Write(wire(ClientRole, text("three"), closeWith(1008, "")))
+		_ = conn.(*net.TCPConn).CloseWrite()
 		var closed *CloseError
 		if err := <-ended; !errors.As(err, &closed) || closed.Code != StatusPolicyViolation || !closed.Local || closed.Reason != "enough" {
 			t.Error(err)
