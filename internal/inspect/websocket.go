@@ -78,7 +78,7 @@ func (e *notUpgraded) Unwrap() error { return e.err }
 func (in *Inspection) judged(x *handshake.Exchange, url string, took time.Duration) {
 	show := in.o.WebSocket.ShowSecrets
 	h := &Handshake{URL: url, Duration: took, Judgement: explain.New(x, show), x: x, showSecrets: show}
-	if x.Response != nil {
+	if x.Response != nil && len(x.Response.Raw) > 0 {
 		h.Status = x.Response.Status
 		in.Report.Reached = ReachedHandshake
 	}
