@@ -14,7 +14,7 @@ const hexDigits = "0123456789abcdef"
 func appendQuoted[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := skipPlainASCII(s, 0); i < len(s); {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
 			i++
@@ -30,8 +30,8 @@ func appendQuoted[T string | []byte](dst []byte, s T) []byte {
 		}
 		dst = append(dst, s[start:i]...)
 		dst = appendEscape(dst, c)
-		i += size
-		start = i
+		start = i + size
+		i = skipPlainASCII(s, start)
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')

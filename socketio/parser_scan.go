@@ -90,7 +90,7 @@ func scanMember(data []byte, i, depth int) int {
 }
 
 func scanString(data []byte, i int) int {
-	for i++; i < len(data); i++ {
+	for i = skipPlain(data, i+1); i < len(data); i++ {
 		switch c := data[i]; {
 		case c == '"':
 			return i + 1
@@ -100,6 +100,7 @@ func scanString(data []byte, i int) int {
 			if i = scanEscape(data, i+1); i < 0 {
 				return -1
 			}
+			i = skipPlain(data, i+1) - 1
 		}
 	}
 	return -1

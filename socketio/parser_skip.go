@@ -43,12 +43,12 @@ func skipBare(data []byte, i int) int {
 }
 
 func skipString(data []byte, i int) int {
-	for i++; i < len(data); i++ {
+	for i = skipPlain(data, i+1); i < len(data); i++ {
 		switch data[i] {
 		case '"':
 			return i + 1
 		case '\\':
-			i++
+			i = skipPlain(data, i+2) - 1
 		}
 	}
 	return len(data)

@@ -225,9 +225,8 @@ func eventNameFits(name []byte) bool {
 	if c := at(name, 0); c != '"' {
 		return c == '-' || isDigit(c)
 	}
-	const longest = len(`"removeListener"`)
-	if !hasEscape(name) && len(name) > longest {
-		return true
+	if !hasEscape(name) {
+		return !isReservedEvent(string(name[1 : len(name)-1]))
 	}
 	return !isReservedEvent(unquote(name))
 }
