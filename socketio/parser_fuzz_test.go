@@ -31,9 +31,6 @@ func FuzzTextDecoder(f *testing.F) {
 		}
 		checkPacket(t, p)
 		frames := TextParser{}.NewEncoder().Encode(p)
-		if strings.ContainsAny(p.Namespace, ",") || len(p.Attachments) == 0 && p.Namespace == "" {
-			return
-		}
 		d = TextParser{}.NewDecoder()
 		for i, frame := range frames {
 			back, done, err := d.Add(frame)
@@ -183,7 +180,7 @@ func FuzzArguments(f *testing.F) {
 			F *bool
 			M map[string]any
 		}
-		in := all{s, x, n, append([]byte{}, b...), &flag, map[string]any{"b": append([]byte{}, b...), "s": strings.ToValidUTF8(s, "\ufffd"), "l": []any{flag, nil}}}
+		in := all{s, x, n, append([]byte{}, b...), &flag, map[string]any{"b": append([]byte{}, b...), "s": s, "l": []any{flag, nil}}}
 		data, attachments, err := encodeArgs(in)
 		if err != nil || !json.Valid(data) || len(attachments) != 2 {
 			t.Fatalf("%s, %d, %v", data, len(attachments), err)
@@ -192,9 +189,8 @@ func FuzzArguments(f *testing.F) {
 		if err := decodeValue(splitArray(nil, data)[0], attachments, &out); err != nil {
 			t.Fatal(err)
 		}
-		in.S = strings.ToValidUTF8(s, "\ufffd")
 		in.S = eachRune(s)
-		in.M["s"] = eachRune(in.M["s"].(string))
+		in.M["s"] = in.S
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			in.X = 0
 		}
@@ -215,8 +211,8 @@ func compareStandard(t *testing.T, s string, x float64) {
 	if err := e.Encode(s); err != nil {
 		t.Fatal(err)
 	}
-	due := strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029", `\ufffd`, "\ufffd").Replace(strings.TrimSpace(want.String()))
-	if got := string(appendQuoted(nil, s)); got != due && !strings.Contains(s, `\u`) {
+	due := strings.TrimSpace(want.String())
+	if got := string(appendQuoted(nil, s)); got != due && !strings.ContainsAny(s, "\u2028\u2029") && utf8.ValidString(s) {
 		t.Fatalf("got %s, want %s", got, due)
 	}
 	number, err := json.Marshal(x)
