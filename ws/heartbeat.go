@@ -11,8 +11,8 @@ type heartbeat struct {
 	mu     sync.Mutex
 	timer  *time.Timer
 	missed int
-	key    string     // of the last ping
-	lost   *Violation // the peer was given up
+	keys   [mostMissed + 1]string // of the last pings, the oldest first
+	lost   *Violation             // the peer was given up
 }
 
 func (b *heartbeat) start(c *Conn, every time.Duration) {
@@ -76,15 +76,16 @@ func (b *heartbeat) miss(c *Conn, every time.Duration) (lost *Violation, due boo
 	return nil, true
 }
 
-// nextKey registers a ping in place of the last one: they would pile up where
-// a peer answers with pongs for none of them.
+// nextKey registers a ping in place of the one so many before it: they would
+// pile up where a peer answers with pongs for none of them.
 func (b *heartbeat) nextKey(c *Conn) string {
 	key := c.register(&ping{came: make(chan struct{})})
 	b.mu.Lock()
-	last := b.key
-	b.key = key
+	oldest := b.keys[0]
+	copy(b.keys[:], b.keys[1:])
+	b.keys[len(b.keys)-1] = key
 	b.mu.Unlock()
-	c.forget(last)
+	c.forget(oldest)
 	return key
 }
 

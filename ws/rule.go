@@ -2,6 +2,7 @@ package ws
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sockkit/sockkit/handshake"
 )
@@ -33,7 +34,13 @@ type Violation struct {
 
 // Error says what is wrong, in one line.
 func (v *Violation) Error() string {
-	return fmt.Sprintf("the %s broke %s: %s (%s; due: %s)", v.By, v.Clause, v.Summary, v.Came, v.Due)
+	what := strings.TrimSuffix(v.Summary, ".")
+	for _, article := range []string{"The ", "A "} {
+		if rest, ok := strings.CutPrefix(what, article); ok {
+			what = strings.ToLower(article) + rest
+		}
+	}
+	return fmt.Sprintf("%s (%s, the %s's fault): %s; due: %s", what, v.Clause, v.By, v.Came, v.Due)
 }
 
 // The rules, in the order of the table.
