@@ -213,6 +213,7 @@ func AllEvents() []Event {
 		TurnedAway{}, Limit{}, Data{}, Datagram{}, Bytes{},
 		HalfClose{}, Close{}, Child{}, Fault{}, Note{},
 		HTTPHead{}, Upgrade{}, UpgradeFailed{}, Finding{}, WSFrame{}, WSMessage{}, WSPing{}, WSClose{},
+		EIOPacket{},
 	}
 }
 

@@ -82,6 +82,9 @@ func describe(e trace.Event) (trace.Dir, []string) {
 	if dir, lines, ok := webSocket(e); ok {
 		return dir, lines
 	}
+	if dir, lines, ok := socketIO(e); ok {
+		return dir, lines
+	}
 	return trace.None, note(e)
 }
 

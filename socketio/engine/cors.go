@@ -12,7 +12,8 @@ import (
 // CORS says which pages of other origins may connect (the Fetch standard, "HTTP
 // CORS protocol"), as the npm package cors does for the official server.
 type CORS struct {
-	// Origins are those that may, such as https://example.com; "*" is all.
+	// Origins are those that may, such as https://example.com; "*" is all, to
+	// whom browsers give no credentials then.
 	Origins []string
 	// AllowOrigin decides in place of Origins.
 	AllowOrigin func(origin string, r *http.Request) bool
@@ -65,7 +66,7 @@ func originText(r *http.Request) string {
 
 // set writes the headers of every answer.
 func (c *CORS) set(h http.Header, origin string, r *http.Request) {
-	if len(c.Origins) == 1 && c.Origins[0] == "*" && c.AllowOrigin == nil && !c.Credentials {
+	if c.AllowOrigin == nil && slices.Contains(c.Origins, "*") { // not repeated: with credentials that would open it to all
 		h.Set("Access-Control-Allow-Origin", "*")
 	} else {
 		h.Add("Vary", "Origin")

@@ -54,6 +54,8 @@ type ConnectionError struct {
 	Text    string // in place of the code's message, where AllowRequest gave one
 	Context string // what exactly; see the Context constants
 	Request *http.Request
+
+	status int // in place of the code's
 }
 
 // Error implements error.
@@ -75,6 +77,9 @@ func (e *ConnectionError) Message() string {
 
 // Status is the HTTP status that goes with it.
 func (e *ConnectionError) Status() int {
+	if e.status != 0 {
+		return e.status
+	}
 	if e.Code == Forbidden {
 		return http.StatusForbidden
 	}

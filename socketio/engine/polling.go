@@ -1,24 +1,23 @@
 package engine
 
 import (
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
 )
 
 // polling is the transport over HTTP: what is sent waits for a GET, and what
 // comes comes by POST. Its state is under the session's lock.
 type polling struct {
 	session *Session
+	binary  bool          // the client of protocol 3 takes binary payloads
 	poll    chan []Packet // a GET that waits; nil where none does
 	posting bool
-	closing bool // the next poll is the last
+	stop    func() // ends the reading of a POST's body
+	closing bool   // the next poll is the last
 	closed  bool
 }
 
@@ -26,18 +25,23 @@ func (p *polling) name() string   { return "polling" }
 func (p *polling) writable() bool { return p.poll != nil }
 func (p *polling) idle() bool     { return p.poll != nil }
 
-func (p *polling) send(packets []Packet) {
+func (p *polling) send(packets []Packet) (kept bool) {
 	poll := p.poll
 	p.poll = nil
 	if p.closing {
 		packets = append(packets, Packet{Type: Close})
 		p.closed = true
 	}
+	p.session.record(0, trace.Out, p.name(), packets...)
 	poll <- packets
+	return true
 }
 
 // close answers a poll that waits; else the next one hears of the end.
 func (p *polling) close(now bool) bool {
+	if now {
+		p.stopPost()
+	}
 	switch {
 	case p.closed:
 	case p.poll != nil:
@@ -62,13 +66,20 @@ func (p *polling) left() {
 
 func (p *polling) discard() { p.left() }
 
+func (p *polling) stopPost() {
+	if p.stop != nil {
+		p.stop()
+		p.stop = nil
+	}
+}
+
 // serve answers a request of the session.
-func (p *polling) serve(w http.ResponseWriter, r *http.Request) {
+func (p *polling) serve(w http.ResponseWriter, r *http.Request, q query) {
 	switch r.Method {
 	case http.MethodGet:
-		p.serveGet(w, r)
+		p.serveGet(w, r, q)
 	case http.MethodPost:
-		p.servePost(w, r)
+		p.servePost(w, r, q)
 	default:
 		w.WriteHeader(http.StatusInternalServerError)
 	}
@@ -90,7 +101,7 @@ func (p *polling) begin() (poll chan []Packet, ok bool) {
 		p.poll = nil
 		poll <- []Packet{{Type: Close}}
 	case p.closing && len(s.buffer) == 0:
-		p.send(nil)
+		p.send([]Packet{{Type: Noop}})
 		after = s.end(ReasonForcedClose, "")
 	default:
 		after = s.flush()
@@ -100,7 +111,7 @@ func (p *polling) begin() (poll chan []Packet, ok bool) {
 	return poll, true
 }
 
-func (p *polling) serveGet(w http.ResponseWriter, r *http.Request) {
+func (p *polling) serveGet(w http.ResponseWriter, r *http.Request, q query) {
 	poll, ok := p.begin()
 	if !ok {
 		p.session.failed(p, ReasonTransportError, "overlap from client")
@@ -109,7 +120,7 @@ func (p *polling) serveGet(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case packets := <-poll:
-		p.session.srv.answer(w, r, p.session.protocol, packets)
+		p.answer(w, r, q, packets)
 	case <-r.Context().Done():
 		p.aborted(poll)
 	}
@@ -127,119 +138,67 @@ func (p *polling) aborted(poll chan []Packet) {
 	s.failed(p, ReasonTransportError, "poll connection closed prematurely")
 }
 
-// answer writes packets as a body.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, protocol int, packets []Packet) {
-	var body []byte
-	if protocol == 3 {
-		body = appendPayload3(nil, packets)
-	} else {
-		body = AppendPayload(nil, packets)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=UTF-8")
-	h.Set("Cache-Control", "no-store")
-	if j := r.URL.Query().Get("j"); j != "" {
-		body = jsonp(h, j, body)
-	}
-	body = s.compressed(h, r, packets, body)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
-}
-
-// compressed is the body compressed, where the client takes that and it pays.
-func (s *Server) compressed(h http.Header, r *http.Request, packets []Packet, body []byte) []byte {
-	if s.HTTPCompression < 0 || len(body) < s.compressFrom() || !mayCompress(packets) {
-		return body
-	}
-	accepts := r.Header.Get("Accept-Encoding")
-	var out bytes.Buffer
-	var w io.WriteCloser
-	switch {
-	case strings.Contains(accepts, "gzip"):
-		h.Set("Content-Encoding", "gzip")
-		w = gzip.NewWriter(&out)
-	case strings.Contains(accepts, "deflate"):
-		h.Set("Content-Encoding", "deflate")
-		w, _ = flate.NewWriter(&out, flate.DefaultCompression)
-	default:
-		return body
-	}
-	_, _ = w.Write(body)
-	_ = w.Close()
-	return out.Bytes()
-}
-
-func mayCompress(packets []Packet) bool {
-	for i := range packets {
-		if !packets[i].NoCompress {
-			return true
-		}
-	}
-	return false
-}
-
-// jsonp wraps a body for a script of the page (the j parameter).
-func jsonp(h http.Header, j string, body []byte) []byte {
-	number := strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, j)
-	h.Set("Content-Type", "text/javascript; charset=UTF-8")
-	text := strconv.Quote(string(body))
-	text = strings.NewReplacer("\u2028", `\u2028`, "\u2029", `\u2029`, "<", `\u003c`).Replace(text)
-	return fmt.Appendf(nil, "___eio[%s](%s);", number, text)
-}
-
 // servePost takes what the client sends.
-func (p *polling) servePost(w http.ResponseWriter, r *http.Request) {
+func (p *polling) servePost(w http.ResponseWriter, r *http.Request, q query) {
 	s := p.session
-	if !p.beginPost() {
+	if !p.beginPost(w) {
 		s.failed(p, ReasonTransportError, "data request overlap from client")
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	defer p.endPost()
-	binary := strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream")
+	binary := r.Header.Get("Content-Type") == "application/octet-stream"
 	if binary && s.protocol == 4 {
 		s.failed(p, ReasonTransportError, "invalid content")
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	body, err := readBody(r, s.srv.maxBuffer())
+	p.read()
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLarge): // the session goes on
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	case err != nil:
 		s.failed(p, ReasonTransportError, "data request connection closed prematurely")
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if r.URL.Query().Get("j") != "" {
-		body = formData(body)
+	if !p.take(body, binary, q.has("j")) {
+		w.WriteHeader(http.StatusBadRequest)
+		return
 	}
-	p.take(body, binary)
-	w.Header().Set("Content-Type", "text/html")
-	w.Header().Set("Content-Length", "2")
+	h := w.Header()
+	p.headers(h, r)
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", "2")
 	_, _ = io.WriteString(w, "ok")
 }
 
-func (p *polling) beginPost() bool {
+func (p *polling) beginPost(w http.ResponseWriter) bool {
 	p.session.mu.Lock()
 	defer p.session.mu.Unlock()
 	if p.posting {
 		return false
 	}
 	p.posting = true
+	p.stop = func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
 	return true
+}
+
+// read says that the body is there, and needs not be given up any more.
+func (p *polling) read() {
+	p.session.mu.Lock()
+	defer p.session.mu.Unlock()
+	p.stop = nil
 }
 
 func (p *polling) endPost() {
 	p.session.mu.Lock()
 	defer p.session.mu.Unlock()
-	p.posting = false
+	p.posting, p.stop = false, nil
 }
 
 var errTooLarge = errors.New("the body is too large")
@@ -249,6 +208,11 @@ func readBody(r *http.Request, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
+	if r.ContentLength >= 0 {
+		body := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	if err == nil && int64(len(body)) > most {
 		return nil, errTooLarge
@@ -256,10 +220,18 @@ func readBody(r *http.Request, most int64) ([]byte, error) {
 	return body, err
 }
 
-// take gives the packets of a body to the session.
-func (p *polling) take(body []byte, binary bool) {
+// take gives the packets of a body to the session. It reports false where it
+// holds what is none.
+func (p *polling) take(body []byte, binary, form bool) bool {
 	s := p.session
+	if form {
+		var ok bool
+		if body, ok = formData(body); !ok {
+			return true // as the official server, which takes nothing from it
+		}
+	}
 	each := func(packet Packet) bool {
+		s.record(0, trace.In, p.name(), packet)
 		s.packet(p, packet)
 		return true
 	}
@@ -275,4 +247,5 @@ func (p *polling) take(body []byte, binary bool) {
 	if err != nil {
 		s.failed(p, ReasonParseError, err.Error())
 	}
+	return err == nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -22,9 +23,13 @@ import (
 // of its own ([Server.Serve]). Its zero value has the official server's defaults.
 // Fields must not change once it serves, and a Server must not be copied.
 type Server struct {
-	// Path is what requests begin with; "" is /engine.io/. Others are answered
-	// 404, or go to NotFound.
+	// Path is what the paths of requests begin with; "" is /engine.io/. A slash
+	// stands at its end whether it is given or not. Requests for other paths are
+	// answered 404, or go to NotFound.
 	Path string
+	// NoTrailingSlash takes the slash at the end of Path off (addTrailingSlash:
+	// false).
+	NoTrailingSlash bool
 	// NotFound takes requests for other paths; nil answers 404.
 	NotFound http.Handler
 
@@ -42,8 +47,9 @@ type Server struct {
 	// MaxHTTPBufferSize bounds the body of a POST, and a message over WebSocket,
 	// in bytes; 0 is 1,000,000. Clients are told (maxPayload).
 	MaxHTTPBufferSize int64
-	// MaxBuffered bounds what waits for a client that does not take it, in bytes;
-	// 0 is 16 MiB, less than 0 no bound. Beyond it the session ends.
+	// MaxBuffered bounds what waits for a client that does not take it, in bytes,
+	// and some for each packet; 0 is 16 MiB, less than 0 no bound. Beyond it the
+	// session ends ("transport error").
 	MaxBuffered int
 	// MaxSessions bounds the sessions at once; 0 is 100,000, less than 0 no bound.
 	// Beyond it a handshake is answered 503.
@@ -54,18 +60,20 @@ type Server struct {
 	AllowRequest func(r *http.Request) error
 	// CORS says which pages of other origins may connect; nil is none.
 	CORS *CORS
-	// Cookie is set by the first answer of a session, with its id; nil sets none.
+	// Cookie is set by the first answer of a session, a 101 too, with its id; nil
+	// sets none.
 	Cookie *http.Cookie
 	// Deflate compresses WebSocket messages (perMessageDeflate); nil does not.
 	Deflate *handshake.Deflate
 	// HTTPCompression is the size in bytes from which on answers to polls are
-	// compressed; 0 is 1,024, less than 0 never.
+	// compressed, by gzip or deflate; 0 is 1,024, less than 0 never.
 	HTTPCompression int
 	// AllowEIO3 lets clients of protocol 3 in.
 	AllowEIO3 bool
 	// InitialPacket is a message that each session begins with; nil is none.
 	InitialPacket []byte
-	// GenerateID makes the id of a session; nil makes 20 random characters.
+	// GenerateID makes the id of a session, which must be new; nil makes 20 random
+	// characters. An error refuses the handshake, and so does an id in use.
 	GenerateID func(r *http.Request) (string, error)
 
 	// OnConnection is called for each new session, before anything of it is
@@ -86,11 +94,11 @@ type Server struct {
 	ws          *ws.Server
 	handler     http.Handler
 	middlewares []func(http.Handler) http.Handler
+	admitted    sync.Map // of upgrades that are being answered, by their heads
 
 	mu       sync.Mutex
 	sessions map[string]*Session
 	closed   bool
-	empty    *sync.Cond
 }
 
 // The defaults of the official server.
@@ -121,12 +129,18 @@ func (s *Server) maxBuffered() int              { return or(s.MaxBuffered, defau
 func (s *Server) compressFrom() int             { return or(s.HTTPCompression, defaultCompressFrom) }
 
 func (s *Server) path() string {
-	path := or(s.Path, defaultPath)
+	path := strings.TrimSuffix(or(s.Path, defaultPath), "/")
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	return path
+	if s.NoTrailingSlash || strings.HasSuffix(path, "/") {
+		return path
+	}
+	return path + "/"
 }
+
+// serves reports whether a path is the engine's.
+func (s *Server) serves(path string) bool { return strings.HasPrefix(path, s.path()) }
 
 func (s *Server) offers(transport string) bool {
 	switch transport {
@@ -148,18 +162,16 @@ func (s *Server) offers(transport string) bool {
 func (s *Server) setUp() {
 	s.once.Do(func() {
 		s.sessions = map[string]*Session{}
-		s.empty = sync.NewCond(&s.mu)
-		s.handler = http.HandlerFunc(s.serve)
-		for i := len(s.middlewares) - 1; i >= 0; i-- {
-			s.handler = s.middlewares[i](s.handler)
-		}
+		s.handler = s.around(http.HandlerFunc(s.serve))
 		below := s.TCP
 		if below == nil {
 			below = &tcp.Server{}
 		}
 		below.Overflow = tcp.CloseSlow
-		if below.WriteQueue == 0 && s.maxBuffered() > 0 {
-			below.WriteQueue = s.maxBuffered()
+		if below.WriteQueue == 0 {
+			if below.WriteQueue = s.maxBuffered(); below.WriteQueue < 0 {
+				below.WriteQueue = math.MaxInt
+			}
 		}
 		s.ws = &ws.Server{
 			Permit: s.permit, OnOpen: s.opened, OnMessage: took, OnClose: ended, HTTP: http.HandlerFunc(s.ServeHTTP),
@@ -169,8 +181,18 @@ func (s *Server) setUp() {
 	})
 }
 
-// Use adds a handler around all requests of the engine, upgrades included. It
-// has to be called before the first request.
+// around puts the middlewares around a handler, the first one outermost.
+func (s *Server) around(h http.Handler) http.Handler {
+	for i := len(s.middlewares) - 1; i >= 0; i-- {
+		h = s.middlewares[i](h)
+	}
+	return h
+}
+
+// Use adds a handler around all requests of the engine, upgrades included: those
+// go on where it calls the next handler, with the headers that it has set by
+// then, and are refused with its answer where it does not. It has to be called
+// before the first request.
 func (s *Server) Use(middleware func(http.Handler) http.Handler) {
 	s.middlewares = append(s.middlewares, middleware)
 }
@@ -221,40 +243,87 @@ func (s *Server) Close(ctx context.Context) error {
 	return s.ws.Shutdown(ctx)
 }
 
-// handshake makes a session.
-func (s *Server) handshake(r *http.Request, first func(*Session) transport) (*Session, *ConnectionError) {
-	protocol := 4
-	if r.URL.Query().Get("EIO") != "4" {
-		protocol = 3
+// version is the version of the protocol that a request is made by.
+func version(q query) int {
+	if q.get("EIO") == "4" {
+		return 4
 	}
-	if protocol == 3 && !s.AllowEIO3 {
-		return nil, &ConnectionError{Code: UnsupportedProtocolVersion, Request: r}
+	return 3
+}
+
+// begins says whether a request may begin a session, and with which id.
+func (s *Server) begins(r *http.Request, q query) (id string, refusal *ConnectionError) {
+	if version(q) == 3 && !s.AllowEIO3 {
+		return "", &ConnectionError{Code: UnsupportedProtocolVersion, Request: r}
 	}
 	id, err := s.newID(r)
-	if err != nil {
-		return nil, &ConnectionError{Code: BadRequest, Context: ContextIDGeneration, Request: r}
+	if err == nil {
+		err = s.room(id)
 	}
-	session := &Session{srv: s, id: id, protocol: protocol, request: r, remote: r.RemoteAddr}
+	if err == nil {
+		return id, nil
+	}
+	return "", refusalFor(err, r)
+}
+
+// newSession makes a session that a request begins.
+func (s *Server) newSession(r *http.Request, q query, id string, first func(*Session) transport) (*Session, *ConnectionError) {
+	session := &Session{srv: s, id: id, protocol: version(q), request: lasting(r), remote: r.RemoteAddr}
 	session.transport = first(session)
 	if err := s.register(session); err != nil {
-		return nil, &ConnectionError{Code: Forbidden, Text: err.Error(), Request: r}
+		return nil, refusalFor(err, r)
 	}
 	return session, nil
 }
 
-var errTooManySessions = errors.New("too many sessions")
+// lasting is a request that is kept beyond its answer: nothing ends it, and
+// nothing can be read from it.
+func lasting(r *http.Request) *http.Request {
+	kept := r.WithContext(context.WithoutCancel(r.Context()))
+	kept.Body = http.NoBody
+	return kept
+}
+
+var (
+	errTooManySessions = errors.New("too many sessions")
+	errServerClosed    = errors.New("the server is closed")
+)
+
+// refusalFor is what a client is told of an error that no rule names.
+func refusalFor(err error, r *http.Request) *ConnectionError {
+	if errors.Is(err, errTooManySessions) || errors.Is(err, errServerClosed) {
+		return &ConnectionError{Code: Forbidden, Text: err.Error(), Request: r, status: http.StatusServiceUnavailable}
+	}
+	return &ConnectionError{Code: BadRequest, Context: ContextIDGeneration, Request: r}
+}
 
 func (s *Server) register(session *Session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.roomLocked(session.id); err != nil {
+		return err
+	}
+	s.sessions[session.id] = session
+	return nil
+}
+
+func (s *Server) room(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomLocked(id)
+}
+
+// roomLocked reports why there is no room for a session of that id.
+func (s *Server) roomLocked(id string) error {
 	most := or(s.MaxSessions, defaultMaxSessions)
 	switch {
 	case s.closed:
-		return errors.New("the server is closed")
+		return errServerClosed
 	case most > 0 && len(s.sessions) >= most:
 		return errTooManySessions
+	case id == "" || s.sessions[id] != nil:
+		return errors.New("the id is empty, or in use")
 	}
-	s.sessions[session.id] = session
 	return nil
 }
 
@@ -273,14 +342,6 @@ func (s *Server) newID(r *http.Request) (string, error) {
 	var b [15]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return base64.URLEncoding.EncodeToString(b[:]), nil
-}
-
-// start opens a session whose transport is there.
-func (s *Server) start(session *Session) {
-	if s.OnConnection != nil {
-		s.OnConnection(session)
-	}
-	session.open(s.openPacket(session))
 }
 
 // openPacket is what a session begins with.

@@ -17,7 +17,7 @@ type Session struct {
 	remote   string
 
 	// OnMessage takes what the client sends. Its bytes are valid during the call.
-	// It must not block for long: heartbeats wait behind it.
+	// It must not block for long: heartbeats wait behind it, and so does OnClose.
 	OnMessage func(data []byte, binary bool)
 	// OnPacket is told of each packet that comes, before OnMessage.
 	OnPacket func(p Packet)
@@ -31,19 +31,23 @@ type Session struct {
 	// OnClose is called once, and last. The reason is one of the official ones.
 	OnClose func(reason, description string)
 
-	delivery sync.Mutex // one packet at a time
+	delivery sync.Mutex // one callback for what comes at a time
 
-	mu        sync.Mutex
-	state     state
-	transport transport
-	buffer    []Packet
-	upgrade   *upgrade // that is under way
-	upgraded  bool
-	awaiting  bool // a pong
-	refreshed bool // the time for it was lengthened by another packet
-	interval  *time.Timer
-	timeout   *time.Timer
-	closeWait *time.Timer
+	mu         sync.Mutex
+	state      state
+	transport  transport
+	buffer     []Packet
+	buffered   int      // bytes that count against Server.MaxBuffered
+	delivering bool     // a callback for what comes runs
+	ending     func()   // OnClose, once it has returned
+	upgrade    *upgrade // that is under way
+	upgraded   bool
+	awaiting   bool // a pong
+	refreshed  bool // the time for it was lengthened by another packet
+	interval   *time.Timer
+	timeout    *time.Timer
+	deadline   time.Time // of timeout
+	closeWait  *time.Timer
 }
 
 type state uint8
@@ -72,8 +76,9 @@ type transport interface {
 	writable() bool
 	// idle reports whether they would leave at once.
 	idle() bool
-	// send hands packets over. It is called only while writable.
-	send(packets []Packet)
+	// send hands packets over. It is called only while writable. It reports
+	// whether it has kept the slice.
+	send(packets []Packet) (kept bool)
 	// close ends the transport in good order, or at once. It reports whether it
 	// has ended; else it calls transportClosed once it has.
 	close(now bool) bool
@@ -139,26 +144,31 @@ func (s *Session) SendPackets(packets ...Packet) {
 		s.mu.Unlock()
 		return
 	}
-	s.buffer = append(s.buffer, packets...)
+	s.push(packets...)
 	after := s.flush()
 	if after == nil && s.tooMuch() {
-		after = s.end(ReasonTransportError, "the client does not read what is sent to it")
+		after = s.end(ReasonTransportError, tooSlow)
 	}
 	s.mu.Unlock()
 	call(after)
 }
 
-// tooMuch reports whether more waits than may.
+const (
+	tooSlow    = "the client does not read what is sent to it"
+	packetCost = 64 // bytes that a packet takes beside its data
+)
+
+func (s *Session) push(packets ...Packet) {
+	for i := range packets {
+		s.buffered += len(packets[i].Data) + packetCost
+	}
+	s.buffer = append(s.buffer, packets...)
+}
+
+// tooMuch reports whether more waits than may. One message always may.
 func (s *Session) tooMuch() bool {
 	most := s.srv.maxBuffered()
-	if most <= 0 || len(s.buffer) < 2 {
-		return false
-	}
-	size := 0
-	for i := range s.buffer {
-		size += len(s.buffer[i].Data)
-	}
-	return size > most
+	return most > 0 && len(s.buffer) > 1 && s.buffered > most
 }
 
 func call(f func()) {
@@ -170,18 +180,22 @@ func call(f func()) {
 // flush hands what is buffered to the transport, under the lock. What it
 // returns is to be called without it.
 func (s *Session) flush() func() {
-	if s.state == stateClosed || len(s.buffer) == 0 || !s.transport.writable() {
+	if s.state == stateOpening || s.state == stateClosed || len(s.buffer) == 0 || !s.transport.writable() {
 		return nil
 	}
 	packets := s.buffer
-	s.buffer = nil
-	s.transport.send(packets)
+	s.buffer, s.buffered = nil, 0
+	kept := s.transport.send(packets)
 	var end func()
 	if s.state == stateClosing {
 		end = s.closeTransport(false)
 	}
 	onSend, onDrain := s.OnSend, s.OnDrain
 	if onSend == nil && onDrain == nil && end == nil {
+		if !kept && s.state == stateOpen && cap(packets) <= keptBuffer {
+			clear(packets)
+			s.buffer = packets[:0]
+		}
 		return nil
 	}
 	return func() {
@@ -195,79 +209,60 @@ func (s *Session) flush() func() {
 	}
 }
 
-// ready says that a transport takes packets again.
-func (s *Session) ready(t transport) {
-	s.mu.Lock()
-	var after func()
-	if s.transport == t {
-		after = s.flush()
-	}
-	s.mu.Unlock()
-	call(after)
-}
+// keptBuffer is how many packets a buffer has that is used again.
+const keptBuffer = 4
 
-// open begins the session: the open packet, and the heartbeat.
-func (s *Session) open(packet []byte) {
-	s.mu.Lock()
-	s.state = stateOpen
-	s.buffer = append(s.buffer, Packet{Type: Open, Data: packet})
-	if first := s.srv.InitialPacket; first != nil {
-		s.buffer = append(s.buffer, Packet{Type: Message, Data: first})
+// start begins the session: the open packet goes first, then the server's user
+// is told, and then the heartbeat begins.
+func (s *Session) start() {
+	s.delivery.Lock()
+	defer s.delivery.Unlock()
+	if !s.open(s.srv.openPacket(s)) {
+		return
 	}
-	after := s.flush()
-	if s.protocol == 3 {
+	defer s.delivered()
+	if s.srv.OnConnection != nil {
+		s.srv.OnConnection(s)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state != stateOpen:
+	case s.protocol == 3:
 		s.startTimeout(s.srv.pingInterval() + s.srv.pingTimeout())
-	} else {
+	default:
 		s.schedulePing()
 	}
-	s.mu.Unlock()
-	call(after)
 }
 
-// schedulePing has a ping sent after the interval.
-func (s *Session) schedulePing() {
-	if s.timeout != nil {
-		s.timeout.Stop()
-	}
-	s.awaiting, s.refreshed = false, false
-	if s.interval == nil {
-		s.interval = time.AfterFunc(s.srv.pingInterval(), s.ping)
-		return
-	}
-	s.interval.Reset(s.srv.pingInterval())
-}
-
-func (s *Session) ping() {
+// open sends the open packet, and the initial one. It reports false where the
+// session was closed before.
+func (s *Session) open(packet []byte) bool {
 	s.mu.Lock()
-	if s.state != stateOpen {
+	if s.state != stateOpening {
 		s.mu.Unlock()
-		return
+		return false
 	}
-	s.buffer = append(s.buffer, Packet{Type: Ping})
-	s.awaiting = true
+	s.state, s.delivering = stateOpen, true
+	s.push(Packet{Type: Open, Data: packet})
+	if first := s.srv.InitialPacket; first != nil {
+		s.push(Packet{Type: Message, Data: first})
+	}
 	after := s.flush()
-	s.startTimeout(s.srv.pingTimeout())
 	s.mu.Unlock()
 	call(after)
+	return true
 }
 
-// startTimeout ends the session where nothing that shows life comes in time.
-func (s *Session) startTimeout(d time.Duration) {
-	if s.timeout == nil {
-		s.timeout = time.AfterFunc(d, s.timedOut)
-		return
-	}
-	s.timeout.Reset(d)
-}
-
-func (s *Session) timedOut() {
+// delivered says that a callback for what comes has returned. An end that came
+// meanwhile is told now.
+func (s *Session) delivered() {
 	s.mu.Lock()
-	var after func()
-	if s.state == stateOpen {
-		after = s.end(ReasonPingTimeout, "")
-	}
+	s.delivering = false
+	ending := s.ending
+	s.ending = nil
 	s.mu.Unlock()
-	call(after)
+	call(ending)
 }
 
 // packet takes one packet of the current transport.
@@ -284,7 +279,9 @@ func (s *Session) packet(t transport, p Packet) {
 		s.startTimeout(s.srv.pingTimeout())
 	}
 	after := s.take(p)
+	s.delivering = true
 	s.mu.Unlock()
+	defer s.delivered()
 	if s.OnPacket != nil {
 		s.OnPacket(p)
 	}
@@ -302,7 +299,7 @@ func (s *Session) take(p Packet) func() {
 			return s.end(ReasonTransportError, "invalid heartbeat direction")
 		}
 		s.startTimeout(s.srv.pingInterval() + s.srv.pingTimeout())
-		s.buffer = append(s.buffer, Packet{Type: Pong, Data: clone(p.Data)})
+		s.push(Packet{Type: Pong}) // without data, as the official server
 		return s.flush()
 	case Pong:
 		if s.protocol == 3 {
@@ -315,8 +312,6 @@ func (s *Session) take(p Packet) func() {
 	}
 	return nil
 }
-
-func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // failed ends the session, or an upgrade of it, because of its transport.
 func (s *Session) failed(t transport, reason, description string) {
@@ -391,8 +386,7 @@ func (s *Session) end(reason, description string) func() {
 	if s.state == stateClosed {
 		return nil
 	}
-	closing := s.state == stateClosing
-	if closing && reason == ReasonTransportClose {
+	if s.state == stateClosing && reason == ReasonTransportClose {
 		reason = ReasonForcedClose
 	}
 	s.state = stateClosed
@@ -403,12 +397,21 @@ func (s *Session) end(reason, description string) func() {
 	}
 	s.dropUpgrade()
 	s.transport.close(true)
-	s.buffer = nil
+	s.buffer, s.buffered = nil, 0
 	s.srv.forget(s)
-	onClose := s.OnClose
-	return func() {
-		if onClose != nil {
-			onClose(reason, description)
-		}
+	return func() { s.finish(reason, description) }
+}
+
+// finish calls OnClose: last, so never beside a callback for what comes.
+func (s *Session) finish(reason, description string) {
+	s.mu.Lock()
+	if s.delivering {
+		s.ending = func() { s.finish(reason, description) }
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	if s.OnClose != nil {
+		s.OnClose(reason, description)
 	}
 }

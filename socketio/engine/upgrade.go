@@ -4,10 +4,9 @@ import "time"
 
 // upgrade is a session's move to another transport, while it is under way.
 type upgrade struct {
-	to     transport
-	timer  *time.Timer // ends it
-	nudge  *time.Timer // has a poll that waits come back
-	probed bool
+	to    transport
+	timer *time.Timer // ends it
+	nudge *time.Timer // has a poll that waits come back; nil before the probe
 }
 
 // nudgeEvery is how often a poll is answered with a noop while the client waits
@@ -62,11 +61,12 @@ func (s *Session) probe(t transport, p Packet) (moved bool) {
 	case u == nil || u.to != t:
 		s.mu.Unlock()
 		return false
-	case p.Type == Ping && string(p.Data) == "probe" && !u.probed:
-		u.probed = true
+	case p.Type == Ping && string(p.Data) == "probe":
 		t.send([]Packet{{Type: Pong, Data: []byte("probe")}})
-		u.nudge = time.AfterFunc(nudgeEvery, func() { s.nudgePoll(u) })
-	case p.Type == Upgrade && u.probed && s.state != stateClosed:
+		if u.nudge == nil {
+			u.nudge = time.AfterFunc(nudgeEvery, func() { s.nudgePoll(u) })
+		}
+	case p.Type == Upgrade && s.state != stateClosed: // the official server needs no probe
 		after = s.move(u)
 		moved = true
 	default:

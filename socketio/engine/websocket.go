@@ -1,6 +1,11 @@
 package engine
 
 import (
+	"errors"
+	"sync"
+
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
 )
 
@@ -8,7 +13,12 @@ import (
 type socket struct {
 	session *Session
 	peer    *ws.Peer
+	base64  bool // the client takes no binary frames (b64)
 	closed  bool // under the session's lock
+}
+
+func newSocket(session *Session, peer *ws.Peer, q query) *socket {
+	return &socket{session: session, peer: peer, base64: q.get("b64") != ""}
 }
 
 func (t *socket) name() string   { return "websocket" }
@@ -17,40 +27,74 @@ func (t *socket) idle() bool     { return !t.closed && t.peer.Queued() == 0 }
 func (t *socket) left()          {}
 func (t *socket) discard()       {}
 
+// scratch are buffers for messages on their way to a peer, which copies them.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxScratch is the size from which on a buffer is not kept.
+const maxScratch = 64 << 10
+
 // send hands packets to the peer, whose queue is bounded: one that does not read
 // is ended, and says so by OnClose.
-func (t *socket) send(packets []Packet) {
-	var text []byte
+func (t *socket) send(packets []Packet) (kept bool) {
+	t.session.record(t.peer.ID(), trace.Out, t.name(), packets...)
+	b := scratch.Get().(*[]byte)
 	for i := range packets {
-		p := &packets[i]
-		switch {
-		case !p.Binary:
-			text = p.AppendText(text[:0])
-			_ = t.peer.Write(ws.Text, text)
-		case t.session.protocol == 3:
-			text = append(append(text[:0], byte(Message)), p.Data...)
-			_ = t.peer.Write(ws.Binary, text)
-		default:
-			_ = t.peer.Write(ws.Binary, p.Data)
+		kind, message := packets[i].message((*b)[:0], t.session.protocol, t.base64)
+		_ = t.peer.Write(kind, message)
+		if kind == ws.Text && cap(message) <= maxScratch {
+			*b = message
 		}
 	}
+	scratch.Put(b)
+	return false
 }
 
-func (t *socket) close(now bool) bool {
+// message is a packet as a message of a WebSocket. It is appended to b, unless
+// it is the packet's data as they stand.
+func (p *Packet) message(b []byte, protocol int, base64 bool) (ws.MessageType, []byte) {
+	switch {
+	case !p.Binary:
+		return ws.Text, p.AppendText(b)
+	case base64 && protocol == 3:
+		return ws.Text, p.appendText3(b)
+	case base64:
+		return ws.Text, p.AppendText(b)
+	case protocol == 3:
+		return ws.Binary, append(append(b, byte(p.Type)), p.Data...)
+	}
+	return ws.Binary, p.Data
+}
+
+// parseMessage reads a packet out of a message of a WebSocket.
+func parseMessage(kind ws.MessageType, b []byte, protocol int) (Packet, error) {
+	switch {
+	case kind == ws.Text && protocol == 3:
+		return parseText3(b)
+	case kind == ws.Text:
+		return ParseText(b)
+	case protocol == 3:
+		return parseBinary3(b)
+	}
+	return Packet{Type: Message, Data: b, Binary: true}, nil
+}
+
+// close begins the close handshake, which does not hold the session up.
+func (t *socket) close(bool) bool {
 	if !t.closed {
 		t.closed = true
 		t.peer.Close(ws.StatusNoStatus, "")
 	}
-	return now
+	return true
 }
 
 // took takes a message of the peer.
 func (t *socket) took(kind ws.MessageType, b []byte) {
-	p, err := t.parse(kind, b)
+	p, err := parseMessage(kind, b, t.session.protocol)
 	if err != nil {
 		t.session.failed(t, ReasonParseError, err.Error())
 		return
 	}
+	t.session.record(t.peer.ID(), trace.In, t.name(), p)
 	if t.session.current() != transport(t) {
 		t.session.probe(t, p)
 		return
@@ -58,26 +102,17 @@ func (t *socket) took(kind ws.MessageType, b []byte) {
 	t.session.packet(t, p)
 }
 
-func (t *socket) parse(kind ws.MessageType, b []byte) (Packet, error) {
-	switch {
-	case kind == ws.Text && t.session.protocol == 3:
-		return parseText3(b)
-	case kind == ws.Text:
-		return ParseText(b)
-	case t.session.protocol == 3:
-		return parseBinary3(b)
-	}
-	return Packet{Type: Message, Data: b, Binary: true}, nil
-}
-
-// ended says that the peer has gone.
+// ended says that the peer has gone. A rule that it broke is an error, as is a
+// queue that it does not empty; else the official server hears of the end only.
 func (t *socket) ended(err error) {
-	reason := ReasonTransportClose
-	if ws.CloseStatus(err) == ws.StatusAbnormal {
-		reason = ReasonTransportClose // as the official server, which hears of the end only
-	}
-	description := ""
-	if err != nil {
+	reason, description := ReasonTransportClose, ""
+	var broken *ws.Violation
+	switch {
+	case errors.Is(err, tcp.ErrSlowPeer):
+		reason, description = ReasonTransportError, tooSlow
+	case errors.As(err, &broken):
+		reason, description = ReasonTransportError, broken.Error()
+	case err != nil:
 		description = err.Error()
 	}
 	t.session.failed(t, reason, description)

@@ -1,0 +1,26 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// socketIO words the records of Engine.IO; ok is false for those of others.
+func socketIO(e trace.Event) (dir trace.Dir, lines []string, ok bool) {
+	if e, ok := e.(trace.EIOPacket); ok {
+		return e.Dir, payload(enginePacket(e), e.Payload), true
+	}
+	return trace.None, nil, false
+}
+
+func enginePacket(e trace.EIOPacket) string {
+	s := fmt.Sprintf("Engine.IO %s", printable(e.Type))
+	if e.Binary {
+		s += ", binary"
+	}
+	if e.Size > 0 {
+		s += fmt.Sprintf(", %d bytes", e.Size)
+	}
+	return s + " by " + printable(e.Transport)
+}

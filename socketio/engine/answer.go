@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// answer writes packets as the body of a poll's answer.
+func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packets []Packet) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	var body []byte
+	script := q.has("j")
+	switch {
+	case p.session.protocol != 3:
+		body = AppendPayload(nil, packets)
+	case p.binary && !script && anyBinary(packets):
+		h.Set("Content-Type", "application/octet-stream")
+		body = appendBinaryPayload3(nil, packets)
+	default:
+		body = appendPayload3(nil, packets)
+	}
+	p.headers(h, r)
+	if script {
+		h.Set("Content-Type", "text/javascript; charset=UTF-8")
+		body = jsonp(q.get("j"), body)
+	}
+	body = p.session.srv.compressed(h, r, packets, body)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+// headers are those of every answer that takes or gives packets.
+func (p *polling) headers(h http.Header, r *http.Request) {
+	h.Set("Cache-Control", "no-store")
+	if agent := r.UserAgent(); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
+		h.Set("X-XSS-Protection", "0") // its filter takes a payload for an attack
+	}
+}
+
+// compressor is a writer that is used again.
+type compressor interface {
+	io.WriteCloser
+	Reset(w io.Writer)
+}
+
+// The compressors of HTTP's content codings (RFC 9110 section 8.4.1); deflate
+// is the zlib format.
+var compressors = map[string]*sync.Pool{
+	"gzip":    {New: func() any { return gzip.NewWriter(nil) }},
+	"deflate": {New: func() any { return zlib.NewWriter(nil) }},
+}
+
+// compressed is the body compressed, where the client takes that and it pays.
+func (s *Server) compressed(h http.Header, r *http.Request, packets []Packet, body []byte) []byte {
+	if s.HTTPCompression < 0 || len(body) < s.compressFrom() || !mayCompress(packets) {
+		return body
+	}
+	coding := acceptedCoding(r.Header.Values("Accept-Encoding"))
+	if coding == "" {
+		return body
+	}
+	h.Set("Content-Encoding", coding)
+	pool := compressors[coding]
+	w := pool.Get().(compressor)
+	defer pool.Put(w)
+	var out bytes.Buffer
+	w.Reset(&out)
+	_, _ = w.Write(body)
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// acceptedCoding is gzip or deflate, whichever a client likes better (RFC 9110
+// section 12.5.3); "" where it takes neither.
+func acceptedCoding(lines []string) string {
+	likes := map[string]float64{}
+	for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		name, parameter, _ := strings.Cut(item, ";")
+		weight := 1.0
+		if _, q, ok := strings.Cut(parameter, "="); ok {
+			weight, _ = strconv.ParseFloat(strings.TrimSpace(q), 64)
+		}
+		likes[strings.ToLower(strings.TrimSpace(name))] = weight
+	}
+	best, most := "", 0.0
+	for _, coding := range []string{"gzip", "deflate"} {
+		weight, named := likes[coding]
+		if !named {
+			weight = likes["*"]
+		}
+		if weight > most {
+			best, most = coding, weight
+		}
+	}
+	return best
+}
+
+func mayCompress(packets []Packet) bool {
+	for i := range packets {
+		if !packets[i].NoCompress {
+			return true
+		}
+	}
+	return false
+}
+
+// jsonp wraps a body for a script of the page (the j parameter). JSON's escapes
+// are JavaScript's.
+func jsonp(j string, body []byte) []byte {
+	number := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, j)
+	text, _ := json.Marshal(string(body))
+	return fmt.Appendf(nil, "___eio[%s](%s);", number, text)
+}
+
+var formLines = strings.NewReplacer(`\\n`, `\n`, `\n`, "\n")
+
+// formData is the field d of a form, with the line ends that a browser's form
+// would change put back. It reports false where there is not one.
+func formData(body []byte) (data []byte, ok bool) {
+	for pair := range strings.SplitSeq(string(body), "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if formText(name) != "d" {
+			continue
+		}
+		if ok { // the official server takes neither of two
+			return nil, false
+		}
+		data, ok = []byte(formLines.Replace(formText(value))), true
+	}
+	return data, ok
+}
+
+// formText decodes a part of a form. What is no escape stands as it is.
+func formText(s string) string {
+	if text, err := url.QueryUnescape(s); err == nil {
+		return text
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		n := 1
+		if s[0] == '%' && len(s) >= 3 {
+			n = 3
+		}
+		text, err := url.QueryUnescape(s[:n])
+		if err != nil {
+			n, text = 1, s[:1]
+		}
+		b.WriteString(text)
+		s = s[n:]
+	}
+	return b.String()
+}
