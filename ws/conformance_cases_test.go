@@ -3,6 +3,7 @@ package ws
 import (
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // conformance is a case at the level of frames: what one end sends, and what
@@ -36,14 +37,15 @@ func (c *conformance) script(from Role) []byte {
 
 const deflateOffer = "permessage-deflate"
 
-func allCases() (all []conformance) {
+// allCases are made once: some are large.
+var allCases = sync.OnceValue(func() (all []conformance) {
 	for _, some := range [][]conformance{
 		headerCases(), lengthCases(), fragmentCases(), controlCases(), closeCases(), textCases(), deflateCases(),
 	} {
 		all = append(all, some...)
 	}
 	return all
-}
+})
 
 func headerCases() (all []conformance) {
 	for rsv := byte(1); rsv < 8; rsv++ {

@@ -73,6 +73,9 @@ func TestConnEcho(t *testing.T) {
 			go func() { done <- echo(server) }()
 			ctx := t.Context()
 			for _, size := range []int{0, 1, 5, 125, 126, 127, 300, 4096, 65535, 65536, 1 << 20, 5 << 20, 7, 4000, 4000, 4000} {
+				if raced && size > 1<<19 {
+					continue
+				}
 				text := []byte(strings.Repeat("Grüße, κόσμε! ", size/17+1)[:size])
 				for len(text) > 0 && text[len(text)-1] >= 0x80 {
 					text = text[:len(text)-1]

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/nettest"
 
@@ -17,9 +16,8 @@ func TestStream(t *testing.T) {
 	for _, name := range []string{"plain", "takeover", "window 9"} {
 		t.Run(name, func(t *testing.T) {
 			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-				client, server := pairOf(t, Config{Agreed: agreements[name], CloseTimeout: 20 * time.Millisecond, CompressFrom: 1})
-				c1, c2 = client.Stream(Binary), server.Stream(Binary)
-				return c1, c2, func() { c1.Close(); c2.Close() }, nil
+				client, server := pairOf(t, Config{Agreed: agreements[name], CompressFrom: 1})
+				return client.Stream(Binary), server.Stream(Binary), func() { client.CloseNow(); server.CloseNow() }, nil
 			})
 		})
 	}
@@ -28,11 +26,8 @@ func TestStream(t *testing.T) {
 func TestStreamPipe(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 		a, b := net.Pipe()
-		cfg := Config{Role: ClientRole, CloseTimeout: 20 * time.Millisecond}
-		c1 = NewConn(a, cfg).Stream(Binary)
-		cfg.Role = ServerRole
-		c2 = NewConn(b, cfg).Stream(Binary)
-		return c1, c2, func() { c1.Close(); c2.Close() }, nil
+		client, server := NewConn(a, Config{Role: ClientRole}), NewConn(b, Config{Role: ServerRole})
+		return client.Stream(Binary), server.Stream(Binary), func() { client.CloseNow(); server.CloseNow() }, nil
 	})
 }
 
