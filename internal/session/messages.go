@@ -109,7 +109,7 @@ func (r *messages) converse(ctx context.Context) error {
 			return context.Cause(ctx)
 		case err := <-r.upEnd:
 			if err != nil {
-				return err
+				return r.notSent(err)
 			}
 			r.inputEnded()
 		case err := <-r.downEnd:
@@ -229,6 +229,26 @@ func (r *messages) peerEnded(err error) error {
 		return nil
 	}
 	return err
+}
+
+// notSent is the end by a message that could not be sent. Where it is the
+// connection that failed, all that was to come is lost with it, and how the peer
+// ended it says more.
+func (r *messages) notSent(err error) error {
+	var failed *SendError
+	if !errors.As(err, &failed) || !tcp.IsReset(err) && !IsClosed(err) {
+		return err
+	}
+	n, more := r.In.Pending()
+	lost := &Undelivered{Bytes: int64(failed.Size) + n, More: more, Err: failed.Err}
+	select {
+	case end := <-r.downEnd:
+		if end != nil {
+			lost.Err = end
+		}
+	case <-time.After(inputGrace):
+	}
+	return lost
 }
 
 // sendGiven waits until the messages of a [List] are sent, though enough has
