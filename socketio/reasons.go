@@ -78,6 +78,9 @@ func (a Args) JSON(i int) json.RawMessage {
 	return a.raw[i]
 }
 
+// Binary reports whether there are binary values among the arguments.
+func (a Args) Binary() bool { return len(a.attachments) > 0 }
+
 // Decode stores the arguments in what targets point to, as a handler's
 // parameters get them: what is missing is a zero value, what is left over is
 // dropped.

@@ -102,6 +102,8 @@ type anyListener struct {
 type Event struct {
 	Name string
 	Args Args
+	// Ack acknowledges the event; nil where the client asks for none.
+	Ack func(args ...any) error
 }
 
 // ID returns the socket's id, of 20 characters: another one for each namespace,

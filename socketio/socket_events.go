@@ -42,6 +42,10 @@ func (s *Socket) event(p *Packet) {
 // handle runs what an event concerns: OnAny, middlewares, handlers.
 func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
 	e := &Event{Name: eventName(raw[0]), Args: Args{raw[1:], p.Attachments}}
+	if p.HasID {
+		id := p.ID
+		e.Ack = func(args ...any) error { return s.sendAck(id, args) }
+	}
 	s.mu.Lock()
 	catchAll, middlewares := s.any, s.middlewares
 	s.mu.Unlock()
@@ -56,14 +60,9 @@ func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
 			return
 		}
 	}
-	var ack func(args ...any) error
-	if p.HasID {
-		id := p.ID
-		ack = func(args ...any) error { return s.sendAck(id, args) }
-	}
 	for _, l := range s.take(e.Name) {
 		s.guard(func() {
-			if err := l.handler.call(s.ctx, e.Args.raw, e.Args.attachments, ack); err != nil {
+			if err := l.handler.call(s.ctx, e.Args.raw, e.Args.attachments, e.Ack); err != nil {
 				s.namespace.server.handlerError(s, e.Name, err)
 				s.failed(err)
 			}
