@@ -37,18 +37,20 @@ type Conn struct {
 	vec       net.Buffers // of one write
 	pieces    [2][]byte   // what vec stands on
 
-	mu      sync.Mutex
-	closing closing
-	final   *CloseError // once it has ended
+	mu       sync.Mutex
+	closing  closing
+	final    *CloseError // once it has ended
+	writeErr error       // nothing can be sent any more
 	// lingering is that the last frame is on its way, and the socket closed soon.
 	lingering bool
 	pong      []byte // to be sent by whoever writes
 	pings     map[string]*ping
 	pingNext  uint64
 
-	done     chan struct{} // closed once the socket is
-	doneOnce sync.Once
-	onEnd    func() // called at the end, perhaps more than once; may be nil
+	done      chan struct{} // closed once the socket is
+	doneOnce  sync.Once
+	shutLater sync.Once
+	onEnd     func() // called at the end, perhaps more than once; may be nil
 
 	countIn, countOut atomic.Uint64 // messages
 	rate              rate

@@ -214,3 +214,42 @@ func TestConnFrames(t *testing.T) {
 		t.Errorf("%+v", frames)
 	}
 }
+
+// TestConnBrokenAndGone: a peer that breaks a rule and is gone before it hears
+// of it has broken the rule all the same.
+func TestConnBrokenAndGone(t *testing.T) {
+	for range 20 {
+		a, b := net.Pipe()
+		c := NewConn(a, Config{Role: ClientRole})
+		go func() {
+			_, _ = b.Write(wire(ServerRole, fr{op: OpText, data: "x", flip: true}))
+			b.Close()
+		}()
+		_, _, err := c.Read(t.Context())
+		var v *Violation
+		if !errors.As(err, &v) || v.ID != "frame-masked" || CloseStatus(err) != StatusProtocolError {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestConnWhyItWent: a peer that says why it closes and is gone at once is heard
+// all the same, though a write fails before the next read.
+func TestConnWhyItWent(t *testing.T) {
+	conn, far := tcpPair(t)
+	c := NewConn(conn, Config{Role: ClientRole})
+	_, _ = far.Write(wire(ServerRole, closeWith(1008, "log in first")))
+	_ = far.(*net.TCPConn).SetLinger(0)
+	far.Close()
+	var err error
+	for err == nil {
+		err = c.Write(t.Context(), Text, []byte("hello?"))
+	}
+	if err := c.Write(t.Context(), Text, []byte("hello?")); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	var closed *CloseError
+	if _, _, err := c.Read(t.Context()); !errors.As(err, &closed) || closed.Code != StatusPolicyViolation || closed.Reason != "log in first" {
+		t.Error(err)
+	}
+}

@@ -273,6 +273,9 @@ func (c *Conn) failed(ctx context.Context, err error) error {
 	}
 	c.mu.Lock()
 	k := c.closing
+	if isClosed(err) && c.writeErr != nil && !k.sent {
+		err = c.writeErr
+	}
 	c.mu.Unlock()
 	closed := &CloseError{Code: StatusAbnormal, Local: k.local && isClosed(err), Err: err}
 	if !closed.Local {

@@ -20,26 +20,31 @@ func pair(t testing.TB, agreed handshake.Agreement) (client, server *Conn) {
 
 func pairOf(t testing.TB, cfg Config) (client, server *Conn) {
 	t.Helper()
+	near, far := tcpPair(t)
+	cfg.Role = ClientRole
+	client = NewConn(near, cfg)
+	cfg.Role = ServerRole
+	server = NewConn(far, cfg)
+	t.Cleanup(func() { client.CloseNow(); server.CloseNow() })
+	return client, server
+}
+
+// tcpPair returns the two ends of a TCP connection.
+func tcpPair(t testing.TB) (near, far net.Conn) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		conn, _ := l.Accept()
-		accepted <- conn
-	}()
-	conn, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
+	if near, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Role = ClientRole
-	client = NewConn(conn, cfg)
-	cfg.Role = ServerRole
-	server = NewConn(<-accepted, cfg)
-	t.Cleanup(func() { client.CloseNow(); server.CloseNow() })
-	return client, server
+	if far, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
 }
 
 var agreements = map[string]handshake.Agreement{

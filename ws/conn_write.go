@@ -107,7 +107,7 @@ func (c *Conn) endWrite() {
 func (c *Conn) refusal() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing.sent || c.closing.received || c.final != nil {
+	if c.closing.sent || c.closing.received || c.final != nil || c.writeErr != nil {
 		return fmt.Errorf("ws: write: %w", c.endedAs())
 	}
 	return nil
@@ -178,15 +178,22 @@ func (c *Conn) sent(ctx context.Context, begun bool, err error) error {
 		err = context.Cause(ctx)
 	}
 	c.mu.Lock()
-	over := c.final != nil || c.closing.received || c.closing.sent && isClosed(err)
-	end := c.endedAs()
+	over, end := c.final != nil || c.closing.received || c.closing.sent, c.endedAs()
+	if c.writeErr == nil {
+		c.writeErr = err
+	}
 	c.mu.Unlock()
-	if over {
+	if cancelled {
+		if !over {
+			c.finish(&CloseError{Code: StatusAbnormal, Local: true, Err: err})
+		}
 		c.shut()
+	} else { // what the peer has sent before it went says why, and can still be read
+		c.shutLater.Do(func() { time.AfterFunc(lingerTime, func() { c.shut() }) })
+	}
+	if over {
 		return fmt.Errorf("ws: write: %w", end)
 	}
-	c.finish(&CloseError{Code: StatusAbnormal, Local: cancelled, Err: err})
-	c.shut()
 	return fmt.Errorf("ws: write: %w", err)
 }
 
@@ -286,6 +293,8 @@ func (c *Conn) endedAs() *CloseError {
 		return c.final
 	case k.sent || k.received:
 		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
+	case c.writeErr != nil:
+		return &CloseError{Code: StatusAbnormal, Err: c.writeErr}
 	}
 	return &CloseError{Code: StatusAbnormal, Err: io.ErrUnexpectedEOF}
 }
