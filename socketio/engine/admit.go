@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -24,6 +25,14 @@ type admissionKey struct{}
 // decides comes back by its context: the connection is taken over in between.
 func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // of a refusal; a 101 is not written by w
+	if r.Method != http.MethodGet && queryOf(r).get("sid") == "" {
+		refusal := &ConnectionError{Code: BadHandshakeMethod, Request: r}
+		s.refused(refusal)
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, refusal.Message())
+		return
+	}
 	ctx := context.WithValue(r.Context(), admissionKey{}, &admission{})
 	s.ws.ServeHTTP(w, r.WithContext(ctx))
 }

@@ -20,14 +20,11 @@ func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packet
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	var body []byte
 	script := q.has("j")
-	switch {
-	case p.session.protocol != 3:
-		body = AppendPayload(nil, packets)
-	case p.binary && !script && anyBinary(packets):
+	if p.session.protocol == 3 && p.binary && !script && anyBinary(packets) {
 		h.Set("Content-Type", "application/octet-stream")
 		body = appendBinaryPayload3(nil, packets)
-	default:
-		body = appendPayload3(nil, packets)
+	} else {
+		body = appendPayload(nil, p.session.protocol, packets)
 	}
 	p.headers(h, r)
 	if script {

@@ -73,14 +73,7 @@ func (t *clientPolling) get(ctx context.Context) (packets []Packet, err error) {
 		packets = append(packets, p)
 		return true
 	}
-	switch {
-	case t.c.dialer.protocol() == 3 && binary:
-		err = parseBinaryPayload3(body, each)
-	case t.c.dialer.protocol() == 3:
-		err = parsePayload3(body, each)
-	default:
-		err = ParsePayload(body, each)
-	}
+	err = parsePayload(body, t.c.dialer.protocol(), binary, each)
 	if err != nil {
 		err = &parseError{fmt.Errorf("%w: %s", err, notEngine(body))}
 	}
@@ -99,12 +92,7 @@ func notEngine(body []byte) string {
 
 // write sends packets in one POST.
 func (t *clientPolling) write(packets []Packet) error {
-	var body []byte
-	if t.c.dialer.protocol() == 3 {
-		body = appendPayload3(nil, packets)
-	} else {
-		body = AppendPayload(nil, packets)
-	}
+	body := appendPayload(nil, t.c.dialer.protocol(), packets)
 	ctx, cancel := context.WithTimeout(t.c.ctx, or(t.c.dialer.RequestTimeout, defaultRequestTimeout))
 	defer cancel()
 	_, _, err := t.request(ctx, http.MethodPost, body, "xhr post error")

@@ -141,6 +141,25 @@ func utf16Bytes(b []byte, n int) (size int, ok bool) {
 	return size, n == 0
 }
 
+// parsePayload gives the packets of a body of either protocol.
+func parsePayload(b []byte, protocol int, binary bool, each func(Packet) bool) error {
+	switch {
+	case protocol != 3:
+		return ParsePayload(b, each)
+	case binary:
+		return parseBinaryPayload3(b, each)
+	}
+	return parsePayload3(b, each)
+}
+
+// appendPayload appends packets as a text body of either protocol.
+func appendPayload(dst []byte, protocol int, packets []Packet) []byte {
+	if protocol == 3 {
+		return appendPayload3(dst, packets)
+	}
+	return AppendPayload(dst, packets)
+}
+
 func anyBinary(packets []Packet) bool {
 	for i := range packets {
 		if packets[i].Binary {

@@ -166,10 +166,7 @@ func (p *polling) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if !p.take(body, binary, q.has("j")) {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
+	p.take(body, binary, q.has("j"))
 	h := w.Header()
 	p.headers(h, r)
 	h.Set("Content-Type", "text/html")
@@ -220,14 +217,14 @@ func readBody(r *http.Request, most int64) ([]byte, error) {
 	return body, err
 }
 
-// take gives the packets of a body to the session. It reports false where it
-// holds what is none.
-func (p *polling) take(body []byte, binary, form bool) bool {
+// take gives the packets of a body to the session, which ends at one that is
+// none. The request is answered with "ok" then as well: so the official server.
+func (p *polling) take(body []byte, binary, form bool) {
 	s := p.session
 	if form {
 		var ok bool
 		if body, ok = formData(body); !ok {
-			return true // as the official server, which takes nothing from it
+			return
 		}
 	}
 	each := func(packet Packet) bool {
@@ -235,17 +232,7 @@ func (p *polling) take(body []byte, binary, form bool) bool {
 		s.packet(p, packet)
 		return true
 	}
-	var err error
-	switch {
-	case s.protocol == 3 && binary:
-		err = parseBinaryPayload3(body, each)
-	case s.protocol == 3:
-		err = parsePayload3(body, each)
-	default:
-		err = ParsePayload(body, each)
-	}
-	if err != nil {
+	if err := parsePayload(body, s.protocol, binary, each); err != nil {
 		s.failed(p, ReasonParseError, err.Error())
 	}
-	return err == nil
 }
