@@ -26,6 +26,7 @@ type listenOptions struct {
 	noHalf   bool
 	metrics  string
 	web      webServeFlags
+	sio      socketIOFlags
 
 	address endpoint.Address
 	mode    os.FileMode
@@ -58,6 +59,7 @@ and --addr-file say which.`,
   sockkit listen -k --broadcast tls://:9443 --self-signed
   sockkit listen -k --exec 'tr a-z A-Z' unix:/tmp/upper.sock
   sockkit listen -k --echo ws://:9000
+  sockkit listen -k --echo sio://:3000 --require-auth '{"token":"abc"}'
   sockkit listen -k --broadcast wss://:9443/chat --self-signed -s chat.v1
   sockkit listen -u -k 5353
   sockkit listen 0 --addr-file addr.txt --expect ready -w 5s`,
@@ -77,7 +79,8 @@ func (o *listenOptions) add(f *pflag.FlagSet) {
 	group(f, "Listening", o.addListening)
 	group(f, "What is done with what comes (one of)", o.modes.add)
 	group(f, "Who gets in", o.limits.add)
-	group(f, "WebSocket", o.web.add)
+	group(f, "WebSocket, Socket.IO", o.web.add)
+	group(f, "Socket.IO", o.sio.add)
 	group(f, "Conversation", func(f *pflag.FlagSet) {
 		o.talk.add(f)
 		f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
@@ -123,6 +126,9 @@ func (o *listenOptions) complete(c *cobra.Command, args []string) error {
 	if err := o.web.complete(c, o.address); err != nil {
 		return err
 	}
+	if err := o.sio.complete(c, o.address); err != nil {
+		return err
+	}
 	if o.mode, err = permission(o.perm); err != nil {
 		return err
 	}
@@ -166,6 +172,10 @@ func (o *listenOptions) checkAddress() error {
 		return usagef("-C is for lines, and a WebSocket's messages have no line ends", "")
 	case a.WebSocket() && o.noHalf:
 		return usagef("a WebSocket has no halves that could be closed", "")
+	case a.SocketIO() && (o.modes.mode() == serve.Exec || o.talk.binary || o.talk.null || o.talk.lengthPrefix || o.talk.crlf || o.noHalf):
+		return usagef("Socket.IO has events, one a line: --exec, --sh, --binary, --null, --length-prefix and -C mean nothing to it", "")
+	case a.SocketIO() && o.limits.maxConnsPerIP > 0:
+		return usagef("--max-conns-per-ip does not count sessions of Socket.IO", "--max-conns does")
 	case a.Secure() && o.tls.cert == "" && !o.tls.selfSigned:
 		return usagef("a TLS listener wants a certificate", "--cert FILE --key FILE, or --self-signed for one that is made in memory")
 	case !a.Secure() && (o.tls.cert != "" || o.tls.selfSigned || o.tls.clientCA != ""):
@@ -235,6 +245,8 @@ func runListen(ctx context.Context, s *Streams, o *listenOptions) (err error) {
 	switch {
 	case o.address.WebSocket():
 		return asked(l.webSockets(ctx))
+	case o.address.SocketIO():
+		return asked(l.socketIO(ctx))
 	case o.address.Stream():
 		return asked(l.streams(ctx))
 	}

@@ -35,7 +35,7 @@ type webServeFlags struct {
 
 func (w *webServeFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVarP(&w.subprotocols, "subprotocol", "s", nil, "speak this subprotocol, `NAME` (repeatable)")
-	f.StringVar(&w.path, "path", "", "serve this `PATH` only; others are answered 404")
+	f.StringVar(&w.path, "path", "", "serve this `PATH` only; others are answered 404 (Socket.IO: /socket.io/)")
 	f.BoolVar(&w.compress, "compress", false, "agree to permessage-deflate where it is offered")
 	f.Var(&w.pingInterval, "ping-interval", "send pings so often; two without a pong end the connection")
 	f.StringArrayVar(&w.allowOrigin, "allow-origin", nil, "let pages of this `ORIGIN` in, or * (repeatable); loopback pages always are")
@@ -45,7 +45,11 @@ func (w *webServeFlags) add(f *pflag.FlagSet) {
 
 // complete checks the flags, which a WebSocket alone has a use for.
 func (w *webServeFlags) complete(c *cobra.Command, a endpoint.Address) error {
-	if !a.WebSocket() {
+	if a.SocketIO() {
+		if len(w.subprotocols) > 0 {
+			return usagef("-s is a WebSocket's, and Socket.IO has no subprotocols", "")
+		}
+	} else if !a.WebSocket() {
 		return noWebSocketFlag(c, a, "subprotocol", "path", "compress", "ping-interval", "allow-origin", "allow-host", "basic-auth")
 	}
 	if a.User != "" {
@@ -54,7 +58,7 @@ func (w *webServeFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if w.path != "" && !strings.HasPrefix(w.path, "/") {
 		return usagef(fmt.Sprintf("--path %q does not begin with a slash", w.path), "--path /"+w.path)
 	}
-	if w.path == "" && a.Target != "/" {
+	if w.path == "" && a.Target != "/" && a.WebSocket() {
 		w.path = a.Target
 	}
 	if w.basicAuth == "" {

@@ -62,7 +62,13 @@ func (o *Origins) Permit(r *Request) error {
 	if !r.Has("Origin") {
 		return nil
 	}
-	origin, host := r.Get("Origin"), hostName(r.Get("Host"))
+	return o.Check(r.Get("Origin"), r.Get("Host"))
+}
+
+// Check decides about a page's origin and the Host that it asked for. The error
+// is a [*handshake.Refusal].
+func (o *Origins) Check(origin, host string) error {
+	host = hostName(host)
 	if !isLoopback(host) && !listed(o.Hosts, host) {
 		return &handshake.Refusal{Status: 403, Body: fmt.Sprintf(
 			"A browser asks for the host %q, which is not one of this server's names (DNS rebinding?). --allow-host %s lets it in.\n", host, host)}

@@ -26,12 +26,9 @@ const (
 	WS       Scheme = "ws"
 	WSS      Scheme = "wss"
 	WSUnix   Scheme = "ws+unix"
+	SIO      Scheme = "sio"
+	SIOS     Scheme = "sios"
 )
-
-// later are the schemes that the design names and this version cannot open.
-var later = map[string]string{
-	"sio": "Socket.IO", "sios": "Socket.IO over TLS",
-}
 
 // Address is a parsed address.
 type Address struct {
@@ -136,21 +133,13 @@ func parsePrefixed(s string, o Options) (Address, bool, error) {
 	case WSUnix:
 		a, err := wsUnixAddress(rest)
 		return a, true, err
-	case TCP, TLS, UDP, WS, WSS:
+	case TCP, TLS, UDP, WS, WSS, SIO, SIOS:
 		if strings.Contains(rest, ":") {
 			return Address{}, true, &Hint{fmt.Errorf("%q has no slashes behind its scheme", s),
 				fmt.Sprintf("write %s://%s", scheme, rest)}
 		}
 	}
-	if name, ok := later[scheme]; ok {
-		return Address{}, true, notYet(scheme, name)
-	}
 	return Address{}, false, nil
-}
-
-func notYet(scheme, name string) error {
-	return &Hint{fmt.Errorf("%s:// (%s) cannot be opened by this version", scheme, name),
-		"it opens tcp, tls, udp, unix, unixgram, ws, wss, ws+unix, exec and -"}
 }
 
 func parseURL(scheme, rest, whole string) (Address, error) {
@@ -161,13 +150,10 @@ func parseURL(scheme, rest, whole string) (Address, error) {
 		return unixAddress(Scheme(scheme), rest)
 	case Exec:
 		return Address{Scheme: Exec, Path: rest}, nil
-	case WS, WSS:
+	case WS, WSS, SIO, SIOS:
 		return parseWebSocket(Scheme(scheme), rest, whole)
 	case WSUnix:
 		return wsUnixAddress(rest)
-	}
-	if name, ok := later[scheme]; ok {
-		return Address{}, notYet(scheme, name)
 	}
 	err := fmt.Errorf("the scheme %q of %q is unknown", scheme, whole)
 	if near := nearest(scheme); near != "" {
@@ -315,7 +301,7 @@ func (a Address) String() string {
 		return string(a.Scheme) + ":" + a.Path
 	case WSUnix:
 		return string(a.Scheme) + ":" + a.Path + ":" + a.Target
-	case WS, WSS:
+	case WS, WSS, SIO, SIOS:
 		return a.webSocket()
 	}
 	s := string(a.Scheme) + "://" + a.HostPort()
@@ -327,7 +313,7 @@ func (a Address) String() string {
 
 // Stream reports whether the socket is a stream of bytes, without borders
 // between messages.
-func (a Address) Stream() bool { return !a.Datagrams() && !a.WebSocket() }
+func (a Address) Stream() bool { return !a.Datagrams() && !a.WebSocket() && !a.SocketIO() }
 
 // Datagrams reports whether the socket sends datagrams.
 func (a Address) Datagrams() bool { return a.Scheme == UDP || a.Scheme == Unixgram }
@@ -335,10 +321,14 @@ func (a Address) Datagrams() bool { return a.Scheme == UDP || a.Scheme == Unixgr
 // WebSocket reports whether messages of a WebSocket are spoken.
 func (a Address) WebSocket() bool { return a.Scheme == WS || a.Scheme == WSS || a.Scheme == WSUnix }
 
-// Secure reports whether TLS is spoken.
-func (a Address) Secure() bool { return a.Scheme == TLS || a.Scheme == WSS }
+// SocketIO reports whether Socket.IO is spoken: Target is the namespace then,
+// with the query of the engine.
+func (a Address) SocketIO() bool { return a.Scheme == SIO || a.Scheme == SIOS }
 
-var known = []string{"tcp", "tls", "udp", "unix", "unixgram", "ws", "wss", "ws+unix", "exec", "-"}
+// Secure reports whether TLS is spoken.
+func (a Address) Secure() bool { return a.Scheme == TLS || a.Scheme == WSS || a.Scheme == SIOS }
+
+var known = []string{"tcp", "tls", "udp", "unix", "unixgram", "ws", "wss", "ws+unix", "sio", "sios", "exec", "-"}
 
 // synonyms are schemes that people type for one of ours.
 var synonyms = map[string]string{
@@ -352,7 +342,7 @@ func nearest(s string) string {
 		return to
 	}
 	best, least := "", 3
-	for _, k := range []string{"tcp", "tls", "udp", "unix", "unixgram", "exec", "ws", "wss"} {
+	for _, k := range []string{"tcp", "tls", "udp", "unix", "unixgram", "exec", "ws", "wss", "sio", "sios"} {
 		if d := Distance(s, k); d < least {
 			best, least = k, d
 		}

@@ -48,7 +48,7 @@ func (o *Opener) network(base string) string {
 // what is below: TCP, TLS or a Unix socket.
 func (o *Opener) Dial(ctx context.Context, a Address) (net.Conn, error) {
 	switch a.Scheme {
-	case TCP, TLS, Unix, WS, WSS, WSUnix:
+	case TCP, TLS, Unix, WS, WSS, WSUnix, SIO, SIOS:
 		return o.dialStream(ctx, a)
 	case UDP, Unixgram:
 		return o.dialDatagram(ctx, a)
@@ -112,10 +112,10 @@ func (o *Opener) Listen(ctx context.Context, a Address) (*tcp.Listener, *tls.Con
 	case Unix, WSUnix:
 		l, err := lc.Listen(ctx, "unix", a.Path)
 		return l, nil, err
-	case TCP, WS:
+	case TCP, WS, SIO:
 		l, err := lc.Listen(ctx, o.network("tcp"), a.HostPort())
 		return l, nil, err
-	case TLS, WSS:
+	case TLS, WSS, SIOS:
 		config, err := o.TLS.Server()
 		if err != nil {
 			return nil, nil, err

@@ -8,7 +8,7 @@ import (
 )
 
 // The ports of RFC 6455 section 3.
-var webSocketPorts = map[Scheme]string{WS: "80", WSS: "443"}
+var webSocketPorts = map[Scheme]string{WS: "80", WSS: "443", SIO: "80", SIOS: "443"}
 
 // parseWebSocket reads ws://[user:password@]host[:port][/path][?query]
 // (RFC 6455 section 3). A fragment is an error there.
@@ -115,4 +115,20 @@ func (a Address) Credentials() (name, password string, ok bool) {
 		password = plain
 	}
 	return name, password, true
+}
+
+// Namespace is the namespace of a Socket.IO address, and what is sent to the
+// engine as a query.
+func (a Address) Namespace() (name, query string) {
+	name, query, _ = strings.Cut(a.Target, "?")
+	return name, query
+}
+
+// HTTP is the URL of a Socket.IO server, with the namespace as its path.
+func (a Address) HTTP() string {
+	scheme := "http"
+	if a.Scheme == SIOS {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(a.dialHost(), a.Port) + a.Target
 }

@@ -1,0 +1,231 @@
+package cmd
+
+import (
+	"context"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/serve"
+	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/socketio/engine"
+	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/ws"
+)
+
+// socketIOFlags are those of a Socket.IO server.
+type socketIOFlags struct {
+	transports  []string
+	requireAuth string
+	recovery    duration
+	event       string
+
+	required map[string]any
+}
+
+func (f *socketIOFlags) add(set *pflag.FlagSet) {
+	set.StringSliceVar(&f.transports, "transports", nil, "offer these: polling, websocket")
+	set.StringVar(&f.requireAuth, "require-auth", "", "let in only whose auth holds this `JSON` (or @FILE)")
+	set.Var(&f.recovery, "recovery", "let clients come back as they were within this time")
+	set.StringVar(&f.event, "event", "", "send each line of input as the one argument of the event `NAME`")
+}
+
+// complete checks the flags, which Socket.IO alone has a use for.
+func (f *socketIOFlags) complete(c *cobra.Command, a endpoint.Address) error {
+	if !a.SocketIO() {
+		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "event")
+	}
+	if err := checkTransports(f.transports); err != nil {
+		return err
+	}
+	if f.requireAuth == "" {
+		return nil
+	}
+	var err error
+	f.required, err = authFlag("--require-auth", f.requireAuth)
+	return err
+}
+
+func checkTransports(names []string) error {
+	for _, name := range names {
+		if name != "polling" && name != "websocket" {
+			return usagef(fmt.Sprintf("--transports: %q is none of polling and websocket", name), "--transports polling,websocket")
+		}
+	}
+	return nil
+}
+
+// noSocketIOFlag refuses flags that mean nothing to another socket.
+func noSocketIOFlag(c *cobra.Command, a endpoint.Address, names ...string) error {
+	for _, name := range names {
+		if f := c.Flags().Lookup(name); f != nil && f.Changed {
+			return usagef(fmt.Sprintf("--%s is Socket.IO's, and %s is none", name, a), "did you mean sio://"+a.HostPort()+"?")
+		}
+	}
+	return nil
+}
+
+// authFlag reads JSON, or the file that @ names: an object.
+func authFlag(flag, value string) (map[string]any, error) {
+	if file, ok := strings.CutPrefix(value, "@"); ok {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("%s: %w", flag, err), ""}
+		}
+		value = string(content)
+	}
+	var auth map[string]any
+	if err := json.Unmarshal([]byte(value), &auth); err != nil || auth == nil {
+		return nil, usagef(fmt.Sprintf("%s wants a JSON object", flag), flag+` '{"token":"abc"}', or @FILE`)
+	}
+	return auth, nil
+}
+
+// socketIO serves Socket.IO.
+func (l *listening) socketIO(ctx context.Context) error {
+	listener, config, err := l.opener.Listen(ctx, l.address)
+	if err != nil {
+		return inUse(err)
+	}
+	defer listener.Close()
+	l.address = l.address.Bound(listener.Addr())
+	if err := l.announce(config); err != nil {
+		return err
+	}
+	defer l.removeAddrFile()
+	server, namespaces := l.socketServer(config)
+	stop, err := l.serveMetrics(ctx, func() []sample { return socketIOSamples(server) })
+	if err != nil {
+		return err
+	}
+	defer stop()
+	lines := serve.EventLines{Event: l.sio.event}
+	c := l.config()
+	if c.Mode == serve.Stdio {
+		lines.In = l.talk.lines(l.Streams, int(l.maxMessage))
+	}
+	return l.named(serve.SocketIO(ctx, c, lines, server, namespaces, listener.Sockets()))
+}
+
+// socketServer is a server as the flags say, and the namespaces that may be
+// joined.
+func (l *listening) socketServer(config *tls.Config) (*socketio.Server, []*socketio.Namespace) {
+	if config != nil && len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	origins := &ws.Origins{Allow: l.web.allowOrigin, Hosts: l.web.allowHost}
+	e := &engine.Server{
+		Transports: l.sio.transports, PingInterval: time.Duration(l.web.pingInterval), MaxHTTPBufferSize: int64(l.maxMessage),
+		MaxSessions: l.limits.maxConns, Tracer: l.tracer, AllowRequest: l.allowSession(),
+		OnConnectionError: l.sessionRefused,
+		TCP:               &tcp.Server{TLS: config, HandshakeTimeout: time.Duration(l.timeout), IdleTimeout: time.Duration(l.idle), Tracer: l.tracer, Admit: l.limits.admit(), OnRefused: l.refused},
+		CORS: &engine.CORS{Credentials: true, AllowOrigin: func(origin string, r *http.Request) bool {
+			return origins.Check(origin, r.Host) == nil
+		}},
+	}
+	if l.web.compress {
+		e.Deflate = &handshake.Deflate{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+	}
+	o := &socketio.ServerOptions{Path: l.web.path, Engine: e, Tracer: l.tracer, CleanupEmptyChildNamespaces: true}
+	if l.sio.recovery > 0 {
+		o.Recovery = &socketio.Recovery{MaxDisconnection: time.Duration(l.sio.recovery)}
+	}
+	server := socketio.NewServer(o)
+	return server, l.namespaces(server)
+}
+
+// namespaces are those that may be joined: the one of the address, or all.
+func (l *listening) namespaces(server *socketio.Server) []*socketio.Namespace {
+	name, _ := l.address.Namespace()
+	list := []*socketio.Namespace{server.Of(name)}
+	if name == "/" {
+		list = append(list, server.OfFunc(func(string, map[string]any) bool { return true }))
+	} else {
+		server.Use(func(*socketio.Socket) error { return errors.New("Invalid namespace") })
+	}
+	for _, n := range list {
+		n.Use(l.sio.admit)
+		if l.limits.maxRate > 0 {
+			n.OnConnection(limitEvents(int(l.limits.maxRate)))
+		}
+	}
+	return list
+}
+
+// admit holds what a client sent along against --require-auth.
+func (f *socketIOFlags) admit(s *socketio.Socket) error {
+	for key, want := range f.required {
+		if !reflect.DeepEqual(s.Handshake().Auth[key], want) {
+			return &socketio.Error{Message: "Authentication error", Data: map[string]string{"missing": key}}
+		}
+	}
+	return nil
+}
+
+// limitEvents disconnects a client that sends more events a second.
+func limitEvents(most int) func(*socketio.Socket) {
+	return func(s *socketio.Socket) {
+		var mu sync.Mutex
+		spare, last := float64(most), time.Now()
+		s.Use(func(*socketio.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			now := time.Now()
+			spare = min(float64(most), spare+now.Sub(last).Seconds()*float64(most))
+			last = now
+			if spare--; spare >= 0 {
+				return nil
+			}
+			go s.Disconnect(true)
+			return fmt.Errorf("more than %d events a second (--max-rate)", most)
+		})
+	}
+}
+
+// allowSession is --basic-auth.
+func (l *listening) allowSession() func(*http.Request) error {
+	if l.web.basicAuth == "" {
+		return nil
+	}
+	return func(r *http.Request) error {
+		name, password, _ := r.BasicAuth()
+		if subtle.ConstantTimeCompare([]byte(l.web.basicAuth), []byte(name+":"+password)) == 1 {
+			return nil
+		}
+		return errors.New("a login is needed (--basic-auth)")
+	}
+}
+
+// sessionRefused logs a request that became no session.
+func (l *listening) sessionRefused(e *engine.ConnectionError) {
+	l.refused(remoteText(e.Request.RemoteAddr), "", e.Error())
+}
+
+type remoteText string
+
+func (a remoteText) Network() string { return "tcp" }
+func (a remoteText) String() string  { return string(a) }
+
+// socketIOSamples are the figures of a Socket.IO server.
+func socketIOSamples(server *socketio.Server) []sample {
+	sockets := sample{name: "sockets", help: "Sockets, by namespace.", gauge: true, label: "namespace", values: map[string]float64{}}
+	for _, n := range server.Namespaces() {
+		sockets.values[n.Name()] = float64(len(n.Sockets()))
+	}
+	e := server.EngineServer()
+	return append(webSocketSamples(e.Stats()),
+		gauge("sessions", "Sessions of Engine.IO.", float64(e.ClientsCount())), sockets)
+}
