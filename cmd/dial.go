@@ -30,6 +30,7 @@ type dialOptions struct {
 	zero    bool
 	noHalf  bool
 	ws      webSocketFlags
+	sio     clientFlags
 
 	address endpoint.Address
 	via     *url.URL
@@ -68,7 +69,11 @@ On a datagram socket a line is a datagram, its newline kept. On a WebSocket a
 line is a text message, its newline left out and put back on output; with
 --binary what one read gives is a binary message, and no byte is changed. After
 the end of input it waits up to -w for a first message, then until nothing has
-come for --linger, and closes with 1000.`,
+come for --linger, and closes with 1000.
+
+With Socket.IO a line is an event: its name and then its arguments, each JSON or
+a bare word, and what comes is printed in the same form. Binary is
+{"_base64":"…"}. The path of the address is the namespace.`,
 		Example: `  sockkit dial example.com 80
   printf 'hello\n' | sockkit dial tcp://localhost:9000
   sockkit dial -v tls://example.com:443 < request.txt
@@ -77,6 +82,7 @@ come for --linger, and closes with 1000.`,
   sockkit dial ws://localhost:9000/chat -s chat.v1 -H 'Cookie: id=7'
   sockkit dial wss://localhost:9443 -k -x hello --count 1
   sockkit dial --explain ws://localhost:9000/
+  sockkit dial sio://localhost:3000/chat --auth '{"token":"abc"}' -x 'message "hello there"'
   sockkit dial localhost 2525 --expect '^220 ' --expect '^221 ' -C -x QUIT`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
@@ -101,7 +107,8 @@ func (o *dialOptions) add(f *pflag.FlagSet) {
 		o.talk.add(f)
 		f.BoolVar(&o.noHalf, "no-half-close", false, "keep the sending half open at the end of input")
 	})
-	group(f, "WebSocket", o.ws.add)
+	group(f, "WebSocket, Socket.IO", o.ws.add)
+	group(f, "Socket.IO", o.sio.add)
 	o.common.add(f)
 	o.tls.add(f, o.tls.client)
 	f.BoolP("nc-shutdown", "N", false, "as in nc: close the sending half at the end of input (always done)")
@@ -129,6 +136,9 @@ func (o *dialOptions) complete(c *cobra.Command, args []string) error {
 	if err := o.ws.complete(c, o.address); err != nil {
 		return err
 	}
+	if err := o.sio.complete(c, o.address); err != nil {
+		return err
+	}
 	if err := o.webSocketProxy(); err != nil {
 		return err
 	}
@@ -149,6 +159,8 @@ func (o *dialOptions) checkAddress() error {
 		return usagef(fmt.Sprintf("%s speaks no TLS, so the flags of TLS mean nothing to it", a), "did you mean "+secured(a)+"?")
 	case a.WebSocket() && o.talk.crlf:
 		return usagef("-C is for lines, and a WebSocket's messages have no line ends", "")
+	case a.SocketIO() && (o.talk.binary || o.talk.null || o.talk.lengthPrefix || o.talk.crlf || o.noHalf):
+		return usagef("Socket.IO has events, one a line: --binary, --null, --length-prefix and -C mean nothing to it", "")
 	case a.WebSocket() && o.noHalf:
 		return usagef("a WebSocket has no halves that could be closed", "--linger says how long answers are waited for")
 	case a.Stream() && (o.talk.null || o.talk.lengthPrefix):
@@ -196,8 +208,11 @@ func runDial(ctx context.Context, s *Streams, o *dialOptions) (err error) {
 	if op.Hosts, err = o.hosts(); err != nil {
 		return err
 	}
-	if o.address.WebSocket() {
+	switch {
+	case o.address.WebSocket():
 		return asked(o.webSocket(ctx, s, op))
+	case o.address.SocketIO():
+		return asked(o.socketIO(ctx, s, op))
 	}
 	if o.zero {
 		return scan(ctx, s, o, op)

@@ -9,6 +9,8 @@ import (
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
+	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/socketio/engine"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/udp"
 	"github.com/sockkit/sockkit/ws"
@@ -74,6 +76,9 @@ func Status(err error) int {
 		opening   *ws.HandshakeError
 		broken    *ws.Violation
 		closed    *ws.CloseError
+		ended     *session.Disconnected
+		refused   *socketio.Error
+		transport *engine.TransportError
 	)
 	switch {
 	case err == nil, errors.Is(err, session.ErrReaderLeft):
@@ -88,14 +93,18 @@ func Status(err error) int {
 		return statusUnmet
 	case errors.As(err, &broken) && broken.Level == handshake.Must:
 		return statusFindings
-	case errors.As(err, &closed):
+	case errors.As(err, &closed), errors.As(err, &ended):
 		return statusLost
+	case errors.As(err, &refused):
+		return statusRefused
 	case isTimeout(err):
 		return statusTimeout
 	case errors.As(err, &opening) && opening.Status() != 0 && opening.Status() != 101:
 		return statusRefused
 	case errors.As(err, &opening) && opening.Finding != nil:
 		return statusFindings
+	case errors.As(err, &transport) && transport.Status != 0:
+		return statusRefused
 	case errors.As(err, &dns):
 		return statusUnresolved
 	case errors.As(err, &security), errors.As(err, &option):
@@ -136,6 +145,9 @@ func hintFor(err error) string {
 	var security *tcp.TLSError
 	if errors.As(err, &security) {
 		return security.Hint
+	}
+	if text := socketIOHint(err); text != "" {
+		return text
 	}
 	return webSocketHint(err)
 }

@@ -50,7 +50,11 @@ func (w *webSocketFlags) add(f *pflag.FlagSet) {
 
 // complete checks the flags, which a WebSocket alone has a use for.
 func (w *webSocketFlags) complete(c *cobra.Command, a endpoint.Address) error {
-	if !a.WebSocket() {
+	if a.SocketIO() {
+		if err := noWebSocketFlag(c, a, "subprotocol", "ping-interval", "location", "explain"); err != nil {
+			return err
+		}
+	} else if !a.WebSocket() {
 		return noWebSocketFlag(c, a, "header", "subprotocol", "origin", "basic-auth", "ping-interval", "compress", "no-compress", "reconnect", "location", "explain")
 	}
 	if w.compress && w.noCompress {
@@ -148,7 +152,7 @@ func (o *dialOptions) dialer(op *endpoint.Opener) *ws.Dialer {
 
 // webSocketProxy is the proxy of the environment, where --proxy names none.
 func (o *dialOptions) webSocketProxy() error {
-	if o.proxy != "" || !o.address.WebSocket() || o.address.Scheme == endpoint.WSUnix {
+	if o.proxy != "" || !o.address.WebSocket() && !o.address.SocketIO() || o.address.Scheme == endpoint.WSUnix {
 		return nil
 	}
 	via, err := tcp.ProxyFromEnvironment(string(o.address.Scheme), o.address.HostPort())

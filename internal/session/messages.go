@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sockkit/sockkit/tcp"
-	"github.com/sockkit/sockkit/ws"
 )
 
 // MessageConn is a socket that keeps the borders between messages.
@@ -217,7 +216,7 @@ func (r *messages) peerEnded(err error) error {
 	if err == errEnough {
 		r.sendGiven()
 	}
-	var closed *ws.CloseError
+	var closed interface{ Orderly() bool }
 	if !errors.As(err, &closed) {
 		return err
 	}

@@ -1,0 +1,120 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sockkit/sockkit/socketio"
+)
+
+// SocketIO is a connection to a namespace of Socket.IO, as messages: each is the
+// line of an event.
+type SocketIO struct {
+	Client *socketio.Client
+	// Event is the event whose one argument a line is; "": each line names its own.
+	Event string
+	// Ack asks for the acknowledgement of each event, waits for it no longer than
+	// AckTimeout, and gives it as a line: "ack", and its arguments.
+	Ack        bool
+	AckTimeout time.Duration
+	// Stay goes on where the connection is lost: the client connects again.
+	Stay bool
+
+	once  sync.Once
+	lines chan []byte
+	ended chan error
+}
+
+// Disconnected says that the connection has ended.
+type Disconnected struct{ Reason string }
+
+// Error implements error.
+func (d *Disconnected) Error() string { return "disconnected: " + d.Reason }
+
+// Orderly reports whether the server ended it on purpose.
+func (d *Disconnected) Orderly() bool { return d.Reason == socketio.ReasonIOServerDisconnect }
+
+// Listen has what the server sends kept for ReadMessage. Call it before the
+// client connects: no welcome is missed then.
+func (s *SocketIO) Listen() {
+	s.once.Do(func() {
+		s.lines, s.ended = make(chan []byte), make(chan error, 1)
+		s.Client.OnAny(func(event string, args socketio.Args) { s.give(AppendEvent(nil, event, args)) })
+		s.Client.OnDisconnect(func(reason string) {
+			if !s.Stay || reason == socketio.ReasonIOServerDisconnect {
+				s.end(&Disconnected{reason})
+			}
+		})
+	})
+}
+
+// give waits until somebody takes a line.
+func (s *SocketIO) give(line []byte) {
+	select {
+	case s.lines <- line:
+	case err := <-s.ended:
+		s.end(err)
+	}
+}
+
+func (s *SocketIO) end(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
+}
+
+// ReadMessage implements [MessageConn].
+func (s *SocketIO) ReadMessage() ([]byte, bool, error) {
+	select {
+	case line := <-s.lines:
+		return line, true, nil
+	default:
+	}
+	select {
+	case line := <-s.lines:
+		return line, true, nil
+	case err := <-s.ended:
+		s.end(err) // for those who wait with a line
+		return nil, false, err
+	}
+}
+
+// WriteMessage implements [MessageConn].
+func (s *SocketIO) WriteMessage(line []byte) error {
+	text := string(line)
+	event, args := s.Event, []any{text}
+	if event == "" {
+		if strings.TrimSpace(text) == "" {
+			return nil
+		}
+		var err error
+		if event, args, err = ParseEvent(text); err != nil {
+			return err
+		}
+	}
+	if !s.Ack {
+		return s.Client.Emit(event, args...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.AckTimeout)
+	defer cancel()
+	answer, err := s.Client.EmitWithAck(ctx, event, args...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no acknowledgement of %q came within %v", event, s.AckTimeout)
+	}
+	if err == nil {
+		s.give(AppendEvent(nil, "ack", answer))
+	}
+	return err
+}
+
+// Close implements [MessageConn].
+func (s *SocketIO) Close() error {
+	err := s.Client.Close()
+	s.end(&Disconnected{socketio.ReasonIOClientDisconnect})
+	return err
+}
