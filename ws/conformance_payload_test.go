@@ -50,7 +50,7 @@ func textCases() (all []conformance) {
 func prose(n int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "line %d of some text that repeats itself, %x; ", i%97, i*i*2654435761)
+		fmt.Fprintf(&b, "line %d of some text that repeats itself, %x; ", i%97, uint32(i*i)*2654435761)
 	}
 	return b.String()[:n]
 }

@@ -138,6 +138,8 @@ func (p *Peer) opened(r *Request) {
 
 // guarded runs a callback whose panic ends this peer only, with 1011.
 func (p *Peer) guarded(name string, f func()) {
+	p.deaf.Add(1)
+	defer p.deaf.Add(-1)
 	defer p.caught(name)
 	f()
 }
