@@ -14,10 +14,10 @@ import (
 // Streams serves on listeners by server, whose limits, TLS and tracer the
 // caller has set, until ctx ends or the run is over.
 func Streams(ctx context.Context, c Config, server *tcp.Server, listeners []net.Listener) error {
-	s := &streams{run: newRun(ctx, c), server: server, listeners: listeners, peers: map[*tcp.Peer]*member{}}
-	s.some = sync.NewCond(&s.mu)
+	s := &streams{run: newRun(ctx, c), server: server, listeners: listeners}
+	s.init()
 	s.out = &output{w: c.Out, expect: c.Expect, stop: s.cancel}
-	server.OnOpen, server.OnClose, server.OnWritable = s.open, s.close, writable
+	server.OnOpen, server.OnClose, server.OnWritable = s.open, s.close, s.room
 	server.OnData = map[Mode]func(*tcp.Peer, []byte){
 		Stdio: s.print, Echo: echo, Broadcast: s.toOthers, BroadcastAll: s.toAll,
 	}[c.Mode]
@@ -29,7 +29,7 @@ func Streams(ctx context.Context, c Config, server *tcp.Server, listeners []net.
 	}
 	for _, l := range listeners {
 		go func() {
-			if err := server.Serve(l); !errors.Is(err, tcp.ErrServerClosed) && !s.closing() {
+			if err := server.Serve(l); !errors.Is(err, tcp.ErrServerClosed) && !(s.Once && s.hasCome()) {
 				s.cancel(err)
 			}
 		}()
@@ -53,36 +53,19 @@ const stuckTime = 5 * time.Second
 // streams is a running server for streams.
 type streams struct {
 	*run
+	crowd[*tcp.Peer]
 	server    *tcp.Server
 	listeners []net.Listener
 	out       *output
 	children  sync.WaitGroup
-
-	mu       sync.Mutex
-	some     *sync.Cond // there is a peer, or the run is over
-	peers    map[*tcp.Peer]*member
-	accepted bool // Once: the one peer has come
-}
-
-// member is what is kept of a peer.
-type member struct {
-	lines    joiner
-	writable chan struct{}
-	gone     chan struct{}
 }
 
 func (s *streams) open(p *tcp.Peer) {
 	s.opened()
-	m := &member{writable: make(chan struct{}, 1), gone: make(chan struct{})}
+	m, late := s.join(p)
 	p.SetValue(m)
-	s.mu.Lock()
-	late := s.Once && s.accepted
-	s.accepted = true
-	s.peers[p] = m
-	s.some.Broadcast()
-	s.mu.Unlock()
 	switch {
-	case late:
+	case s.Once && late:
 		p.Abort(errors.New("another connection was first"))
 		return
 	case s.Once:
@@ -95,19 +78,8 @@ func (s *streams) open(p *tcp.Peer) {
 	}
 }
 
-// closing reports whether a closed listener is no failure.
-func (s *streams) closing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Once && s.accepted
-}
-
 func (s *streams) close(p *tcp.Peer, err error) {
-	s.mu.Lock()
-	m := s.peers[p]
-	delete(s.peers, p)
-	s.mu.Unlock()
-	close(m.gone)
+	m := s.leave(p)
 	if err != nil && s.Log != nil && !errors.Is(err, tcp.ErrDetached) && !errors.Is(err, tcp.ErrServerClosed) {
 		s.Log(p.RemoteAddr(), err)
 	}
@@ -127,14 +99,6 @@ func (s *streams) endOnce(err error) {
 		err = errOver
 	}
 	s.cancel(err)
-}
-
-// writable wakes whoever waits for room in p's queue.
-func writable(p *tcp.Peer) {
-	select {
-	case p.Value().(*member).writable <- struct{}{}:
-	default:
-	}
 }
 
 func echo(p *tcp.Peer, data []byte) { _, _ = p.Write(data) }
@@ -162,64 +126,24 @@ func (s *streams) send(except *tcp.Peer, lines []byte) {
 	}
 }
 
-func (s *streams) all() []*tcp.Peer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*tcp.Peer, 0, len(s.peers))
-	for p := range s.peers {
-		all = append(all, p)
-	}
-	return all
-}
-
 // feed sends the input to all peers. It waits for a first one, and for those
 // that are slow: nothing is dropped.
 func (s *streams) feed() {
 	buf := make([]byte, 64<<10)
-	for s.anybody() {
+	for s.anybody(s.ctx) {
 		n, err := s.In.Read(buf)
-		if n > 0 && s.anybody() {
+		if n > 0 && s.anybody(s.ctx) {
 			for _, p := range s.all() {
-				s.deliver(p, buf[:n])
+				s.deliver(s.ctx, p, func() error {
+					_, err := p.Write(buf[:n])
+					return err
+				})
 			}
 		}
 		if err != nil {
 			if err != io.EOF {
 				s.cancel(err)
 			}
-			return
-		}
-	}
-}
-
-// anybody waits until there is a peer, and reports whether the run goes on.
-func (s *streams) anybody() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.peers) == 0 && s.ctx.Err() == nil {
-		s.some.Wait()
-	}
-	return s.ctx.Err() == nil
-}
-
-func (s *streams) wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.some.Broadcast()
-}
-
-func (s *streams) deliver(p *tcp.Peer, data []byte) {
-	m := p.Value().(*member)
-	for {
-		_, err := p.Write(data)
-		if !errors.Is(err, tcp.ErrQueueFull) {
-			return
-		}
-		select {
-		case <-m.writable:
-		case <-m.gone:
-			return
-		case <-s.ctx.Done():
 			return
 		}
 	}

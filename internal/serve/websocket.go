@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
@@ -22,13 +21,13 @@ type Messages struct {
 // WebSockets serves on listeners by server, whose limits and tracer the caller
 // has set, until ctx ends or the run is over. Messages take the place of c.In.
 func WebSockets(ctx context.Context, c Config, m Messages, server *ws.Server, listeners []net.Listener) error {
-	s := &webSockets{run: newRun(ctx, c), Messages: m, server: server, listeners: listeners, peers: map[*ws.Peer]*crowdMember{}}
-	s.some = sync.NewCond(&s.mu)
+	s := &webSockets{run: newRun(ctx, c), Messages: m, server: server, listeners: listeners}
+	s.init()
 	s.out = &output{w: c.Out, stop: s.cancel}
 	s.callBack()
 	for _, l := range listeners {
 		go func() {
-			if err := server.Serve(l); !errors.Is(err, ws.ErrServerClosed) && !s.closing() {
+			if err := server.Serve(l); !errors.Is(err, ws.ErrServerClosed) && !(s.Once && s.hasCome()) {
 				s.cancel(err)
 			}
 		}()
@@ -52,7 +51,7 @@ func (s *webSockets) callBack() {
 		server.OnError = s.Log
 		return
 	}
-	server.OnOpen, server.OnClose, server.OnWritable = s.open, s.close, s.writable
+	server.OnOpen, server.OnClose, server.OnWritable = s.open, s.close, s.room
 	server.OnMessage = map[Mode]func(*ws.Peer, ws.MessageType, []byte){
 		Stdio: s.print, Echo: echoMessage, Broadcast: s.toOthers, BroadcastAll: s.toAll,
 	}[s.Mode]
@@ -71,35 +70,18 @@ func (s *webSockets) callBack() {
 type webSockets struct {
 	*run
 	Messages
+	crowd[*ws.Peer]
 	server    *ws.Server
 	listeners []net.Listener
 	out       *output
-
-	mu       sync.Mutex
-	some     *sync.Cond // there is a peer, or the run is over
-	peers    map[*ws.Peer]*crowdMember
-	accepted bool   // Once: the one peer has come
-	framed   []byte // under out's lock
-}
-
-// crowdMember is what is kept of a peer.
-type crowdMember struct {
-	writable chan struct{}
-	gone     chan struct{}
+	framed    []byte // under out's lock
 }
 
 func (s *webSockets) open(p *ws.Peer, _ *ws.Request) {
 	s.opened()
-	m := &crowdMember{writable: make(chan struct{}, 1), gone: make(chan struct{})}
-	p.SetValue(m)
-	s.mu.Lock()
-	late := s.Once && s.accepted
-	s.accepted = true
-	s.peers[p] = m
-	s.some.Broadcast()
-	s.mu.Unlock()
+	_, late := s.join(p)
 	switch {
-	case late:
+	case s.Once && late:
 		p.Close(ws.StatusTryAgainLater, "another connection was first")
 	case s.Once:
 		for _, l := range s.listeners {
@@ -108,19 +90,8 @@ func (s *webSockets) open(p *ws.Peer, _ *ws.Request) {
 	}
 }
 
-// closing reports whether a closed listener is no failure.
-func (s *webSockets) closing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Once && s.accepted
-}
-
 func (s *webSockets) close(p *ws.Peer, err error) {
-	s.mu.Lock()
-	m := s.peers[p]
-	delete(s.peers, p)
-	s.mu.Unlock()
-	close(m.gone)
+	s.leave(p)
 	var closed *ws.CloseError
 	orderly := errors.As(err, &closed) && (closed.Orderly() || closed.Local && closed.Err == nil)
 	if !orderly && s.Log != nil && !errors.Is(err, ws.ErrServerClosed) {
@@ -131,15 +102,6 @@ func (s *webSockets) close(p *ws.Peer, err error) {
 			err = errOver
 		}
 		s.cancel(err)
-	}
-}
-
-func (s *webSockets) writable(p *ws.Peer) {
-	if m, _ := p.Value().(*crowdMember); m != nil {
-		select {
-		case m.writable <- struct{}{}:
-		default:
-		}
 	}
 }
 
@@ -155,10 +117,7 @@ func (s *webSockets) print(_ *ws.Peer, t ws.MessageType, payload []byte) {
 	if _, err := s.out.w.Write(s.framed); err != nil {
 		s.out.failed(err)
 	}
-	if s.Expect != nil && s.Expect.Wanted() && s.Expect.Saw(payload) {
-		s.cancel(errOver)
-		s.out.w = io.Discard
-	}
+	s.out.shown(payload, s.Expect)
 }
 
 func (s *webSockets) toOthers(p *ws.Peer, t ws.MessageType, payload []byte) { s.send(p, t, payload) }
@@ -174,16 +133,6 @@ func (s *webSockets) send(except *ws.Peer, t ws.MessageType, payload []byte) {
 	}
 }
 
-func (s *webSockets) all() []*ws.Peer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*ws.Peer, 0, len(s.peers))
-	for p := range s.peers {
-		all = append(all, p)
-	}
-	return all
-}
-
 // feed sends the input to all peers. It waits for a first one, and for those
 // that are slow: nothing is dropped.
 func (s *webSockets) feed() {
@@ -191,7 +140,7 @@ func (s *webSockets) feed() {
 	if s.Binary {
 		kind = ws.Binary
 	}
-	for s.anybody() {
+	for s.anybody(s.ctx) {
 		message, err := s.In.Next()
 		if err == nil {
 			err = session.CheckText(kind, message)
@@ -202,41 +151,12 @@ func (s *webSockets) feed() {
 			}
 			return
 		}
-		if !s.anybody() {
+		if !s.anybody(s.ctx) {
 			return
 		}
 		m := ws.Prepare(kind, append([]byte(nil), message...))
 		for _, p := range s.all() {
-			s.deliver(p, m)
-		}
-	}
-}
-
-// anybody waits until there is a peer, and reports whether the run goes on.
-func (s *webSockets) anybody() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.peers) == 0 && s.ctx.Err() == nil {
-		s.some.Wait()
-	}
-	return s.ctx.Err() == nil
-}
-
-func (s *webSockets) wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.some.Broadcast()
-}
-
-func (s *webSockets) deliver(p *ws.Peer, message *ws.Prepared) {
-	m := p.Value().(*crowdMember)
-	for errors.Is(p.WritePrepared(message), tcp.ErrQueueFull) {
-		select {
-		case <-m.writable:
-		case <-m.gone:
-			return
-		case <-s.ctx.Done():
-			return
+			s.deliver(s.ctx, p, func() error { return p.WritePrepared(m) })
 		}
 	}
 }
