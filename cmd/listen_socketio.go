@@ -96,16 +96,11 @@ func authFlag(flag, value string) (map[string]any, error) {
 
 // socketIO serves Socket.IO.
 func (l *listening) socketIO(ctx context.Context) error {
-	listener, config, err := l.opener.Listen(ctx, l.address)
+	listener, config, done, err := l.bind(ctx)
 	if err != nil {
-		return inUse(err)
-	}
-	defer listener.Close()
-	l.address = l.address.Bound(listener.Addr())
-	if err := l.announce(config); err != nil {
 		return err
 	}
-	defer l.removeAddrFile()
+	defer done()
 	server, namespaces := l.socketServer(config)
 	stop, err := l.serveMetrics(ctx, func() []sample { return socketIOSamples(server) })
 	if err != nil {

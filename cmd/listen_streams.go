@@ -34,16 +34,11 @@ type listening struct {
 
 // streams serves TCP, TLS and Unix stream sockets.
 func (l *listening) streams(ctx context.Context) error {
-	listener, config, err := l.opener.Listen(ctx, l.address)
+	listener, config, done, err := l.bind(ctx)
 	if err != nil {
-		return inUse(err)
-	}
-	defer listener.Close()
-	l.address = l.address.Bound(listener.Addr())
-	if err := l.announce(config); err != nil {
 		return err
 	}
-	defer l.removeAddrFile()
+	defer done()
 	if l.keepOpen || l.modes.mode() != serve.Stdio {
 		return l.named(l.serve(ctx, listener, config))
 	}
@@ -53,6 +48,23 @@ func (l *listening) streams(ctx context.Context) error {
 	}
 	listener.Close()
 	return l.named(l.talk.converse(ctx, l.Streams, &l.common, conn, l.address, l.noHalf))
+}
+
+// bind binds the address of a stream, or of what stands on one, and says where.
+func (l *listening) bind(ctx context.Context) (*tcp.Listener, *tls.Config, func(), error) {
+	listener, config, err := l.opener.Listen(ctx, l.address)
+	if err != nil {
+		return nil, nil, nil, inUse(err)
+	}
+	l.address = l.address.Bound(listener.Addr())
+	if err := l.announce(config); err != nil {
+		listener.Close()
+		return nil, nil, nil, err
+	}
+	return listener, config, func() {
+		listener.Close()
+		l.removeAddrFile()
+	}, nil
 }
 
 func (l *listening) named(err error) error { return failed("listen", l.address, err) }

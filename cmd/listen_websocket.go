@@ -99,16 +99,11 @@ func authorized(r *ws.Request, want string) bool {
 
 // webSockets serves WebSockets.
 func (l *listening) webSockets(ctx context.Context) error {
-	listener, config, err := l.opener.Listen(ctx, l.address)
+	listener, config, done, err := l.bind(ctx)
 	if err != nil {
-		return inUse(err)
-	}
-	defer listener.Close()
-	l.address = l.address.Bound(listener.Addr())
-	if err := l.announce(config); err != nil {
 		return err
 	}
-	defer l.removeAddrFile()
+	defer done()
 	server := l.webServer(config)
 	stop, err := l.serveMetrics(ctx, func() []sample { return webSocketSamples(server.Stats()) })
 	if err != nil {
