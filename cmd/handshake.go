@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -190,23 +191,12 @@ func webSocketAddress(command, word string) (endpoint.Address, error) {
 	return a, nil
 }
 
-// withoutData is a sink that leaves the pieces of a stream out: what passes in
-// an opening handshake has a record of its own.
-type withoutData struct{ trace.Sink }
-
-// Record implements [trace.Sink].
-func (w withoutData) Record(r trace.Record) {
-	if _, is := r.Event.(trace.Data); !is {
-		w.Sink.Record(r)
+// framed says that what passes over a connection has records of its own.
+func framed(conn net.Conn) net.Conn {
+	if c, ok := conn.(interface{ Framed() }); ok {
+		c.Framed()
 	}
-}
-
-// webSocketTracer is the run's tracer for what stands below a handshake.
-func (t *tracing) webSocketTracer() *trace.Tracer {
-	if t.tracer == nil {
-		return nil
-	}
-	return t.tracer.View(withoutData{t.tracer.Sink}, t.tracer.Level)
+	return conn
 }
 
 // traceID is the number of a connection in the trace.

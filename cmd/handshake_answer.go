@@ -41,7 +41,7 @@ func (a *answering) client(ctx context.Context, conn net.Conn) error {
 		}
 		conn = secured
 	}
-	v := &visit{answering: a, conn: conn, id: traceID(conn), began: time.Now()}
+	v := &visit{answering: a, conn: framed(conn), id: traceID(conn), began: time.Now()}
 	failure := v.answer(ctx)
 	if signal, ok := context.Cause(ctx).(stopped); ok {
 		return signal

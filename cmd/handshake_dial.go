@@ -158,13 +158,13 @@ func runHandshakeDial(ctx context.Context, s *Streams, o *shakeOptions) (err err
 	}
 	defer t.closeInto(&err)
 	op := o.opener(s, t)
-	op.Source, op.Proxy, op.Hosts, op.Tracer = o.source, o.via, o.hosts, t.webSocketTracer()
+	op.Source, op.Proxy, op.Hosts = o.source, o.via, o.hosts
 	until := time.Now().Add(o.limit())
 	conn, err := op.Dial(ctx, o.address)
 	if err != nil {
 		return stoppedBy(ctx, err)
 	}
-	c := &shake{conn: conn, tracer: t.tracer, id: traceID(conn), until: until, limit: o.limit(), target: o.address.Target}
+	c := &shake{conn: framed(conn), tracer: t.tracer, id: traceID(conn), until: until, limit: o.limit(), target: o.address.Target}
 	failure := c.run(ctx, o.request)
 	if signal, ok := context.Cause(ctx).(stopped); ok {
 		return signal

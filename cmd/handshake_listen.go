@@ -142,7 +142,7 @@ func runHandshakeListen(ctx context.Context, s *Streams, o *answerOptions) (err 
 	}
 	defer t.closeInto(&err)
 	op := o.opener(s, t)
-	op.Mode, op.Tracer = o.mode, t.webSocketTracer()
+	op.Mode = o.mode
 	if len(op.TLS.ALPN) == 0 {
 		op.TLS.ALPN = []string{"http/1.1"} // RFC 6455 knows no other
 	}
