@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,10 +71,11 @@ func TestPingsOfEIO3(t *testing.T) {
 	})
 }
 
-// stub is a transport that keeps what is sent.
+// stub is a transport that keeps what is sent, under the session's lock.
 type stub struct {
-	sent   []Packet
-	closed bool
+	session *Session
+	sent    []Packet
+	closed  bool
 }
 
 func (*stub) name() string      { return "stub" }
@@ -83,6 +85,8 @@ func (*stub) left()             {}
 func (*stub) discard()          {}
 func (t *stub) close(bool) bool { t.closed = true; return true }
 func (t *stub) types() (s string) {
+	t.session.mu.Lock()
+	defer t.session.mu.Unlock()
 	for _, p := range t.sent {
 		s += p.Type.String() + " "
 	}
@@ -94,14 +98,26 @@ func (t *stub) send(packets []Packet) bool {
 	return false
 }
 
+// fate is how a session ended.
+type fate struct{ atomic.Pointer[string] }
+
+func (f *fate) set(reason, _ string) { f.Store(&reason) }
+
+func (f *fate) String() string {
+	if p := f.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
 // stubbed is an open session on a stub.
-func stubbed(s *Server) (*Session, *stub, *string) {
+func stubbed(s *Server) (*Session, *stub, *fate) {
 	s.setUp()
-	t, ended := &stub{}, new(string)
-	session := &Session{srv: s, id: "id", protocol: 4, transport: t}
-	session.OnClose = func(reason, _ string) { *ended = reason }
+	t, end := &stub{}, &fate{}
+	session := &Session{srv: s, id: "id", protocol: 4, transport: t, OnClose: end.set}
+	t.session = session
 	session.start()
-	return session, t, ended
+	return session, t, end
 }
 
 // While a pong is awaited the first other packet lengthens the time for it, and
@@ -116,8 +132,8 @@ func TestHeartbeatTimes(t *testing.T) {
 		}
 		check := func(types, end string) {
 			t.Helper()
-			if stub.types() != types || *ended != end {
-				t.Fatalf("%q was sent, and the end is %q; want %q and %q", stub.types(), *ended, types, end)
+			if stub.types() != types || ended.String() != end {
+				t.Fatalf("%q was sent, and the end is %q; want %q and %q", stub.types(), ended, types, end)
 			}
 		}
 		began := time.Now()
@@ -151,20 +167,19 @@ func TestCloseTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{PingInterval: time.Hour}
 		s.setUp()
-		ended := ""
-		session := &Session{srv: s, id: "id", protocol: 4}
+		ended := &fate{}
+		session := &Session{srv: s, id: "id", protocol: 4, OnClose: ended.set}
 		session.transport = &polling{session: session}
-		session.OnClose = func(reason, _ string) { ended = reason }
 		session.start()
 		session.Close(false)
 		time.Sleep(closeTimeout - 1)
 		synctest.Wait()
-		if ended != "" {
+		if ended.String() != "" {
 			t.Errorf("it ended early: %s", ended)
 		}
 		time.Sleep(2)
 		synctest.Wait()
-		if ended != "forced close" {
+		if ended.String() != "forced close" {
 			t.Errorf("the end is %q", ended)
 		}
 	})
@@ -175,13 +190,13 @@ func TestOnCloseIsLast(t *testing.T) {
 	session, stub, ended := stubbed(&Server{})
 	session.OnMessage = func([]byte, bool) {
 		session.Close(true)
-		if *ended != "" {
+		if ended.String() != "" {
 			t.Error("OnClose was called within OnMessage")
 		}
 	}
 	session.packet(stub, Packet{Type: Message})
-	if *ended != "forced close" {
-		t.Errorf("the end is %q", *ended)
+	if ended.String() != "forced close" {
+		t.Errorf("the end is %q", ended)
 	}
 	session.OnMessage = func([]byte, bool) { t.Error("a message came behind the end") }
 	session.packet(stub, Packet{Type: Message})
