@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -17,14 +18,15 @@ type Selection struct {
 type Flags struct {
 	Volatile   bool          // dropped where it would have to wait
 	NoCompress bool          // not compressed
-	Local      bool          // to the sockets of this server only
+	Local      bool          // to the sockets of this server only: an adapter publishes nothing
 	Timeout    time.Duration // for acknowledgements; 0 is none
 }
 
 // Adapter knows the rooms of one namespace and reaches its sockets, on this
-// server and on others. [NewMemoryAdapter] makes the one for a single server;
-// others, which speak to a message broker, can stand on it. Its methods may be
-// called by any goroutine.
+// server and on others. [NewMemoryAdapter] makes the one for a single server.
+// Others, which speak to a message broker, embed it: what is for the sockets of
+// this server they leave to it, and publish the rest unless [Flags.Local] is set.
+// Its methods may be called by any goroutine.
 type Adapter interface {
 	// Init is called once, before any socket connects.
 	Init() error
@@ -46,8 +48,9 @@ type Adapter interface {
 	// Broadcast sends a packet to the sockets that are selected.
 	Broadcast(p *Packet, s Selection, f Flags) error
 	// BroadcastWithAck is Broadcast for an event that asks for an acknowledgement
-	// of each socket. Count is called by each server with how many sockets it
-	// reaches, answer with each acknowledgement, until the context ends.
+	// of each socket. Count is called for each server with how many sockets it
+	// reaches, answer with each acknowledgement, until the context ends. Its
+	// deadline is what other servers need to know. It does not wait for them.
 	BroadcastWithAck(ctx context.Context, p *Packet, s Selection, f Flags, count func(int), answer func(Args)) error
 	// FetchSockets returns the sockets that are selected, on all servers.
 	FetchSockets(ctx context.Context, s Selection, f Flags) ([]RemoteSocket, error)
@@ -56,14 +59,16 @@ type Adapter interface {
 	AddSockets(s Selection, f Flags, rooms []string) error
 	DelSockets(s Selection, f Flags, rooms []string) error
 	DisconnectSockets(s Selection, f Flags, close bool) error
-	// ServerSideEmit sends an event to the other servers. Where it asks for
+	// ServerSideEmit sends an event to the other servers, which hand it to
+	// [Namespace.ServerEvent]. Its name is the first of args. Where it asks for
 	// acknowledgements, answer is called with each, until the context ends; else
-	// answer is nil.
-	ServerSideEmit(ctx context.Context, event string, args []any, answer func(Args)) error
+	// answer is nil. It does not wait for them.
+	ServerSideEmit(ctx context.Context, args Args, answer func(Args)) error
 
 	// PersistSession keeps what is needed for a socket that was lost to come
-	// back, and RestoreSession returns it with the packets that were missed, or
-	// nil.
+	// back, and RestoreSession returns it with the packets that were missed behind
+	// the one with that offset, or nil. Such an adapter gives each event that asks
+	// for no acknowledgement and is not volatile an offset, as its last argument.
 	PersistSession(s *LostSession)
 	RestoreSession(pid, offset string) (*LostSession, error)
 }
@@ -79,6 +84,8 @@ type LostSession struct {
 	Rooms  []string
 	Data   any
 	Missed []MissedPacket
+
+	offset string // behind which they are
 }
 
 // MissedPacket is the data of an event that a socket missed.
@@ -87,37 +94,53 @@ type MissedPacket struct {
 	Attachments [][]byte
 }
 
-// RemoteSocket is a socket that may be on another server.
-type RemoteSocket struct {
-	ID        string
-	Handshake *Handshake
-	Rooms     []string
-	Data      json.RawMessage
+// parentAdapter is that of a dynamic namespace: it reaches the sockets of its
+// children, at this server.
+type parentAdapter struct{ *MemoryAdapter }
 
-	namespace *Namespace
-}
+var errDynamic = errors.New("socketio: a dynamic namespace cannot do this, its children can")
 
-// alone selects the socket itself: its id is its own room.
-func (r *RemoteSocket) alone() *BroadcastOperator { return r.namespace.To(r.ID) }
-
-// Emit sends an event to it.
-func (r *RemoteSocket) Emit(event string, args ...any) error { return r.alone().Emit(event, args...) }
-
-// EmitWithAck sends an event to it and waits for the acknowledgement.
-func (r *RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	all, err := r.alone().EmitWithAck(ctx, event, args...)
-	if len(all) > 0 {
-		return all[0], nil
+func (a *parentAdapter) each(f func(*Namespace) error) error {
+	var errs []error
+	for _, child := range a.namespace.Children() {
+		errs = append(errs, f(child))
 	}
-	return Args{}, err
+	return errors.Join(errs...)
 }
 
-// Join has it join rooms, Leave leave one.
-func (r *RemoteSocket) Join(rooms ...string) error { return r.alone().SocketsJoin(rooms...) }
+// Broadcast implements [Adapter].
+func (a *parentAdapter) Broadcast(p *Packet, s Selection, f Flags) error {
+	return a.each(func(child *Namespace) error {
+		own := *p
+		own.Namespace = child.name
+		return child.adapter.Broadcast(&own, s, f)
+	})
+}
 
-// Leave has it leave a room.
-func (r *RemoteSocket) Leave(room string) error { return r.alone().SocketsLeave(room) }
+// AddSockets implements [Adapter].
+func (a *parentAdapter) AddSockets(s Selection, f Flags, rooms []string) error {
+	return a.each(func(child *Namespace) error { return child.adapter.AddSockets(s, f, rooms) })
+}
 
-// Disconnect disconnects it from the namespace, or, with close, ends its
-// connection.
-func (r *RemoteSocket) Disconnect(close bool) error { return r.alone().DisconnectSockets(close) }
+// DelSockets implements [Adapter].
+func (a *parentAdapter) DelSockets(s Selection, f Flags, rooms []string) error {
+	return a.each(func(child *Namespace) error { return child.adapter.DelSockets(s, f, rooms) })
+}
+
+// DisconnectSockets implements [Adapter].
+func (a *parentAdapter) DisconnectSockets(s Selection, f Flags, close bool) error {
+	return a.each(func(child *Namespace) error { return child.adapter.DisconnectSockets(s, f, close) })
+}
+
+// BroadcastWithAck implements [Adapter].
+func (a *parentAdapter) BroadcastWithAck(context.Context, *Packet, Selection, Flags, func(int), func(Args)) error {
+	return errDynamic
+}
+
+// FetchSockets implements [Adapter].
+func (a *parentAdapter) FetchSockets(context.Context, Selection, Flags) ([]RemoteSocket, error) {
+	return nil, errDynamic
+}
+
+// ServerSideEmit implements [Adapter].
+func (a *parentAdapter) ServerSideEmit(context.Context, Args, func(Args)) error { return errDynamic }

@@ -8,24 +8,31 @@ import (
 	"sync"
 )
 
-// MemoryAdapter is the adapter of a single server.
+// MemoryAdapter is the adapter of a single server, and what adapters for several
+// stand on.
 type MemoryAdapter struct {
-	// OnCreateRoom and OnDeleteRoom are called when a room gets its first socket
-	// and loses its last; OnJoinRoom and OnLeaveRoom for each socket. They must
-	// not call the adapter's methods that change rooms. Set them before the first
-	// socket connects.
-	OnCreateRoom, OnDeleteRoom func(room string)
-	OnJoinRoom, OnLeaveRoom    func(room, id string)
-
 	namespace *Namespace
 	mu        sync.RWMutex
 	rooms     map[string]map[string]*Socket // room, then id
-	ids       map[string]map[string]bool    // id, then room
+	members   map[string]*member            // by id
+	changes   []roomChange                  // that handlers are to be told of
+	telling   bool
+}
+
+// member is a socket with the rooms that it is in.
+type member struct {
+	socket *Socket
+	rooms  map[string]struct{}
+}
+
+type roomChange struct {
+	event    RoomEvent
+	room, id string
 }
 
 // NewMemoryAdapter returns the adapter of a single server.
 func NewMemoryAdapter(n *Namespace) *MemoryAdapter {
-	return &MemoryAdapter{namespace: n, rooms: map[string]map[string]*Socket{}, ids: map[string]map[string]bool{}}
+	return &MemoryAdapter{namespace: n, rooms: map[string]map[string]*Socket{}, members: map[string]*member{}}
 }
 
 // Namespace returns the namespace that the adapter is for.
@@ -40,55 +47,60 @@ func (a *MemoryAdapter) Close() error { return nil }
 // ServerCount implements [Adapter]: there is one.
 func (a *MemoryAdapter) ServerCount(context.Context) (int, error) { return 1, nil }
 
-// AddAll implements [Adapter].
+// AddAll implements [Adapter]. A socket that has gone joins no rooms.
 func (a *MemoryAdapter) AddAll(id string, rooms []string) {
-	socket := a.namespace.socket(id)
-	if socket == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ids[id] == nil {
-		a.ids[id] = map[string]bool{}
-	}
-	for _, room := range rooms {
-		if a.ids[id][room] {
-			continue
-		}
-		a.ids[id][room] = true
-		if a.rooms[room] == nil {
-			a.rooms[room] = map[string]*Socket{}
-			tell(a.OnCreateRoom, room)
-		}
-		a.rooms[room][id] = socket
-		if a.OnJoinRoom != nil {
-			a.OnJoinRoom(room, id)
-		}
-	}
+	a.add(id, rooms)
+	a.tell()
 }
 
-func tell(f func(string), room string) {
-	if f != nil {
-		f(room)
+func (a *MemoryAdapter) add(id string, rooms []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	socket := a.namespace.socket(id)
+	if socket == nil || socket.state.Load() == socketGone { // under the lock: DelAll comes later, or came before
+		return
+	}
+	m := a.members[id]
+	if m == nil {
+		m = &member{socket, map[string]struct{}{}}
+		a.members[id] = m
+	}
+	for _, room := range rooms {
+		if _, in := m.rooms[room]; in {
+			continue
+		}
+		m.rooms[room] = struct{}{}
+		if a.rooms[room] == nil {
+			a.rooms[room] = map[string]*Socket{}
+			a.changed(RoomCreated, room, "")
+		}
+		a.rooms[room][id] = socket
+		a.changed(RoomJoined, room, id)
 	}
 }
 
 // Del implements [Adapter].
 func (a *MemoryAdapter) Del(id, room string) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.leave(id, room)
-	delete(a.ids[id], room)
+	if m := a.members[id]; m != nil {
+		delete(m.rooms, room)
+	}
+	a.mu.Unlock()
+	a.tell()
 }
 
 // DelAll implements [Adapter].
 func (a *MemoryAdapter) DelAll(id string) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	for room := range a.ids[id] {
-		a.leave(id, room)
+	if m := a.members[id]; m != nil {
+		for room := range m.rooms {
+			a.leave(id, room)
+		}
+		delete(a.members, id)
 	}
-	delete(a.ids, id)
+	a.mu.Unlock()
+	a.tell()
 }
 
 func (a *MemoryAdapter) leave(id, room string) {
@@ -96,37 +108,74 @@ func (a *MemoryAdapter) leave(id, room string) {
 		return
 	}
 	delete(a.rooms[room], id)
-	if a.OnLeaveRoom != nil {
-		a.OnLeaveRoom(room, id)
-	}
+	a.changed(RoomLeft, room, id)
 	if len(a.rooms[room]) == 0 {
 		delete(a.rooms, room)
-		tell(a.OnDeleteRoom, room)
+		a.changed(RoomDeleted, room, "")
 	}
+}
+
+// changed notes what handlers are to be told of, under the lock.
+func (a *MemoryAdapter) changed(event RoomEvent, room, id string) {
+	if a.namespace.hearsRooms() {
+		a.changes = append(a.changes, roomChange{event, room, id})
+	}
+}
+
+// tell tells them, without the lock and in order: what changes meanwhile is told
+// by who tells already.
+func (a *MemoryAdapter) tell() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.telling {
+		return
+	}
+	a.telling = true
+	for len(a.changes) > 0 {
+		batch := a.changes
+		a.changes = nil
+		a.mu.Unlock()
+		for _, c := range batch {
+			a.namespace.TellRoom(c.event, c.room, c.id)
+		}
+		a.mu.Lock()
+	}
+	a.telling = false
 }
 
 // Rooms returns the rooms there are, each socket's own included.
 func (a *MemoryAdapter) Rooms() []string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	rooms := make([]string, 0, len(a.rooms))
-	for room := range a.rooms {
-		rooms = append(rooms, room)
+	return sortedKeys(a.rooms)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
 	}
-	slices.Sort(rooms)
-	return rooms
+	slices.Sort(keys)
+	return keys
 }
 
 // SocketRooms implements [Adapter].
 func (a *MemoryAdapter) SocketRooms(id string) []string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	rooms := make([]string, 0, len(a.ids[id]))
-	for room := range a.ids[id] {
-		rooms = append(rooms, room)
+	if m := a.members[id]; m != nil {
+		return sortedKeys(m.rooms)
 	}
-	slices.Sort(rooms)
-	return rooms
+	return []string{}
+}
+
+func (a *MemoryAdapter) countRooms(id string) int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if m := a.members[id]; m != nil {
+		return len(m.rooms)
+	}
+	return 0
 }
 
 // Sockets implements [Adapter].
@@ -139,27 +188,29 @@ func (a *MemoryAdapter) Sockets(s Selection) []string {
 	return ids
 }
 
-// selected are the sockets of a selection, each once.
+// selected are the sockets of a selection that are connected, each once.
 func (a *MemoryAdapter) selected(s Selection) []*Socket {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	var all []*Socket
 	take := func(id string, socket *Socket) {
 		for _, room := range s.Except {
-			if a.ids[id][room] {
+			if _, in := a.rooms[room][id]; in {
 				return
 			}
 		}
-		all = append(all, socket)
+		if socket.Connected() {
+			all = append(all, socket)
+		}
 	}
 	switch len(s.Rooms) {
 	case 0:
-		for id := range a.ids {
-			if socket := a.rooms[id][id]; socket != nil { // its own room
-				take(id, socket)
-			}
+		all = make([]*Socket, 0, len(a.members))
+		for id, m := range a.members {
+			take(id, m.socket)
 		}
 	case 1:
+		all = make([]*Socket, 0, len(a.rooms[s.Rooms[0]]))
 		for id, socket := range a.rooms[s.Rooms[0]] {
 			take(id, socket)
 		}
@@ -189,21 +240,26 @@ func (a *MemoryAdapter) Broadcast(p *Packet, s Selection, f Flags) error {
 // BroadcastWithAck implements [Adapter].
 func (a *MemoryAdapter) BroadcastWithAck(ctx context.Context, p *Packet, s Selection, f Flags, count func(int), answer func(Args)) error {
 	id := a.namespace.nextAck()
-	p.ID, p.HasID = id, true
-	frames := a.namespace.server.encode(p)
+	with := *p
+	with.ID, with.HasID = id, true
+	frames := a.namespace.server.encode(&with)
 	sockets := a.selected(s)
 	for _, socket := range sockets {
-		socket.expect(id, func(_ error, args Args) { answer(args) })
-	}
-	count(len(sockets))
-	for _, socket := range sockets {
-		socket.sendFrames(frames, f)
+		_ = socket.expect(id, func(err error, args Args) {
+			if err == nil {
+				answer(args)
+			}
+		}, 0, 0)
 	}
 	context.AfterFunc(ctx, func() {
 		for _, socket := range sockets {
 			socket.forget(id)
 		}
 	})
+	count(len(sockets))
+	for _, socket := range sockets {
+		socket.sendFrames(frames, f)
+	}
 	return nil
 }
 
@@ -211,10 +267,13 @@ func (a *MemoryAdapter) BroadcastWithAck(ctx context.Context, p *Packet, s Selec
 func (a *MemoryAdapter) FetchSockets(_ context.Context, s Selection, _ Flags) ([]RemoteSocket, error) {
 	var all []RemoteSocket
 	for _, socket := range a.selected(s) {
-		data, _ := json.Marshal(socket.Data())
-		all = append(all, RemoteSocket{
-			ID: socket.id, Handshake: socket.handshake, Rooms: a.SocketRooms(socket.id), Data: data, namespace: a.namespace,
-		})
+		r := RemoteSocket{
+			ID: socket.id, Handshake: socket.handshake, Rooms: a.SocketRooms(socket.id), Data: json.RawMessage("{}"), namespace: a.namespace,
+		}
+		if data, err := json.Marshal(socket.Data()); err == nil && string(data) != "null" {
+			r.Data = data
+		}
+		all = append(all, r)
 	}
 	slices.SortFunc(all, func(x, y RemoteSocket) int { return strings.Compare(x.ID, y.ID) })
 	return all, nil
@@ -222,10 +281,13 @@ func (a *MemoryAdapter) FetchSockets(_ context.Context, s Selection, _ Flags) ([
 
 // AddSockets implements [Adapter].
 func (a *MemoryAdapter) AddSockets(s Selection, _ Flags, rooms []string) error {
+	var first error
 	for _, socket := range a.selected(s) {
-		socket.Join(rooms...)
+		if err := socket.Join(rooms...); err != nil && first == nil {
+			first = err
+		}
 	}
-	return nil
+	return first
 }
 
 // DelSockets implements [Adapter].
@@ -247,7 +309,7 @@ func (a *MemoryAdapter) DisconnectSockets(s Selection, _ Flags, close bool) erro
 }
 
 // ServerSideEmit implements [Adapter]: there is no other server.
-func (a *MemoryAdapter) ServerSideEmit(context.Context, string, []any, func(Args)) error { return nil }
+func (a *MemoryAdapter) ServerSideEmit(context.Context, Args, func(Args)) error { return nil }
 
 // PersistSession implements [Adapter]: nothing is kept.
 func (a *MemoryAdapter) PersistSession(*LostSession) {}

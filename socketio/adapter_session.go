@@ -10,12 +10,14 @@ import (
 // for a short time (connection-state recovery).
 type sessionAdapter struct {
 	*MemoryAdapter
-	maxAway time.Duration
-	most    int
+	limits Recovery
 
+	// mu is held while an event is kept and sent, so that all sockets get events
+	// in the order in which they are kept: what came last says what is missed.
 	mu       sync.Mutex
-	sessions map[string]keptSession
+	sessions map[string]keptSession // by secret id
 	packets  []keptPacket
+	bytes    int // of the packets
 	sweeper  *time.Timer
 }
 
@@ -29,24 +31,27 @@ type keptPacket struct {
 	at        time.Time
 	data      json.RawMessage
 	binary    [][]byte
+	size      int
 	selection Selection
 }
 
 const (
-	defaultMaxAway    = 2 * time.Minute
-	defaultMaxPackets = 100000
-	sweepEvery        = time.Minute
+	defaultMaxAway      = 2 * time.Minute
+	defaultMaxPackets   = 100000
+	defaultMaxKeptBytes = 64 << 20
+	defaultMaxSessions  = 100000
+	sweepEvery          = time.Minute
 )
 
 func newSessionAdapter(n *Namespace) *sessionAdapter {
-	a := &sessionAdapter{MemoryAdapter: NewMemoryAdapter(n), sessions: map[string]keptSession{}, maxAway: defaultMaxAway, most: defaultMaxPackets}
-	if r := n.server.Recovery; r.MaxDisconnection > 0 {
-		a.maxAway = r.MaxDisconnection
+	r := *n.server.Recovery
+	if r.MaxDisconnection <= 0 {
+		r.MaxDisconnection = defaultMaxAway
 	}
-	if r := n.server.Recovery; r.MaxPackets > 0 {
-		a.most = r.MaxPackets
-	}
-	return a
+	r.MaxPackets = orDefault(r.MaxPackets, defaultMaxPackets)
+	r.MaxBytes = orDefault(r.MaxBytes, defaultMaxKeptBytes)
+	r.MaxSessions = orDefault(r.MaxSessions, defaultMaxSessions)
+	return &sessionAdapter{MemoryAdapter: NewMemoryAdapter(n), limits: r, sessions: map[string]keptSession{}}
 }
 
 // Init implements [Adapter].
@@ -72,19 +77,25 @@ func (a *sessionAdapter) Close() error {
 func (a *sessionAdapter) sweep() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	oldest := time.Now().Add(-a.maxAway)
+	oldest := time.Now().Add(-a.limits.MaxDisconnection)
 	for pid, s := range a.sessions {
 		if s.at.Before(oldest) {
 			delete(a.sessions, pid)
 		}
 	}
-	n := 0
-	for n < len(a.packets) && a.packets[n].at.Before(oldest) {
-		n++
+	for len(a.packets) > 0 && a.packets[0].at.Before(oldest) {
+		a.dropOldest()
 	}
-	a.packets = append([]keptPacket(nil), a.packets[n:]...)
 	if a.sweeper != nil {
 		a.sweeper.Reset(sweepEvery)
+	}
+}
+
+func (a *sessionAdapter) dropOldest() {
+	a.bytes -= a.packets[0].size
+	a.packets[0] = keptPacket{} // its memory goes before that of the list does
+	if a.packets = a.packets[1:]; len(a.packets) == 0 {
+		a.packets = nil
 	}
 }
 
@@ -94,16 +105,34 @@ func (a *sessionAdapter) Broadcast(p *Packet, s Selection, f Flags) error {
 	if p.Type != PacketEvent || p.HasID || f.Volatile {
 		return a.MemoryAdapter.Broadcast(p, s, f)
 	}
-	id := newID()
 	with := *p
+	id := newID()
 	with.Data = withOffset(p.Data, id)
+	frames := a.namespace.server.encode(&with)
 	a.mu.Lock()
-	a.packets = append(a.packets, keptPacket{id, time.Now(), with.Data, p.Attachments, s})
-	if len(a.packets) > a.most {
-		a.packets = append([]keptPacket(nil), a.packets[len(a.packets)-a.most:]...)
+	a.keep(id, &with, s)
+	sockets := a.selected(s)
+	for _, socket := range sockets {
+		socket.post(frames, f)
 	}
 	a.mu.Unlock()
-	return a.MemoryAdapter.Broadcast(&with, s, f)
+	for _, socket := range sockets { // handlers may broadcast themselves
+		socket.tellOutgoing(p)
+	}
+	return nil
+}
+
+// keep keeps an event for those who are away.
+func (a *sessionAdapter) keep(id string, p *Packet, s Selection) {
+	kept := keptPacket{id, time.Now(), p.Data, p.Attachments, len(p.Data), s}
+	for _, b := range p.Attachments {
+		kept.size += len(b)
+	}
+	a.packets = append(a.packets, kept)
+	a.bytes += kept.size
+	for len(a.packets) > a.limits.MaxPackets || a.bytes > a.limits.MaxBytes {
+		a.dropOldest()
+	}
 }
 
 // withOffset appends an argument to an event's data.
@@ -117,10 +146,13 @@ func withOffset(data []byte, id string) []byte {
 func (a *sessionAdapter) PersistSession(s *LostSession) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sessions[s.PID] = keptSession{*s, time.Now()}
+	if _, known := a.sessions[s.PID]; known || len(a.sessions) < a.limits.MaxSessions {
+		a.sessions[s.PID] = keptSession{*s, time.Now()}
+	}
 }
 
-// RestoreSession implements [Adapter].
+// RestoreSession implements [Adapter]. The session is kept: the client may be
+// lost again before it knows.
 func (a *sessionAdapter) RestoreSession(pid, offset string) (*LostSession, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -128,34 +160,58 @@ func (a *sessionAdapter) RestoreSession(pid, offset string) (*LostSession, error
 	if !ok {
 		return nil, nil
 	}
-	if time.Since(s.at) > a.maxAway {
+	if time.Since(s.at) > a.limits.MaxDisconnection {
 		delete(a.sessions, pid)
 		return nil, nil
 	}
-	from := -1
-	for i := range a.packets {
-		if a.packets[i].id == offset {
-			from = i + 1
-		}
-	}
-	if from < 0 {
+	missed, ok := a.since(offset, s.Rooms)
+	if !ok {
 		return nil, nil
 	}
 	lost := s.LostSession
-	for _, p := range a.packets[from:] {
-		if p.selection.includes(s.Rooms) {
-			lost.Missed = append(lost.Missed, MissedPacket{p.data, p.binary})
-		}
-	}
+	lost.Missed, lost.offset = missed, offset
 	return &lost, nil
 }
 
-// includes reports whether a socket with these rooms is selected.
-func (s Selection) includes(rooms []string) bool {
-	in := map[string]bool{}
+// since returns the events behind an offset that are for a socket with these
+// rooms. It reports false where the offset is not known any more.
+func (a *sessionAdapter) since(offset string, rooms []string) (missed []MissedPacket, ok bool) {
+	from := len(a.packets) - 1
+	for from >= 0 && a.packets[from].id != offset { // most come back soon
+		from--
+	}
+	if from < 0 {
+		return nil, false
+	}
+	in := make(map[string]bool, len(rooms))
 	for _, room := range rooms {
 		in[room] = true
 	}
+	for _, p := range a.packets[from+1:] {
+		if p.selection.includes(in) {
+			missed = append(missed, MissedPacket{p.data, p.binary})
+		}
+	}
+	return missed, true
+}
+
+// enter has a socket that is about to be connected join its rooms. Nothing is
+// sent between that and the look at what it has missed.
+func (a *sessionAdapter) enter(s *Socket, rooms []string, become func() bool) (missed []MissedPacket, ok bool) {
+	a.mu.Lock()
+	if ok = become(); ok {
+		a.add(s.id, rooms)
+		if s.lost != nil {
+			missed, _ = a.since(s.lost.offset, s.lost.Rooms)
+		}
+	}
+	a.mu.Unlock()
+	a.tell()
+	return missed, ok
+}
+
+// includes reports whether a socket with these rooms is selected.
+func (s Selection) includes(in map[string]bool) bool {
 	for _, room := range s.Except {
 		if in[room] {
 			return false

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -73,22 +72,36 @@ func (timeoutError) Temporary() bool { return true }
 // with [ErrTimeout] where some did not come within Timeout, which is 10 seconds
 // where none was set.
 func (b *BroadcastOperator) Emit(event string, args ...any) error {
-	if n := len(args); n > 0 && reflect.TypeOf(args[n-1]) != nil && reflect.TypeOf(args[n-1]).Kind() == reflect.Func {
-		answer, ok := args[n-1].(func(error, []Args))
-		if !ok {
-			return fmt.Errorf("socketio: the acknowledgements of a broadcast go to a func(error, []Args), not to a %T", args[n-1])
-		}
-		go func() {
-			all, err := b.EmitWithAck(context.Background(), event, args[:n-1]...)
-			answer(err, all)
-		}()
-		return nil
+	args, answer, err := answerFunc(args)
+	if err != nil {
+		return fmt.Errorf("socketio: emit %q: %w", event, err)
 	}
 	p, err := b.packet(event, args)
 	if err != nil {
 		return err
 	}
-	return b.namespace.adapter.Broadcast(p, b.selection, b.flags)
+	if answer == nil {
+		return b.namespace.adapter.Broadcast(p, b.selection, b.flags)
+	}
+	go b.namespace.server.guard(func() {
+		all, err := b.emitWithAck(context.Background(), p)
+		answer(err, all)
+	})
+	return nil
+}
+
+// answerFunc takes a function for the acknowledgements of many off the end of the
+// arguments.
+func answerFunc(args []any) ([]any, func(error, []Args), error) {
+	n := len(args)
+	if n == 0 || args[n-1] == nil || reflect.TypeOf(args[n-1]).Kind() != reflect.Func {
+		return args, nil, nil
+	}
+	answer, ok := args[n-1].(func(error, []Args))
+	if !ok || answer == nil {
+		return nil, nil, fmt.Errorf("the acknowledgements of many go to a func(error, []Args), not to a %T", args[n-1])
+	}
+	return args[:n-1], answer, nil
 }
 
 func (b *BroadcastOperator) packet(event string, args []any) (*Packet, error) {
@@ -109,36 +122,35 @@ func (b *BroadcastOperator) Send(args ...any) error { return b.Emit("message", a
 const defaultAckTimeout = 10 * time.Second
 
 // EmitWithAck sends an event to the sockets that are selected, on all servers,
-// and waits for their acknowledgements: until all have come, Timeout is over or
-// the context ends. What came is returned with the error.
+// and waits for their acknowledgements: until all have come, Timeout is over
+// ([ErrTimeout]) or the context ends. What came is returned with the error. A
+// client that leaves meanwhile is waited for in vain, as at the official server.
 func (b *BroadcastOperator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	p, err := b.packet(event, args)
 	if err != nil {
 		return nil, err
 	}
+	return b.emitWithAck(ctx, p)
+}
+
+func (b *BroadcastOperator) emitWithAck(ctx context.Context, p *Packet) ([]Args, error) {
 	limit := b.flags.Timeout
 	if limit <= 0 {
 		limit = defaultAckTimeout
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
 	defer cancel()
-	c := &collector{done: make(chan struct{})}
+	c := &collector{done: make(chan struct{}), servers: 1}
 	if !b.flags.Local {
+		var err error
 		if c.servers, err = b.namespace.adapter.ServerCount(ctx); err != nil {
 			return nil, err
 		}
-	} else {
-		c.servers = 1
 	}
 	if err := b.namespace.adapter.BroadcastWithAck(ctx, p, b.selection, b.flags, c.count, c.answer); err != nil {
 		return nil, err
 	}
-	select {
-	case <-c.done:
-		return c.all(), nil
-	case <-ctx.Done():
-		return c.all(), context.Cause(ctx)
-	}
+	return c.wait(ctx)
 }
 
 // collector gathers the acknowledgements of a broadcast.
@@ -174,18 +186,30 @@ func (c *collector) check() {
 	}
 }
 
+// wait returns what came, once that is all, or the context ends.
+func (c *collector) wait(ctx context.Context) ([]Args, error) {
+	select {
+	case <-c.done:
+		return c.all(), nil
+	case <-ctx.Done():
+		return c.all(), context.Cause(ctx)
+	}
+}
+
 func (c *collector) all() []Args {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.answers)
 }
 
-// FetchSockets returns the sockets that are selected, on all servers.
+// FetchSockets returns the sockets that are selected, on all servers. It is an
+// error for a dynamic namespace.
 func (b *BroadcastOperator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
-	if b.namespace.match != nil {
-		return nil, errors.New("socketio: the sockets of a dynamic namespace are those of its children")
+	all, err := b.namespace.adapter.FetchSockets(ctx, b.selection, b.flags)
+	for i := range all {
+		all[i].namespace = b.namespace
 	}
-	return b.namespace.adapter.FetchSockets(ctx, b.selection, b.flags)
+	return all, err
 }
 
 // SocketsJoin has the sockets that are selected join rooms.

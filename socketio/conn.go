@@ -3,12 +3,14 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/sockkit/sockkit/socketio/engine"
+	"github.com/sockkit/sockkit/trace"
 )
 
 // conn is one client: a session of the engine, and a socket in each namespace
@@ -17,15 +19,20 @@ type conn struct {
 	server  *Server
 	session *engine.Session
 	decoder Decoder
-	began   time.Time
+	partial *time.Timer // runs while attachments are due
 
 	mu      sync.Mutex
-	sockets map[string]*Socket // by namespace
-	pending map[string]*Socket // whose middlewares run
-	joined  int                // ever
-	timer   *time.Timer        // for the first CONNECT
+	sockets map[string]*Socket    // by namespace
+	pending map[string]*admission // to namespaces
+	timer   *time.Timer           // for the first CONNECT
 	closed  bool
-	reason  string // why the server closes, where it does
+}
+
+// admission is a client on its way into a namespace.
+type admission struct {
+	name   string
+	auth   map[string]any
+	socket *Socket // once there is one, under the lock of the conn
 }
 
 // encoded is a packet as it goes over the wire: once for all who get it.
@@ -45,24 +52,26 @@ func (s *Server) encode(p *Packet) *encoded {
 // connected takes a new session of the engine.
 func (s *Server) connected(session *engine.Session) {
 	c := &conn{
-		server: s, session: session, decoder: s.parser().NewDecoder(), began: time.Now(),
-		sockets: map[string]*Socket{}, pending: map[string]*Socket{},
+		server: s, session: session, decoder: s.parser().NewDecoder(),
+		sockets: map[string]*Socket{}, pending: map[string]*admission{},
 	}
 	session.OnMessage = c.message
 	session.OnClose = c.ended
+	c.mu.Lock()
 	c.timer = time.AfterFunc(s.connectTimeout(), c.tooLate)
+	c.mu.Unlock()
 	if session.Protocol() == 3 { // a client of v2 is in the main namespace at once
-		go c.connect("/", nil)
+		c.admit("/", map[string]any{})
 	}
 }
 
 // tooLate ends a client that has joined no namespace.
 func (c *conn) tooLate() {
 	c.mu.Lock()
-	idle := len(c.sockets) == 0 && len(c.pending) == 0
+	idle := len(c.sockets) == 0
 	c.mu.Unlock()
 	if idle {
-		c.end(ReasonForcedServerClose)
+		c.end(ReasonForcedServerClose, "the client has joined no namespace in time (ConnectTimeout)")
 	}
 }
 
@@ -71,20 +80,45 @@ func (c *conn) message(data []byte, binary bool) {
 	p, done, err := c.decoder.Add(Frame{Binary: binary, Data: append([]byte(nil), data...)})
 	switch {
 	case err != nil:
-		c.server.note(nil, "a packet is none: "+err.Error())
-		c.end(ReasonForcedClose)
+		c.malformed(err)
 	case done:
+		if c.partial != nil {
+			c.partial.Stop()
+			c.partial = nil
+		}
 		c.packet(p)
+	case c.partial == nil:
+		if limit := c.server.attachmentTimeout(); limit > 0 {
+			c.partial = time.AfterFunc(limit, c.incomplete)
+		}
 	}
 }
 
-func (c *conn) packet(p *Packet) {
-	name := p.Namespace
-	if name == "" {
-		name = "/"
+// malformed closes the connection behind what is no packet: its sockets hear of
+// that first, as an error.
+func (c *conn) malformed(err error) {
+	for _, s := range c.all() {
+		s.events.must(func() { s.failed(err) })
 	}
+	c.end(ReasonForcedClose, err.Error())
+}
+
+// incomplete ends a client that owes attachments.
+func (c *conn) incomplete() {
+	c.end(ReasonForcedClose, "the attachments of a packet did not come in time (AttachmentTimeout)")
+}
+
+// packet takes a packet, or closes the connection where none of the sort may
+// come.
+func (c *conn) packet(p *Packet) {
+	c.record(trace.In, p)
+	name, query := orString(p.Namespace, "/"), ""
 	if c.session.Protocol() == 3 {
-		name, _, _ = strings.Cut(name, "?") // the query of v2
+		name, query, _ = strings.Cut(name, "?")
+	}
+	if most := c.server.maxName(); beyond(len(name), most) || p.Type == PacketEvent && tooLongName(p.Data, most) {
+		c.end(ReasonForcedServerClose, fmt.Sprintf("a name is longer than %d bytes (MaxName)", most))
+		return
 	}
 	c.mu.Lock()
 	socket := c.sockets[name]
@@ -92,78 +126,99 @@ func (c *conn) packet(p *Packet) {
 	c.mu.Unlock()
 	switch {
 	case p.Type == PacketConnect && socket == nil && !waiting:
-		c.admit(name, p)
-	case socket == nil && waiting && p.Type == PacketDisconnect:
-		c.giveUp(name)
+		c.admit(name, c.auth(p, query))
 	case socket == nil || p.Type == PacketConnect || p.Type == PacketConnectError:
-		c.end(ReasonForcedServerClose) // nothing of the sort may come now
+		c.end(ReasonForcedServerClose, fmt.Sprintf("a packet of type %s may not come now, for the namespace %.100q", p.Type, name))
 	default:
 		socket.packet(p)
 	}
 }
 
-// giveUp drops a socket whose middlewares run: its client has left.
-func (c *conn) giveUp(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.pending, name)
+// tooLongName reports whether an event's name has more bytes than most. Quotes
+// and escapes count, where it comes to that.
+func tooLongName(data []byte, most int) bool {
+	if most == 0 || len(data) <= most {
+		return false
+	}
+	return len(firstElement(data)) > most+len(`""`)
 }
 
-// admit begins to connect a client to a namespace.
-func (c *conn) admit(name string, p *Packet) {
-	var auth map[string]any
+// auth is what the client sent along: of protocol 3, in the query of the name.
+func (c *conn) auth(p *Packet, query string) map[string]any {
+	auth := map[string]any{}
+	if c.session.Protocol() == 3 {
+		values, _ := url.ParseQuery(query)
+		for name, all := range values {
+			auth[name] = all[len(all)-1]
+		}
+		return auth
+	}
 	if len(p.Data) > 0 {
 		_ = json.Unmarshal(p.Data, &auth)
 	}
-	c.mu.Lock()
-	c.joined++
-	most := c.server.maxNamespaces()
-	over := most > 0 && c.joined > most
-	c.mu.Unlock()
-	if over {
-		c.server.note(nil, "a client connects to too many namespaces")
-		c.end(ReasonForcedServerClose)
-		return
-	}
-	c.connect(name, auth)
-}
-
-// connect makes a socket in a namespace. Middlewares run in a goroutine of their
-// own, for they may block.
-func (c *conn) connect(name string, auth map[string]any) {
-	if auth == nil {
+	if auth == nil { // it was null
 		auth = map[string]any{}
 	}
-	n := c.server.namespaceFor(name, auth)
-	if n == nil {
-		c.refuse(name, &Error{Message: "Invalid namespace"})
-		return
-	}
-	s := c.newSocket(n, auth)
+	return auth
+}
+
+// admit begins to connect a client to a namespace, in a goroutine of its own:
+// adapters, functions that match and middlewares may block.
+func (c *conn) admit(name string, auth map[string]any) {
+	a := &admission{name: name, auth: auth}
 	c.mu.Lock()
-	if c.closed || c.sockets[name] != nil || c.pending[name] != nil {
+	most := c.server.maxNamespaces()
+	over := beyond(len(c.sockets)+len(c.pending)+1, most)
+	if c.closed {
 		c.mu.Unlock()
 		return
 	}
-	c.pending[name] = s
-	c.mu.Unlock()
-	n.mu.Lock()
-	n.sockets[s.id] = s
-	n.mu.Unlock()
-	if s.recovered {
-		n.adapter.AddAll(s.id, s.missedRooms())
+	if !over {
+		c.pending[name] = a
 	}
-	go n.admit(s)
+	c.mu.Unlock()
+	if over {
+		c.end(ReasonForcedServerClose, fmt.Sprintf("the client joins more than %d namespaces (MaxNamespaces)", most))
+		return
+	}
+	go c.connect(a)
+}
+
+// connect makes a socket in a namespace.
+func (c *conn) connect(a *admission) {
+	var s *Socket
+	for added := false; !added; { // again where the namespace was dropped meanwhile
+		n := c.server.namespaceFor(a.name, a.auth)
+		if n == nil {
+			c.refuse(a.name, &Error{Message: "Invalid namespace"}, true)
+			return
+		}
+		s = c.newSocket(n, a.auth)
+		added = n.add(s)
+	}
+	c.mu.Lock()
+	gone := c.closed || c.pending[a.name] != a
+	a.socket = s
+	c.mu.Unlock()
+	if gone {
+		s.refused()
+		return
+	}
+	if s.lost != nil {
+		s.namespace.adapter.AddAll(s.id, s.lost.Rooms) // for middlewares to see
+	}
+	s.namespace.admit(s)
 }
 
 func (c *conn) newSocket(n *Namespace, auth map[string]any) *Socket {
-	s := &Socket{namespace: n, conn: c, handshake: c.handshake(auth)}
+	s := &Socket{namespace: n, conn: c}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.events.hold()
 	if c.server.Recovery != nil {
 		s.pid = newID()
 		c.recover(s, auth)
 	}
+	s.handshake = newHandshake(c.session, auth)
 	if s.id == "" {
 		s.id = newID()
 		if c.session.Protocol() == 3 {
@@ -180,40 +235,31 @@ func (c *conn) newSocket(n *Namespace, auth map[string]any) *Socket {
 func (c *conn) recover(s *Socket, auth map[string]any) {
 	pid, _ := auth["pid"].(string)
 	offset, _ := auth["offset"].(string)
-	delete(auth, "pid")
-	delete(auth, "offset")
 	if pid == "" || offset == "" {
 		return
 	}
-	lost, err := s.namespace.adapter.RestoreSession(pid, offset)
-	if err != nil || lost == nil {
+	lost := s.namespace.restore(pid, offset)
+	if lost == nil {
 		return
 	}
+	if old := s.namespace.Socket(lost.SID); old != nil && old.conn != c {
+		// Its connection is dead, and nobody knows yet.
+		old.conn.end(ReasonTransportClose, "the client has come back over another connection")
+		if lost = s.namespace.restore(pid, offset); lost == nil {
+			return
+		}
+	}
 	s.id, s.pid, s.recovered = lost.SID, lost.PID, true
-	s.data, s.missed, s.lost = lost.Data, lost.Missed, lost
+	s.data, s.lost = lost.Data, lost
 }
 
-func (c *conn) handshake(auth map[string]any) *Handshake {
-	r := c.session.Request()
-	h := &Handshake{Time: c.began, Address: c.session.RemoteAddr(), Auth: auth}
-	if host, _, ok := cutLast(h.Address, ":"); ok {
-		h.Address = strings.Trim(host, "[]")
+func (n *Namespace) restore(pid, offset string) *LostSession {
+	lost, err := n.adapter.RestoreSession(pid, offset)
+	if err != nil {
+		n.AdapterError(err)
+		return nil
 	}
-	if r != nil {
-		h.Headers, h.URL, h.Query = r.Header, r.URL.RequestURI(), r.URL.Query()
-		h.XDomain, h.Secure = r.Header.Get("Origin") != "", r.TLS != nil
-	}
-	if h.Query == nil {
-		h.Query = url.Values{}
-	}
-	return h
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+	return lost
 }
 
 // join makes a socket the client's in its namespace. It reports false where the
@@ -222,7 +268,7 @@ func (c *conn) join(s *Socket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	name := s.namespace.name
-	if c.closed || c.pending[name] != s {
+	if a := c.pending[name]; c.closed || a == nil || a.socket != s {
 		return false
 	}
 	delete(c.pending, name)
@@ -240,12 +286,15 @@ func (c *conn) leave(s *Socket) {
 	}
 }
 
-// refuse tells the client that it may not join a namespace.
-func (c *conn) refuse(name string, e *Error) {
-	c.giveUp(name)
+// refuse tells the client that it may not join a namespace. Clients of protocol 3
+// get no object, but where the server itself has made it.
+func (c *conn) refuse(name string, e *Error, own bool) {
+	c.mu.Lock()
+	delete(c.pending, name)
+	c.mu.Unlock()
 	p := &Packet{Type: PacketConnectError, Namespace: name}
 	var v any = e
-	if c.session.Protocol() == 3 {
+	if c.session.Protocol() == 3 && !own {
 		v = e.Message
 		if e.Data != nil {
 			v = e.Data
@@ -264,6 +313,7 @@ func (c *conn) write(e *encoded, f Flags) {
 	if f.Volatile && !c.session.Writable() {
 		return
 	}
+	c.record(trace.Out, e.packet)
 	if !f.NoCompress {
 		c.session.SendPackets(e.frames...)
 		return
@@ -282,15 +332,15 @@ func (c *conn) disconnect() {
 	for _, s := range c.all() {
 		s.Disconnect(false)
 	}
-	c.end(ReasonForcedServerClose)
+	c.end(ReasonForcedServerClose, "")
 }
 
 // end ends the connection for a reason of the server's.
-func (c *conn) end(reason string) {
-	c.mu.Lock()
-	c.reason = reason
-	c.mu.Unlock()
-	c.lose(reason, "")
+func (c *conn) end(reason, description string) {
+	if description != "" {
+		c.server.note(nil, "session %s: %s: %s", c.session.ID(), reason, description)
+	}
+	c.lose(reason, description)
 	c.session.Close(false)
 }
 
@@ -304,17 +354,15 @@ func (c *conn) all() []*Socket {
 	return all
 }
 
-// ended is the end of the session.
+// ended is the end of the session: the last that comes of it.
 func (c *conn) ended(reason, description string) {
-	c.mu.Lock()
-	if c.reason != "" {
-		reason = c.reason
+	if c.partial != nil {
+		c.partial.Stop()
 	}
-	c.mu.Unlock()
 	c.lose(reason, description)
 }
 
-// lose ends all sockets of the client.
+// lose ends all sockets of the client, and those that were on their way.
 func (c *conn) lose(reason, description string) {
 	c.mu.Lock()
 	if c.closed {
@@ -323,11 +371,18 @@ func (c *conn) lose(reason, description string) {
 	}
 	c.closed = true
 	c.timer.Stop()
-	pending := c.pending
-	c.pending = map[string]*Socket{}
+	var pending []*Socket
+	for _, a := range c.pending {
+		if a.socket != nil {
+			pending = append(pending, a.socket)
+		}
+	}
+	c.pending = nil
 	c.mu.Unlock()
-	for _, s := range pending {
-		s.cancel()
+	for _, s := range pending { // who admits them takes them off their namespaces
+		if s.become(socketConnecting, socketGone) {
+			s.cancel()
+		}
 	}
 	for _, s := range c.all() {
 		s.end(reason, description)

@@ -1,6 +1,9 @@
 package socketio
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // lane runs functions one after the other, in a goroutine that exists only while
 // there are some. Adding to it never waits.
@@ -10,6 +13,7 @@ type lane struct {
 	running bool
 	size    int // bytes that those that wait stand for
 	held    bool
+	idle    chan struct{} // closed once nothing runs or waits; nil where nobody asks
 }
 
 // add appends a function that stands for size bytes. It reports false where more
@@ -63,6 +67,10 @@ func (l *lane) run() {
 			l.running = false
 			if len(l.waiting) == 0 {
 				l.waiting = nil
+				if l.idle != nil {
+					close(l.idle)
+					l.idle = nil
+				}
 			}
 			l.mu.Unlock()
 			return
@@ -72,5 +80,25 @@ func (l *lane) run() {
 		l.waiting = l.waiting[1:]
 		l.mu.Unlock()
 		f()
+	}
+}
+
+// wait returns once nothing runs or waits, or ctx is done.
+func (l *lane) wait(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.running && len(l.waiting) == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	l.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

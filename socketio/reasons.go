@@ -52,13 +52,7 @@ func (e *ReservedEventError) Error() string {
 
 // reserved reports whether an event's name is the protocol's own: emitting it
 // is an error.
-func reserved(event string) bool {
-	switch event {
-	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
-		return true
-	}
-	return false
-}
+func reserved(event string) bool { return isReservedEvent(event) }
 
 // Args are the arguments of an event or of an acknowledgement, as they came.
 type Args struct {
@@ -80,6 +74,32 @@ func (a Args) JSON(i int) json.RawMessage {
 
 // Binary reports whether there are binary values among the arguments.
 func (a Args) Binary() bool { return len(a.attachments) > 0 }
+
+// ParseArgs returns the arguments that a JSON array holds. Each attachment stands
+// in it as {"_placeholder":true,"num":i}. It is for adapters.
+func ParseArgs(data []byte, attachments [][]byte) (Args, error) {
+	data = trimSpace(data)
+	if !validJSON(data, defaultMaxDepth) || data[0] != '[' {
+		return Args{}, ErrInvalidPayload
+	}
+	if len(attachments) > 0 && !checkPlaceholders(data, len(attachments)) {
+		return Args{}, ErrIllegalPlaceholder
+	}
+	return Args{splitArray(nil, data), attachments}, nil
+}
+
+// Data returns the arguments as ParseArgs takes them. The attachments are not
+// copied.
+func (a Args) Data() (data []byte, attachments [][]byte) {
+	data = append(data, '[')
+	for i, raw := range a.raw {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = append(data, raw...)
+	}
+	return append(data, ']'), a.attachments
+}
 
 // Decode stores the arguments in what targets point to, as a handler's
 // parameters get them: what is missing is a zero value, what is left over is

@@ -8,69 +8,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"regexp"
-	"slices"
+	"runtime/debug"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sockkit/sockkit/socketio/engine"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
 )
-
-// ServerOptions configure a [Server]. The zero value has the official server's
-// defaults; nil is the zero value.
-type ServerOptions struct {
-	// Path is what requests begin with; "" is /socket.io/.
-	Path string
-	// CORS says which pages of other origins may connect; nil is none.
-	CORS *engine.CORS
-	// Engine has the options of Engine.IO: transports, heartbeat, sizes, cookies,
-	// AllowRequest. Path and CORS here count before its own; its callbacks are the
-	// server's. Nil is the zero value.
-	Engine *engine.Server
-
-	// Adapter makes the adapter of each namespace; nil makes memory adapters.
-	Adapter AdapterFactory
-	// Parser puts packets on the wire; nil is [TextParser].
-	Parser Parser
-	// ConnectTimeout bounds the time until a client has joined a namespace; 0 is
-	// 45 seconds.
-	ConnectTimeout time.Duration
-	// Recovery lets clients that were lost for a short time come back as they
-	// were; nil does not.
-	Recovery *Recovery
-	// CleanupEmptyChildNamespaces drops children of dynamic namespaces when their
-	// last socket leaves.
-	CleanupEmptyChildNamespaces bool
-
-	// MaxPending bounds the events of one socket that wait for its handlers; 0 is
-	// 4,096, less than 0 no bound. MaxPendingBytes bounds their size; 0 is 16 MiB.
-	// Beyond either the client is disconnected.
-	MaxPending, MaxPendingBytes int
-	// MaxNamespaces bounds how often one client may join a namespace; 0 is 1,000,
-	// less than 0 no bound.
-	MaxNamespaces int
-
-	// OnHandlerError is told of events whose arguments a handler cannot take. The
-	// socket is nil for events of other servers.
-	OnHandlerError func(s *Socket, event string, err error)
-	// OnPanic is told of panics in handlers and middlewares. The socket goes on.
-	OnPanic func(s *Socket, err *tcp.PanicError)
-	// Tracer takes the records; nil costs nothing.
-	Tracer *trace.Tracer
-}
-
-// Recovery says how clients may come back (connection-state recovery).
-type Recovery struct {
-	// MaxDisconnection is for how long a client may be away; 0 is 2 minutes.
-	MaxDisconnection time.Duration
-	// RunMiddlewares has middlewares run for those that come back, too.
-	RunMiddlewares bool
-	// MaxPackets bounds the events that are kept for a namespace; 0 is 100,000.
-	MaxPackets int
-}
 
 // Server is a Socket.IO server: an [http.Handler] on any server, or one with
 // listeners of its own.
@@ -79,20 +24,16 @@ type Server struct {
 
 	engine  *engine.Server
 	encoder Encoder
+	files   sync.Map // of ServeClient, compressed
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 	dynamic    []*Namespace
+	children   int // of all dynamic ones
 	onNew      []func(*Namespace)
+	attached   []*http.Server
 	closed     bool
 }
-
-const (
-	defaultConnectTimeout  = 45 * time.Second
-	defaultMaxPending      = 4096
-	defaultMaxPendingBytes = 16 << 20
-	defaultMaxNamespaces   = 1000
-)
 
 // NewServer returns a server. Options may be nil.
 func NewServer(options *ServerOptions) *Server {
@@ -101,81 +42,43 @@ func NewServer(options *ServerOptions) *Server {
 		s.ServerOptions = *options
 	}
 	s.encoder = s.parser().NewEncoder()
-	if s.engine = s.Engine; s.engine == nil {
-		s.engine = &engine.Server{}
+	e := s.Engine
+	if e == nil {
+		e = &engine.Server{}
 	}
-	if s.Path != "" || s.engine.Path == "" {
-		s.engine.Path = "/" + strings.Trim(orString(s.Path, "/socket.io/"), "/") + "/"
+	if s.Path != "" || e.Path == "" {
+		e.Path = "/" + strings.Trim(orString(s.Path, "/socket.io/"), "/") + "/"
 	}
 	if s.CORS != nil {
-		s.engine.CORS = s.CORS
+		e.CORS = s.CORS
 	}
-	if s.engine.Tracer == nil {
-		s.engine.Tracer = s.Tracer
+	if e.Tracer == nil {
+		e.Tracer = s.Tracer
 	}
-	s.engine.OnConnection = s.connected
+	if s.Tracer == nil {
+		s.Tracer = e.Tracer
+	}
+	if s.ServeClient != nil {
+		e.Use(s.clientFiles)
+	}
+	s.Bind(e)
 	s.Of("/")
 	return s
 }
 
-func orString(s, byDefault string) string {
-	if s == "" {
-		return byDefault
-	}
-	return s
+// Bind has the server serve the sessions of another engine, which must not serve
+// yet. ServeHTTP, Serve and Close are about that one from then on.
+func (s *Server) Bind(e *engine.Server) {
+	e.OnConnection = s.HandleSession
+	s.engine = e
 }
 
-func (s *Server) parser() Parser {
-	if s.Parser == nil {
-		return TextParser{}
-	}
-	return s.Parser
-}
+// HandleSession takes a new session of an engine: it sets its callbacks, and has
+// to be called in [engine.Server.OnConnection].
+func (s *Server) HandleSession(session *engine.Session) { s.connected(session) }
 
-func (s *Server) newAdapter(n *Namespace) Adapter {
-	switch {
-	case s.Adapter != nil:
-		return s.Adapter(n)
-	case s.Recovery != nil:
-		return newSessionAdapter(n)
-	}
-	return NewMemoryAdapter(n)
-}
-
-func (s *Server) connectTimeout() time.Duration {
-	if s.ConnectTimeout > 0 {
-		return s.ConnectTimeout
-	}
-	return defaultConnectTimeout
-}
-
-func (s *Server) maxPending() int      { return orInt(s.MaxPending, defaultMaxPending) }
-func (s *Server) maxPendingBytes() int { return orInt(s.MaxPendingBytes, defaultMaxPendingBytes) }
-func (s *Server) maxNamespaces() int   { return orInt(s.MaxNamespaces, defaultMaxNamespaces) }
-
-func orInt(v, byDefault int) int {
-	if v == 0 {
-		return byDefault
-	}
-	return max(v, 0)
-}
-
-func (s *Server) skipsMiddlewares() bool { return s.Recovery != nil && !s.Recovery.RunMiddlewares }
-
-func (s *Server) handlerError(socket *Socket, event string, err error) {
-	s.note(socket, fmt.Sprintf("the event %q: %v", event, err))
-	if s.OnHandlerError != nil {
-		s.OnHandlerError(socket, event, err)
-	}
-}
-
-// note puts something that went wrong into the trace.
-func (s *Server) note(socket *Socket, text string) {
-	if socket != nil {
-		text = "socket " + socket.id + ": " + text
-	}
-	s.Tracer.Emit(0, trace.Note{Text: text})
-}
+// EngineServer returns the Engine.IO server below.
+func (s *Server) EngineServer() *engine.Server { return s.engine }
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
@@ -183,134 +86,123 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // Serve accepts connections on l until it fails, or Close is called.
 func (s *Server) Serve(l net.Listener) error { return s.engine.Serve(l) }
 
-// EngineServer returns the Engine.IO server below.
-func (s *Server) EngineServer() *engine.Server { return s.engine }
-
-// Of returns the namespace of that name, and makes it where there is none yet.
-func (s *Server) Of(name string) *Namespace {
-	if !strings.HasPrefix(name, "/") {
-		name = "/" + name
+// ListenAndServe is Serve on a TCP address, such as ":3000".
+func (s *Server) ListenAndServe(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
 	}
-	s.mu.Lock()
-	n := s.namespaces[name]
-	if n != nil {
-		s.mu.Unlock()
-		return n
-	}
-	n = newNamespace(s, name)
-	s.namespaces[name] = n
-	hooks := slices.Clone(s.onNew)
-	s.mu.Unlock()
-	_ = n.adapter.Init()
-	for _, f := range hooks {
-		f(n)
-	}
-	return n
+	return s.Serve(l)
 }
 
-// OfPattern returns a dynamic namespace: clients may join every name that the
-// pattern matches. Its middlewares and handlers are those of each of them.
-func (s *Server) OfPattern(pattern *regexp.Regexp) *Namespace { return s.OfFunc(matches(pattern)) }
-
-// OfFunc is OfPattern for a function, which gets what the client sent along.
-func (s *Server) OfFunc(match func(name string, auth map[string]any) bool) *Namespace {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := newNamespace(s, fmt.Sprintf("/_%d", len(s.dynamic)))
-	n.match = match
-	s.dynamic = append(s.dynamic, n)
-	return n
-}
-
-// OnNewNamespace adds a handler for namespaces that are made.
-func (s *Server) OnNewNamespace(f func(*Namespace)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onNew = append(s.onNew, f)
-}
-
-// namespaceFor returns the namespace that a client may join under a name; nil
-// where there is none.
-func (s *Server) namespaceFor(name string, auth map[string]any) *Namespace {
-	s.mu.RLock()
-	n, dynamic := s.namespaces[name], slices.Clone(s.dynamic)
-	s.mu.RUnlock()
-	if n != nil {
-		return n
+// Attach puts the server before the handler of an HTTP server, which goes on
+// getting the requests for other paths. It must not serve yet. Close shuts it
+// down, too.
+func (s *Server) Attach(server *http.Server) {
+	next := server.Handler
+	if next == nil {
+		next = http.DefaultServeMux
 	}
-	for _, parent := range dynamic {
-		if parent.match(name, auth) {
-			return s.childOf(parent, name)
+	path := s.enginePath()
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			s.ServeHTTP(w, r)
+			return
 		}
-	}
-	return nil
-}
-
-func (s *Server) childOf(parent *Namespace, name string) *Namespace {
-	s.mu.Lock()
-	if n := s.namespaces[name]; n != nil {
-		s.mu.Unlock()
-		return n
-	}
-	n := parent.child(name)
-	s.namespaces[name] = n
-	hooks := slices.Clone(s.onNew)
-	s.mu.Unlock()
-	_ = n.adapter.Init()
-	for _, f := range hooks {
-		f(n)
-	}
-	return n
-}
-
-// drop forgets a child of a dynamic namespace that has no sockets any more.
-func (s *Server) drop(n *Namespace) {
+		next.ServeHTTP(w, r)
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n.mu.Lock()
-	empty := len(n.sockets) == 0
-	n.mu.Unlock()
-	if !empty || s.namespaces[n.name] != n {
-		return
-	}
-	delete(s.namespaces, n.name)
-	n.parent.mu.Lock()
-	n.parent.children = slices.DeleteFunc(n.parent.children, func(c *Namespace) bool { return c == n })
-	n.parent.mu.Unlock()
-	_ = n.adapter.Close()
+	s.attached = append(s.attached, server)
 }
 
-// Namespaces returns the namespaces there are, in the order of their names.
-func (s *Server) Namespaces() []*Namespace {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	all := make([]*Namespace, 0, len(s.namespaces))
-	for _, n := range s.namespaces {
-		all = append(all, n)
+// enginePath is what the paths of requests for the engine begin with.
+func (s *Server) enginePath() string {
+	if s.engine.NoTrailingSlash {
+		return strings.TrimSuffix(s.engine.Path, "/")
 	}
-	slices.SortFunc(all, func(a, b *Namespace) int { return strings.Compare(a.name, b.name) })
-	return all
+	return strings.TrimSuffix(s.engine.Path, "/") + "/"
 }
 
-// Close disconnects all sockets ("server shutting down"), and closes the
-// adapters, the engine and the listeners of Serve. It waits until ctx is done.
+// Close disconnects all sockets ("server shutting down"), closes the adapters,
+// the engine, the listeners of Serve and the servers of Attach, and waits until
+// the sockets' handlers have returned, or ctx is done. A handler that calls it
+// waits for itself.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
-	again := s.closed
+	again, attached := s.closed, s.attached
 	s.closed = true
 	s.mu.Unlock()
 	if again {
 		return nil
 	}
+	var ended []*Socket
 	var errs []error
 	for _, n := range s.Namespaces() {
-		for _, socket := range n.Sockets() {
+		sockets := n.Sockets()
+		for _, socket := range sockets {
 			socket.end(ReasonServerShuttingDown, "")
 		}
+		ended = append(ended, sockets...)
 		errs = append(errs, n.adapter.Close())
 	}
 	errs = append(errs, s.engine.Close(ctx))
+	for _, server := range attached {
+		errs = append(errs, server.Shutdown(ctx))
+	}
+	for _, socket := range ended {
+		errs = append(errs, socket.events.wait(ctx))
+	}
 	return errors.Join(errs...)
+}
+
+func (s *Server) handlerError(socket *Socket, event string, err error) {
+	s.note(socket, "the event %q: %v", event, err)
+	if s.OnHandlerError != nil {
+		s.OnHandlerError(socket, event, err)
+	}
+}
+
+// AdapterError reports what an adapter could not do when nobody waited for it.
+// It is for adapters.
+func (n *Namespace) AdapterError(err error) {
+	n.server.note(nil, "the adapter of %s: %v", n.name, err)
+	if n.server.OnAdapterError != nil {
+		n.server.OnAdapterError(n, err)
+	}
+}
+
+// note puts something that went wrong into the trace.
+func (s *Server) note(socket *Socket, format string, args ...any) {
+	if !s.Tracer.On(trace.Connection) {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if socket != nil {
+		text = "socket " + socket.id + ": " + text
+	}
+	s.Tracer.Emit(0, trace.Note{Text: text})
+}
+
+// panicked tells of a panic in a handler, and makes an error of it. The socket is
+// nil where the handler is of none.
+func (s *Server) panicked(socket *Socket, v any) error {
+	err := &tcp.PanicError{Callback: "handler", Value: v, Stack: debug.Stack()}
+	s.note(socket, "%v", err)
+	if s.OnPanic != nil {
+		s.OnPanic(socket, err)
+	}
+	return err
+}
+
+// guard runs a handler of no socket, whose panic ends nothing but itself.
+func (s *Server) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			_ = s.panicked(nil, v)
+		}
+	}()
+	f()
 }
 
 // newID makes an id as the official server does: 15 bytes in base64.
@@ -318,39 +210,4 @@ func newID() string {
 	var b [15]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return base64.URLEncoding.EncodeToString(b[:])
-}
-
-// The methods of the main namespace.
-
-func (s *Server) main() *Namespace { return s.Of("/") }
-
-// Use is that of the main namespace; so are the methods that follow.
-func (s *Server) Use(middleware func(*Socket) error)        { s.main().Use(middleware) }
-func (s *Server) OnConnection(f func(*Socket))              { s.main().OnConnection(f) }
-func (s *Server) OnServer(event string, fn any)             { s.main().OnServer(event, fn) }
-func (s *Server) Emit(event string, args ...any) error      { return s.main().Emit(event, args...) }
-func (s *Server) Send(args ...any) error                    { return s.main().Send(args...) }
-func (s *Server) To(rooms ...string) *BroadcastOperator     { return s.main().To(rooms...) }
-func (s *Server) In(rooms ...string) *BroadcastOperator     { return s.main().In(rooms...) }
-func (s *Server) Except(rooms ...string) *BroadcastOperator { return s.main().Except(rooms...) }
-func (s *Server) Local() *BroadcastOperator                 { return s.main().Local() }
-func (s *Server) Volatile() *BroadcastOperator              { return s.main().Volatile() }
-func (s *Server) Compress(on bool) *BroadcastOperator       { return s.main().Compress(on) }
-func (s *Server) Timeout(d time.Duration) *BroadcastOperator {
-	return s.main().Timeout(d)
-}
-func (s *Server) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	return s.main().EmitWithAck(ctx, event, args...)
-}
-func (s *Server) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
-	return s.main().FetchSockets(ctx)
-}
-func (s *Server) SocketsJoin(rooms ...string) error  { return s.main().SocketsJoin(rooms...) }
-func (s *Server) SocketsLeave(rooms ...string) error { return s.main().SocketsLeave(rooms...) }
-func (s *Server) DisconnectSockets(close bool) error { return s.main().DisconnectSockets(close) }
-func (s *Server) ServerSideEmit(event string, args ...any) error {
-	return s.main().ServerSideEmit(event, args...)
-}
-func (s *Server) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	return s.main().ServerSideEmitWithAck(ctx, event, args...)
 }

@@ -2,53 +2,17 @@ package socketio
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/socketio/engine"
-	"github.com/sockkit/sockkit/tcp"
 )
-
-// Handshake is what a socket began with.
-type Handshake struct {
-	Headers http.Header
-	Time    time.Time
-	Address string
-	XDomain bool // the request came from a page of another origin
-	Secure  bool
-	URL     string
-	Query   url.Values
-	Auth    map[string]any // what the client sent along; never nil
-}
-
-// MarshalJSON implements [json.Marshaler], with the official names.
-func (h *Handshake) MarshalJSON() ([]byte, error) {
-	headers, query := map[string]string{}, map[string]string{}
-	for name, values := range h.Headers {
-		headers[lower(name)] = values[0]
-	}
-	for name, values := range h.Query {
-		query[name] = values[0]
-	}
-	return json.Marshal(struct {
-		Headers map[string]string `json:"headers"`
-		Time    string            `json:"time"`
-		Address string            `json:"address"`
-		XDomain bool              `json:"xdomain"`
-		Secure  bool              `json:"secure"`
-		Issued  int64             `json:"issued"`
-		URL     string            `json:"url"`
-		Query   map[string]string `json:"query"`
-		Auth    map[string]any    `json:"auth"`
-	}{headers, h.Time.Format("Mon Jan 02 2006 15:04:05 GMT-0700"), h.Address, h.XDomain, h.Secure, h.Time.UnixMilli(), h.URL, query, h.Auth})
-}
 
 // Socket is one client in one namespace, at the server. All methods may be
 // called from any goroutine.
@@ -59,16 +23,20 @@ type Socket struct {
 	conn      *conn
 	handshake *Handshake
 	recovered bool
-	missed    []MissedPacket
 	lost      *LostSession    // that it was, where it has come back
 	ctx       context.Context // ends with the socket
 	cancel    context.CancelFunc
 
-	events lane // handlers, one after the other
-	acks   lane // acknowledgements that functions take
+	events lane         // handlers, one after the other
+	acks   lane         // acknowledgements that functions take
+	state  atomic.Int32 // changes under mu
+	drops  atomic.Bool  // the server has ended it: events that wait are dropped
+
+	forgotten atomic.Bool // its namespace knows it no more
 
 	mu           sync.Mutex
-	state        socketState
+	opening      bool       // the answer to CONNECT is on its way
+	outbox       []outgoing // what goes behind it
 	data         any
 	handlers     map[string][]*listener
 	middlewares  []func(*Event) error
@@ -76,17 +44,30 @@ type Socket struct {
 	disconnected []func(reason string)
 	leaving      []func(reason string)
 	onError      []func(error)
-	waiting      map[uint64]func(error, Args)
-	lastRooms    []string // while disconnecting handlers run
+	waiting      map[uint64]waitingAck
+	lastRooms    []string // those that it was in, until it is disconnected
+	reason       string   // why it is
+	description  string
 }
 
-type socketState uint8
-
+// The states of a socket, in their order.
 const (
-	socketConnecting socketState = iota
+	socketConnecting int32 = iota
 	socketConnected
 	socketGone
 )
+
+// outgoing is a packet that waits until the socket is connected.
+type outgoing struct {
+	frames *encoded
+	flags  Flags
+}
+
+// waitingAck is who waits for an acknowledgement.
+type waitingAck struct {
+	f     func(error, Args)
+	timer *time.Timer // nil without a time limit
+}
 
 type listener struct {
 	handler *handler
@@ -126,7 +107,8 @@ func (s *Socket) Engine() *engine.Session { return s.conn.session }
 // Request returns the HTTP request that the client's session began with.
 func (s *Socket) Request() *http.Request { return s.conn.session.Request() }
 
-// Context ends when the socket is disconnected.
+// Context ends when the socket is disconnected. It is what handlers get; events
+// that came before the end and are handled behind it get one that has ended.
 func (s *Socket) Context() context.Context { return s.ctx }
 
 // Data returns what SetData was given last; nil before.
@@ -144,10 +126,14 @@ func (s *Socket) SetData(v any) {
 }
 
 // Connected reports whether the socket is connected.
-func (s *Socket) Connected() bool {
+func (s *Socket) Connected() bool { return s.state.Load() == socketConnected }
+
+// Disconnection returns why the socket is disconnected: the reason, one of the
+// Reason constants, and what is known beyond that. Both are "" before.
+func (s *Socket) Disconnection() (reason, description string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == socketConnected
+	return s.reason, s.description
 }
 
 // Rooms returns the rooms that the socket is in: its own, named by its id, and
@@ -163,14 +149,47 @@ func (s *Socket) Rooms() []string {
 	return s.namespace.adapter.SocketRooms(s.id)
 }
 
-// Join has the socket join rooms.
-func (s *Socket) Join(rooms ...string) {
-	s.mu.Lock()
-	gone := s.state == socketGone
-	s.mu.Unlock()
-	if !gone {
-		s.namespace.adapter.AddAll(s.id, rooms)
+// ErrLimit is what would go beyond a limit of [ServerOptions].
+var ErrLimit = errors.New("socketio: a limit is reached")
+
+// Join has the socket join rooms. One that is disconnected joins none. It is an
+// [ErrLimit] where a name is too long, or the socket would be in too many rooms;
+// it joins none of them then.
+func (s *Socket) Join(rooms ...string) error {
+	if s.state.Load() == socketGone {
+		return nil
 	}
+	server := s.namespace.server
+	for _, room := range rooms {
+		if most := server.maxName(); beyond(len(room), most) {
+			return fmt.Errorf("%w: the name of a room has %d bytes, and %d at most (MaxName)", ErrLimit, len(room), most)
+		}
+	}
+	if most := server.maxRooms(); most > 0 && s.countRooms()+len(rooms) > most && s.newRooms(rooms) > most {
+		return fmt.Errorf("%w: a socket may be in %d rooms (MaxRooms)", ErrLimit, most)
+	}
+	s.namespace.adapter.AddAll(s.id, rooms)
+	return nil
+}
+
+// countRooms is how many rooms the socket is in.
+func (s *Socket) countRooms() int {
+	if a, ok := s.namespace.adapter.(interface{ countRooms(id string) int }); ok {
+		return a.countRooms(s.id)
+	}
+	return len(s.namespace.adapter.SocketRooms(s.id))
+}
+
+// newRooms is how many it would be in.
+func (s *Socket) newRooms(rooms []string) int {
+	all := map[string]bool{}
+	for _, room := range s.namespace.adapter.SocketRooms(s.id) {
+		all[room] = true
+	}
+	for _, room := range rooms {
+		all[room] = true
+	}
+	return len(all)
 }
 
 // Leave has the socket leave a room.
@@ -187,16 +206,17 @@ func mustHandler(event string, fn any) *handler {
 // On adds a handler for an event: a function whose parameters are the arguments.
 // It may take a [context.Context] first, which ends with the socket, and a
 // function last, which acknowledges. On panics where fn cannot be a handler.
+//
+// Of "disconnect" and "disconnecting" the arguments are the reason and a
+// description, both strings; of "error" it is an error.
 func (s *Socket) On(event string, fn any) { s.listen(event, fn, false) }
 
 // Once is On for one event only.
 func (s *Socket) Once(event string, fn any) { s.listen(event, fn, true) }
 
 func (s *Socket) listen(event string, fn any, once bool) {
-	if event == "disconnect" || event == "disconnecting" || event == "error" {
-		if s.listenReserved(event, fn) {
-			return
-		}
+	if s.listenReserved(event, fn) {
+		return
 	}
 	l := &listener{mustHandler(event, fn), once, fn}
 	s.mu.Lock()
@@ -204,36 +224,46 @@ func (s *Socket) listen(event string, fn any, once bool) {
 	if s.handlers == nil {
 		s.handlers = map[string][]*listener{}
 	}
-	s.handlers[event] = append(s.handlers[event], l)
+	s.handlers[event] = append(slices.Clip(s.handlers[event]), l)
 }
 
-// listenReserved takes handlers of the events that the server itself makes.
+// listenReserved takes handlers of the events that the server itself makes. A
+// client may send an "error", which other functions take.
 func (s *Socket) listenReserved(event string, fn any) bool {
-	switch f := fn.(type) {
-	case func():
-		s.reserved(event, func(string) { f() }, func(error) { f() })
-	case func(string):
-		s.reserved(event, f, func(err error) { f(err.Error()) })
-	case func(error):
-		s.reserved(event, nil, f)
+	switch event {
+	case "disconnect":
+		s.OnDisconnect(s.reasonHandler(event, fn))
+	case "disconnecting":
+		s.OnDisconnecting(s.reasonHandler(event, fn))
+	case "error":
+		f, ok := fn.(func(error))
+		if ok {
+			s.OnError(f)
+		}
+		return ok
 	default:
 		return false
 	}
 	return true
 }
 
-func (s *Socket) reserved(event string, reason func(string), failure func(error)) {
-	switch event {
-	case "disconnect":
-		s.OnDisconnect(reason)
-	case "disconnecting":
-		s.OnDisconnecting(reason)
-	default:
-		s.OnError(failure)
+func (s *Socket) reasonHandler(event string, fn any) func(reason string) {
+	switch f := fn.(type) {
+	case func():
+		return func(string) { f() }
+	case func(string):
+		return f
+	case func(string, string):
+		return func(reason string) {
+			_, description := s.Disconnection()
+			f(reason, description)
+		}
 	}
+	panic(fmt.Sprintf("socketio: the handler of %q is %T, want a func(reason, description string)", event, fn))
 }
 
-// Off removes the handlers of an event: all, or those that are fn.
+// Off removes the handlers of an event: all, or those that are fn. Closures of
+// one function literal are the same here.
 func (s *Socket) Off(event string, fn ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,7 +271,7 @@ func (s *Socket) Off(event string, fn ...any) {
 		delete(s.handlers, event)
 		return
 	}
-	s.handlers[event] = slices.DeleteFunc(s.handlers[event], func(l *listener) bool {
+	s.handlers[event] = slices.DeleteFunc(slices.Clone(s.handlers[event]), func(l *listener) bool {
 		return slices.ContainsFunc(fn, func(f any) bool { return reflect.ValueOf(f).Pointer() == reflect.ValueOf(l.fn).Pointer() })
 	})
 }
@@ -261,8 +291,9 @@ func (s *Socket) OnDisconnecting(f func(reason string)) {
 	s.leaving = append(s.leaving, f)
 }
 
-// OnError adds a handler for errors of the socket's middlewares, and for
-// arguments that a handler cannot take.
+// OnError adds a handler for errors of the socket's middlewares, for arguments
+// that a handler cannot take, and for a packet of the client that is none, behind
+// which the connection is closed.
 func (s *Socket) OnError(f func(err error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,6 +306,13 @@ func (s *Socket) Use(middleware func(e *Event) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.middlewares = append(s.middlewares, middleware)
+}
+
+// ListenerCount returns how many handlers of an event there are.
+func (s *Socket) ListenerCount(event string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.handlers[event])
 }
 
 // OnAny adds a handler for every event that comes, before its own. The function
@@ -314,6 +352,18 @@ func (s *Socket) addAny(list *[]*anyListener, f func(string, Args), first bool) 
 	}
 }
 
+// OffAny removes all handlers of OnAny.
+func (s *Socket) OffAny() { s.removeAny(&s.any) }
+
+// OffAnyOutgoing removes all handlers of OnAnyOutgoing.
+func (s *Socket) OffAnyOutgoing() { s.removeAny(&s.anyOut) }
+
+func (s *Socket) removeAny(list *[]*anyListener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*list = nil
+}
+
 // ListenersAny returns how many handlers of OnAny there are, and
 // ListenersAnyOutgoing how many of OnAnyOutgoing.
 func (s *Socket) ListenersAny() int {
@@ -331,17 +381,15 @@ func (s *Socket) ListenersAnyOutgoing() int {
 
 // guard runs a handler, whose panic ends nothing but itself.
 func (s *Socket) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.namespace.server.panicked(s, v)
-		}
-	}()
-	f()
+	_ = s.try(func() error { f(); return nil })
 }
 
-// panicked tells the hook of a panic in a handler.
-func (s *Server) panicked(socket *Socket, v any) {
-	if s.OnPanic != nil {
-		s.OnPanic(socket, &tcp.PanicError{Callback: "handler", Value: v, Stack: debug.Stack()})
-	}
+// try runs a middleware, whose panic is an error.
+func (s *Socket) try(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.namespace.server.panicked(s, v)
+		}
+	}()
+	return f()
 }

@@ -12,9 +12,10 @@ var errDisconnected = errors.New("socket has been disconnected")
 
 // Emit sends an event to the client. A function as the last argument gets the
 // acknowledgement: its parameters are what the client answers with, behind an
-// error where it takes one first and [Socket.Timeout] was set. It is an error
-// where the event's name is reserved or an argument is no JSON; a socket that is
-// disconnected drops the event, as the official server does.
+// error where it takes one first, which is [ErrTimeout] (with [Socket.Timeout])
+// or [ErrDisconnected]. It is an error where the event's name is reserved, an
+// argument is no JSON, or too many acknowledgements are waited for ([ErrLimit]); a
+// socket that is disconnected drops the event, as the official server does.
 func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, Flags{}) }
 
 // Send emits "message".
@@ -34,11 +35,13 @@ func (s *Socket) emit(event string, args []any, f Flags) error {
 	}
 	p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: data, Attachments: attachments}
 	if ack != nil {
-		s.await(p, f.Timeout, func(err error, answer Args) {
+		err := s.await(p, f.Timeout, func(err error, answer Args) {
 			s.acks.must(func() { s.guard(func() { s.answered(event, ack(s.ctx, err, answer)) }) })
 		})
-		s.send(p, f)
-		return nil
+		if err == nil {
+			s.send(p, f)
+		}
+		return err
 	}
 	if s.pid != "" && !f.Volatile { // recovery counts every event
 		return s.namespace.adapter.Broadcast(p, Selection{Rooms: []string{s.id}}, f)
@@ -56,17 +59,9 @@ func (s *Socket) answered(event string, err error) {
 }
 
 // await numbers a packet and registers who waits for its acknowledgement.
-func (s *Socket) await(p *Packet, limit time.Duration, f func(error, Args)) {
+func (s *Socket) await(p *Packet, limit time.Duration, f func(error, Args)) error {
 	p.ID, p.HasID = s.namespace.nextAck(), true
-	s.expect(p.ID, f)
-	if limit > 0 {
-		id := p.ID
-		time.AfterFunc(limit, func() {
-			if s.forget(id) {
-				f(ErrTimeout, Args{})
-			}
-		})
-	}
+	return s.expect(p.ID, f, limit, s.namespace.server.maxAcks())
 }
 
 // ackCall gives an acknowledgement, or why there is none, to a function.
@@ -122,8 +117,9 @@ func errorFirst(fn reflect.Value) (ackCall, error) {
 }
 
 // EmitWithAck sends an event and waits for the acknowledgement, or the end of
-// the context or of the socket. It may be called in a handler of the same
-// socket.
+// the context or of the socket ([ErrDisconnected]). It may be called in a handler
+// of the same socket, OnConnection's too, but not in a middleware of the
+// namespace, whose client is not connected yet.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitWithAck(ctx, event, args, Flags{})
 }
@@ -142,7 +138,9 @@ func (s *Socket) emitWithAck(ctx context.Context, event string, args []any, f Fl
 	}
 	came := make(chan result, 1)
 	p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: data, Attachments: attachments}
-	s.await(p, f.Timeout, func(err error, answer Args) { came <- result{answer, err} })
+	if err := s.await(p, f.Timeout, func(err error, answer Args) { came <- result{answer, err} }); err != nil {
+		return Args{}, err
+	}
 	if !s.Connected() {
 		s.forget(p.ID)
 		return Args{}, errDisconnected
@@ -199,6 +197,21 @@ func (e Emitter) Compress(on bool) Emitter { e.flags.NoCompress = !on; return e 
 // Timeout is [Socket.Timeout], on top of what e does.
 func (e Emitter) Timeout(d time.Duration) Emitter { e.flags.Timeout = d; return e }
 
+// Local is [Socket.Local], and sends in the same way; so do those that follow.
+func (e Emitter) Local() *BroadcastOperator { return e.Broadcast().Local() }
+
+// To is [Socket.To].
+func (e Emitter) To(rooms ...string) *BroadcastOperator { return e.Broadcast().To(rooms...) }
+
+// In is To.
+func (e Emitter) In(rooms ...string) *BroadcastOperator { return e.To(rooms...) }
+
+// Except is [Socket.Except].
+func (e Emitter) Except(rooms ...string) *BroadcastOperator { return e.Broadcast().Except(rooms...) }
+
+// Send emits "message".
+func (e Emitter) Send(args ...any) error { return e.Emit("message", args...) }
+
 // Emit is [Socket.Emit].
 func (e Emitter) Emit(event string, args ...any) error { return e.socket.emit(event, args, e.flags) }
 
@@ -213,15 +226,15 @@ func (e Emitter) Broadcast() *BroadcastOperator {
 }
 
 // Disconnect disconnects the socket from the namespace, or, with close, ends the
-// client's connection, and with it its sockets in all namespaces.
+// client's connection, and with it its sockets in all namespaces. It does nothing
+// where the socket is not connected: a middleware refuses by an error.
 func (s *Socket) Disconnect(close bool) {
-	if close {
+	switch {
+	case !s.Connected():
+	case close:
 		s.conn.disconnect()
-		return
+	default:
+		s.conn.write(s.namespace.server.encode(&Packet{Type: PacketDisconnect, Namespace: s.namespace.name}), Flags{})
+		s.end(ReasonServerNamespaceDisconnect, "")
 	}
-	if !s.Connected() {
-		return
-	}
-	s.send(&Packet{Type: PacketDisconnect, Namespace: s.namespace.name}, Flags{})
-	s.end(ReasonServerNamespaceDisconnect, "")
 }

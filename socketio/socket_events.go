@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
+	"sync/atomic"
 )
-
-func lower(s string) string { return strings.ToLower(s) }
 
 // packet takes a packet that the client sent to the socket.
 func (s *Socket) packet(p *Packet) {
@@ -34,17 +32,21 @@ func (s *Socket) event(p *Packet) {
 	}
 	ok := s.events.add(func() { s.handle(raw, p) }, size, server.maxPending(), server.maxPendingBytes())
 	if !ok {
-		server.note(s, fmt.Sprintf("more than %d events wait for handlers: disconnected", server.maxPending()))
-		s.conn.end(ReasonForcedServerClose)
+		s.conn.end(ReasonForcedServerClose, fmt.Sprintf("more events wait for the handlers of a socket than may: %d, or %d bytes (MaxPending, MaxPendingBytes)",
+			server.maxPending(), server.maxPendingBytes()))
 	}
 }
 
-// handle runs what an event concerns: OnAny, middlewares, handlers.
+// handle runs what an event concerns: OnAny, middlewares, handlers. Where the
+// server has ended the socket meanwhile, it is dropped.
 func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
+	if s.drops.Load() {
+		return
+	}
 	e := &Event{Name: eventName(raw[0]), Args: Args{raw[1:], p.Attachments}}
 	if p.HasID {
 		id := p.ID
-		e.Ack = func(args ...any) error { return s.sendAck(id, args) }
+		e.Ack = sentOnce(func(args ...any) error { return s.sendAck(id, args) })
 	}
 	s.mu.Lock()
 	catchAll, middlewares := s.any, s.middlewares
@@ -53,12 +55,13 @@ func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
 		s.guard(func() { l.f(e.Name, e.Args) })
 	}
 	for _, m := range middlewares {
-		var err error
-		s.guard(func() { err = m(e) })
-		if err != nil {
+		if err := s.try(func() error { return m(e) }); err != nil {
 			s.failed(err)
 			return
 		}
+	}
+	if s.drops.Load() {
+		return
 	}
 	for _, l := range s.take(e.Name) {
 		s.guard(func() {
@@ -67,6 +70,17 @@ func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
 				s.failed(err)
 			}
 		})
+	}
+}
+
+// sentOnce lets the first acknowledgement through, whichever handler gives it.
+func sentOnce(send ackFunc) ackFunc {
+	var sent atomic.Bool
+	return func(args ...any) error {
+		if !sent.CompareAndSwap(false, true) {
+			return nil
+		}
+		return send(args...)
 	}
 }
 
@@ -101,162 +115,4 @@ func (s *Socket) failed(err error) {
 			s.guard(func() { f(err) })
 		}
 	}
-}
-
-// acknowledged gives an acknowledgement to who waits for it. It never waits
-// behind a handler.
-func (s *Socket) acknowledged(p *Packet) {
-	s.mu.Lock()
-	f := s.waiting[p.ID]
-	delete(s.waiting, p.ID)
-	s.mu.Unlock()
-	if f != nil {
-		f(nil, Args{splitArray(nil, p.Data), p.Attachments})
-	}
-}
-
-// expect registers who waits for an acknowledgement.
-func (s *Socket) expect(id uint64, f func(error, Args)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiting == nil {
-		s.waiting = map[uint64]func(error, Args){}
-	}
-	s.waiting[id] = f
-}
-
-// forget drops it again; it reports whether it still waited.
-func (s *Socket) forget(id uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, waited := s.waiting[id]
-	delete(s.waiting, id)
-	return waited
-}
-
-func (s *Socket) sendAck(id uint64, args []any) error {
-	data, attachments, err := encodeArgs(args...)
-	if err != nil {
-		err = fmt.Errorf("socketio: acknowledgement: %w", err)
-		s.namespace.server.handlerError(s, "acknowledgement", err)
-		return err
-	}
-	s.send(&Packet{Type: PacketAck, Namespace: s.namespace.name, ID: id, HasID: true, Data: data, Attachments: attachments}, Flags{})
-	return nil
-}
-
-// send encodes a packet and sends it to this socket alone.
-func (s *Socket) send(p *Packet, f Flags) { s.sendFrames(s.namespace.server.encode(p), f) }
-
-// sendFrames sends what was encoded, perhaps for many.
-func (s *Socket) sendFrames(frames *encoded, f Flags) {
-	s.mu.Lock()
-	connected, outgoing := s.state == socketConnected, s.anyOut
-	s.mu.Unlock()
-	if !connected {
-		return
-	}
-	if len(outgoing) > 0 && frames.packet.Type == PacketEvent {
-		raw := splitArray(nil, frames.packet.Data)
-		for _, l := range outgoing {
-			s.guard(func() { l.f(eventName(raw[0]), Args{raw[1:], frames.packet.Attachments}) })
-		}
-	}
-	s.conn.write(frames, f)
-}
-
-// end ends the socket: its events that came before are still handled, and then
-// the handlers of its end run.
-func (s *Socket) end(reason, description string) {
-	s.mu.Lock()
-	if s.state == socketGone {
-		s.mu.Unlock()
-		return
-	}
-	was := s.state
-	s.state = socketGone
-	waiting := s.waiting
-	s.waiting = nil
-	s.mu.Unlock()
-	rooms := s.namespace.adapter.SocketRooms(s.id)
-	s.persist(reason, rooms)
-	s.conn.leave(s)
-	s.namespace.forget(s)
-	for _, f := range waiting {
-		f(errDisconnected, Args{})
-	}
-	if was != socketConnected {
-		s.cancel()
-		return
-	}
-	s.events.must(func() { s.goodbye(reason, rooms) })
-}
-
-// goodbye runs the handlers of the end.
-func (s *Socket) goodbye(reason string, rooms []string) {
-	s.cancel()
-	s.mu.Lock()
-	s.lastRooms = rooms
-	leaving, gone := s.leaving, s.disconnected
-	s.mu.Unlock()
-	for _, f := range leaving {
-		s.guard(func() { f(reason) })
-	}
-	s.mu.Lock()
-	s.lastRooms = []string{}
-	s.mu.Unlock()
-	for _, f := range gone {
-		s.guard(func() { f(reason) })
-	}
-}
-
-// connected answers the client's CONNECT.
-func (s *Socket) connected() {
-	s.mu.Lock()
-	s.state = socketConnected
-	s.mu.Unlock()
-	s.namespace.adapter.AddAll(s.id, []string{s.id})
-	p := &Packet{Type: PacketConnect, Namespace: s.namespace.name}
-	if s.conn.session.Protocol() != 3 {
-		p.Data, _ = json.Marshal(struct {
-			SID string `json:"sid"`
-			PID string `json:"pid,omitempty"`
-		}{s.id, s.pid})
-	}
-	s.send(p, Flags{})
-}
-
-// refused ends a socket that a middleware has turned away.
-func (s *Socket) refused() {
-	s.mu.Lock()
-	s.state = socketGone
-	s.mu.Unlock()
-	s.cancel()
-}
-
-// persist keeps the socket for its return, where recovery is on.
-func (s *Socket) persist(reason string, rooms []string) {
-	if s.pid == "" || !recoverable(reason) {
-		return
-	}
-	s.namespace.adapter.PersistSession(&LostSession{SID: s.id, PID: s.pid, Rooms: rooms, Data: s.Data()})
-}
-
-// replay sends what a socket that came back has missed.
-func (s *Socket) replay() {
-	if !s.recovered {
-		return
-	}
-	for _, m := range s.missed {
-		s.send(&Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: m.Data, Attachments: m.Attachments}, Flags{})
-	}
-	s.missed = nil
-}
-
-// missedRooms are those that a socket which came back was in.
-func (s *Socket) missedRooms() []string {
-	if s.lost == nil {
-		return nil
-	}
-	return s.lost.Rooms
 }

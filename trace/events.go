@@ -214,6 +214,7 @@ func AllEvents() []Event {
 		HalfClose{}, Close{}, Child{}, Fault{}, Note{},
 		HTTPHead{}, Upgrade{}, UpgradeFailed{}, Finding{}, WSFrame{}, WSMessage{}, WSPing{}, WSClose{},
 		EIOPacket{},
+		SIOPacket{},
 	}
 }
 

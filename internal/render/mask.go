@@ -93,6 +93,17 @@ func maskEvent(e trace.Event) trace.Event {
 	case trace.HTTPHead:
 		e.Payload = Mask(e.Payload)
 		return e
+	case trace.WSMessage:
+		e.Payload = maskConnectAt(e.Payload, "4")
+		return e
+	case trace.EIOPacket:
+		e.Payload = maskConnectAt(e.Payload, "")
+		return e
+	case trace.SIOPacket:
+		if e.Type == "CONNECT" {
+			e.Payload = maskConnect(e.Payload)
+		}
+		return e
 	case trace.Finding:
 		e.Came = MaskText(e.Came)
 		return e

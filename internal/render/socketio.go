@@ -6,10 +6,14 @@ import (
 	"github.com/sockkit/sockkit/trace"
 )
 
-// socketIO words the records of Engine.IO; ok is false for those of others.
+// socketIO words the records of Engine.IO and Socket.IO; ok is false for those of
+// others.
 func socketIO(e trace.Event) (dir trace.Dir, lines []string, ok bool) {
-	if e, ok := e.(trace.EIOPacket); ok {
+	switch e := e.(type) {
+	case trace.EIOPacket:
 		return e.Dir, payload(enginePacket(e), e.Payload), true
+	case trace.SIOPacket:
+		return e.Dir, payload(socketIOPacket(e), e.Payload), true
 	}
 	return trace.None, nil, false
 }

@@ -1,0 +1,79 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// RemoteSocket is a socket that may be on another server, as FetchSockets found
+// it.
+type RemoteSocket struct {
+	ID        string          `json:"id"`
+	Handshake *Handshake      `json:"handshake"`
+	Rooms     []string        `json:"rooms"`
+	Data      json.RawMessage `json:"data"` // what [Socket.SetData] was given; {} where it was not
+
+	namespace *Namespace
+	timeout   time.Duration
+}
+
+// alone selects the socket itself: its id is its own room.
+func (r *RemoteSocket) alone() *BroadcastOperator {
+	return r.namespace.To(r.ID).Timeout(r.timeout)
+}
+
+// Local returns the socket itself where it is at this server, or nil.
+func (r *RemoteSocket) Local() *Socket { return r.namespace.Socket(r.ID) }
+
+// Timeout bounds the wait for an acknowledgement, which is 10 seconds otherwise.
+func (r RemoteSocket) Timeout(d time.Duration) *RemoteSocket {
+	r.timeout = d
+	return &r
+}
+
+// Emit sends an event to it. A function as the last argument gets the
+// acknowledgement, as that of [Socket.Emit] does.
+func (r *RemoteSocket) Emit(event string, args ...any) error {
+	args, ack, err := splitAck(args, r.timeout)
+	if err != nil {
+		return fmt.Errorf("socketio: emit %q: %w", event, err)
+	}
+	if ack == nil {
+		return r.alone().Emit(event, args...)
+	}
+	if reserved(event) {
+		return &ReservedEventError{event}
+	}
+	server := r.namespace.server
+	go server.guard(func() {
+		answer, err := r.EmitWithAck(context.Background(), event, args...)
+		if err := ack(context.Background(), err, answer); err != nil {
+			server.handlerError(nil, event, err)
+		}
+	})
+	return nil
+}
+
+// EmitWithAck sends an event to it and waits for the acknowledgement.
+func (r *RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	all, err := r.alone().EmitWithAck(ctx, event, args...)
+	switch {
+	case len(all) > 0:
+		return all[0], nil
+	case err == nil:
+		err = errDisconnected
+	}
+	return Args{}, err
+}
+
+// Join has it join rooms.
+func (r *RemoteSocket) Join(rooms ...string) error { return r.alone().SocketsJoin(rooms...) }
+
+// Leave has it leave a room.
+func (r *RemoteSocket) Leave(room string) error { return r.alone().SocketsLeave(room) }
+
+// Disconnect disconnects it from the namespace, or, with close, ends its
+// connection.
+func (r *RemoteSocket) Disconnect(close bool) error { return r.alone().DisconnectSockets(close) }

@@ -1,0 +1,189 @@
+package socketio
+
+import "encoding/json"
+
+// send encodes a packet and sends it to this socket alone.
+func (s *Socket) send(p *Packet, f Flags) { s.sendFrames(s.namespace.server.encode(p), f) }
+
+// sendFrames sends what was encoded, perhaps for many.
+func (s *Socket) sendFrames(frames *encoded, f Flags) {
+	if s.state.Load() != socketGone {
+		s.tellOutgoing(frames.packet)
+		s.post(frames, f)
+	}
+}
+
+// tellOutgoing has the handlers of OnAnyOutgoing run.
+func (s *Socket) tellOutgoing(p *Packet) {
+	s.mu.Lock()
+	outgoing := s.anyOut
+	s.mu.Unlock()
+	if len(outgoing) == 0 || p.Type != PacketEvent {
+		return
+	}
+	raw := splitArray(nil, p.Data)
+	for _, l := range outgoing {
+		s.guard(func() { l.f(eventName(raw[0]), Args{raw[1:], p.Attachments}) })
+	}
+}
+
+// post hands frames to the connection: behind the answer to CONNECT, once that
+// is on its way. A middleware may send before it; clients keep that.
+func (s *Socket) post(frames *encoded, f Flags) {
+	s.mu.Lock()
+	switch {
+	case s.state.Load() == socketGone:
+		s.mu.Unlock()
+		return
+	case s.opening:
+		s.outbox = append(s.outbox, outgoing{frames, f})
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.conn.write(frames, f)
+}
+
+// become moves the socket on to another state, unless it is beyond the first.
+func (s *Socket) become(from, to int32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Load() != from {
+		return false
+	}
+	s.state.Store(to)
+	s.opening = to == socketConnected
+	return true
+}
+
+// connected answers the client's CONNECT. It reports false where the client has
+// left. What a socket that came back has missed goes before the answer, as the
+// official server sends it, and what is broadcast meanwhile behind.
+func (s *Socket) connected() bool {
+	rooms := []string{s.id}
+	var missed []MissedPacket
+	if s.lost != nil {
+		rooms, missed = append(rooms, s.lost.Rooms...), s.lost.Missed
+	}
+	enter := func() bool { return s.become(socketConnecting, socketConnected) }
+	if a, ok := s.namespace.adapter.(*sessionAdapter); ok {
+		again, ok := a.enter(s, rooms, enter)
+		if !ok {
+			return false
+		}
+		if again != nil {
+			missed = again
+		}
+	} else {
+		if !enter() {
+			return false
+		}
+		s.namespace.adapter.AddAll(s.id, rooms)
+	}
+	for _, m := range missed {
+		p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: m.Data, Attachments: m.Attachments}
+		s.conn.write(s.namespace.server.encode(p), Flags{})
+	}
+	s.conn.write(s.namespace.server.encode(s.welcome()), Flags{})
+	s.opened()
+	return true
+}
+
+// welcome is the answer to CONNECT. Clients of protocol 3 know their ids.
+func (s *Socket) welcome() *Packet {
+	p := &Packet{Type: PacketConnect, Namespace: s.namespace.name}
+	if s.conn.session.Protocol() != 3 {
+		p.Data, _ = json.Marshal(struct {
+			SID string `json:"sid"`
+			PID string `json:"pid,omitempty"`
+		}{s.id, s.pid})
+	}
+	return p
+}
+
+// opened sends what has waited for the answer to CONNECT.
+func (s *Socket) opened() {
+	for {
+		s.mu.Lock()
+		batch := s.outbox
+		s.outbox = nil
+		if len(batch) == 0 {
+			s.opening = false
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		for _, o := range batch {
+			s.conn.write(o.frames, o.flags)
+		}
+	}
+}
+
+// refused ends a socket that was never connected, without a word to its
+// handlers.
+func (s *Socket) refused() {
+	s.become(socketConnecting, socketGone)
+	s.cancel()
+	s.namespace.forget(s)
+}
+
+// end ends the socket, and has the handlers of its end run, behind those of the
+// events that came before. Where the server ends it, those that wait are
+// dropped.
+func (s *Socket) end(reason, description string) {
+	s.mu.Lock()
+	was := s.state.Load()
+	if was == socketGone {
+		s.mu.Unlock()
+		return
+	}
+	s.drops.Store(byServer(reason))
+	s.state.Store(socketGone)
+	s.reason, s.description = reason, description
+	waiting := s.waiting
+	s.waiting, s.outbox = nil, nil
+	s.mu.Unlock()
+	s.cancel()
+	rooms := s.namespace.adapter.SocketRooms(s.id)
+	s.mu.Lock()
+	s.lastRooms = rooms
+	s.mu.Unlock()
+	if was == socketConnected {
+		s.persist(reason, rooms)
+	}
+	s.conn.leave(s)
+	s.namespace.forget(s)
+	abandon(waiting)
+	if was == socketConnected {
+		s.events.must(func() { s.goodbye(reason) })
+	}
+}
+
+// byServer reports whether a reason is the server's own wish.
+func byServer(reason string) bool {
+	return reason == ReasonServerNamespaceDisconnect || reason == ReasonForcedServerClose || reason == ReasonServerShuttingDown
+}
+
+// goodbye runs the handlers of the end.
+func (s *Socket) goodbye(reason string) {
+	s.mu.Lock()
+	leaving, gone := s.leaving, s.disconnected
+	s.mu.Unlock()
+	for _, f := range leaving {
+		s.guard(func() { f(reason) })
+	}
+	s.mu.Lock()
+	s.lastRooms = []string{}
+	s.mu.Unlock()
+	for _, f := range gone {
+		s.guard(func() { f(reason) })
+	}
+}
+
+// persist keeps the socket for its return, where recovery is on.
+func (s *Socket) persist(reason string, rooms []string) {
+	if s.pid == "" || !recoverable(reason) {
+		return
+	}
+	s.namespace.adapter.PersistSession(&LostSession{SID: s.id, PID: s.pid, Rooms: rooms, Data: s.Data()})
+}
