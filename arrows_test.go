@@ -11,7 +11,7 @@ import (
 const module = "github.com/sockkit/sockkit"
 
 // floors are the packages from the ground up. One may import those below it.
-var floors = []string{"trace", "handshake", "udp", "tcp", "ws", "socketio", "internal", "demo", "cmd", "."}
+var floors = []string{"trace", "handshake", "udp", "tcp", "ws", "socketio", "examples", "internal", "demo", "cmd", "."}
 
 // TestArrows holds that no package imports what stands above it, that only the
 // command line knows cobra, and that the ground floor stands on the standard
