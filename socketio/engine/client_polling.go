@@ -105,6 +105,11 @@ func (t *clientPolling) request(ctx context.Context, method string, body []byte,
 		return nil, false, &TransportError{Message: failure, Err: err}
 	}
 	t.c.dialer.setHeader(req)
+	if method == http.MethodGet {
+		// A body that cannot be had again keeps net/http from repeating a poll whose
+		// connection broke: what its answer held is lost, and the session with it.
+		req.Body, req.GetBody = io.NopCloser(bytes.NewReader(nil)), nil
+	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
 	}

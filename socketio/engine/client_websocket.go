@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -77,7 +78,7 @@ func (t *clientSocket) header() (list []handshake.Field) {
 		if r.Header == nil {
 			r.Header = http.Header{}
 		}
-		for _, cookie := range jar.Cookies(t.c.base) {
+		for _, cookie := range jar.Cookies(t.c.cookieURL()) {
 			r.AddCookie(cookie)
 		}
 	}
@@ -89,6 +90,14 @@ func (t *clientSocket) header() (list []handshake.Field) {
 	return list
 }
 
+// cookieURL is what cookies belong to: the host by its header, as package
+// net/http has it for polls.
+func (c *Client) cookieURL() *url.URL {
+	u := *c.base
+	u.Host = or(c.dialer.Header.Get("Host"), u.Host)
+	return &u
+}
+
 // cookies keeps those of the answer.
 func (t *clientSocket) cookies(x *handshake.Exchange) {
 	jar := t.c.dialer.Jar
@@ -97,7 +106,7 @@ func (t *clientSocket) cookies(x *handshake.Exchange) {
 	}
 	h := http.Header{"Set-Cookie": x.Response.Values("Set-Cookie")}
 	if list := (&http.Response{Header: h}).Cookies(); len(list) > 0 {
-		jar.SetCookies(t.c.base, list)
+		jar.SetCookies(t.c.cookieURL(), list)
 	}
 }
 
