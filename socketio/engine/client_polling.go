@@ -73,19 +73,28 @@ func (t *clientPolling) get(ctx context.Context) (packets []Packet, err error) {
 		packets = append(packets, p)
 		return true
 	}
-	err = parsePayload(body, t.c.dialer.protocol(), binary, each)
+	if t.c.dialer.protocol() != 3 && t.c.opening.SID == "" && opens3(body) { // 1 could be a type as well
+		err = ErrParse
+	} else {
+		err = parsePayload(body, t.c.dialer.protocol(), binary, each)
+	}
 	if err != nil {
 		err = &parseError{fmt.Errorf("%w: %s", err, notEngine(body))}
 	}
 	return packets, err
 }
 
+// opens3 reports whether a body begins a session as version 3 does.
+func opens3(body []byte) bool {
+	size, _, ok := bytes.Cut(body, []byte(":0{"))
+	_, err := strconv.ParseUint(string(size), 10, 32)
+	return ok && err == nil
+}
+
 // notEngine says what a body is that is no payload.
 func notEngine(body []byte) string {
-	if size, rest, ok := bytes.Cut(body, []byte(":0{")); ok && len(rest) > 0 {
-		if _, err := strconv.Atoi(string(size)); err == nil {
-			return "the server speaks Engine.IO 3, which is Socket.IO 2"
-		}
+	if opens3(body) {
+		return "the server speaks Engine.IO 3, which is Socket.IO 2"
 	}
 	return fmt.Sprintf("%.80q is no payload of Engine.IO", body)
 }

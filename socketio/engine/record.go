@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"net/http"
+	"fmt"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -22,33 +22,16 @@ func record(t *trace.Tracer, conn trace.ID, dir trace.Dir, session, transport st
 	}
 }
 
-// refused tells of a request that is refused.
+// refused tells of a request that is refused, and what it means.
 func (s *Server) refused(e *ConnectionError) {
 	if s.OnConnectionError != nil {
 		s.OnConnectionError(e)
 	}
-	if s.Tracer.On(trace.Connection) {
-		s.Tracer.Emit(0, trace.TurnedAway{Remote: e.Request.RemoteAddr, Rule: "engine.io code " + string('0'+rune(e.Code)), Reason: e.explained()})
+	if r, ok := codeRules[e.Code]; ok && s.Tracer.On(trace.Connection) {
+		came := fmt.Sprintf("%s %s from %s: %s", e.Request.Method, e.Request.URL.RequestURI(), e.Request.RemoteAddr, e.Message())
+		if e.Context != "" {
+			came += " (" + e.Context + ")"
+		}
+		s.Tracer.Emit(0, r.finding(byClient, came))
 	}
-}
-
-// explained is what a refusal means, for the one who has to mend it.
-func (e *ConnectionError) explained() string {
-	s := e.Message()
-	if e.Context != "" {
-		s += " (" + e.Context + ")"
-	}
-	switch {
-	case e.Code == UnsupportedProtocolVersion:
-		s += ": the client speaks Engine.IO 3, which is Socket.IO 2; update it, or allow EIO3"
-	case e.Code == UnknownSID:
-		s += ": the session has ended, or was begun on another server (no sticky sessions?)"
-	case e.Context == ContextProtocolMismatch:
-		s += ": the session was begun with another EIO"
-	case e.Context == ContextTransportHandshake:
-		s += ": the request has no Upgrade header; a proxy may have taken it away"
-	case e.Context == ContextTransportMismatch && e.Request.Method == http.MethodGet:
-		s += ": the session uses another transport by now"
-	}
-	return s
 }
