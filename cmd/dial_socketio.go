@@ -2,12 +2,10 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +15,6 @@ import (
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/socketio"
-	"github.com/sockkit/sockkit/socketio/engine"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
 )
@@ -49,6 +46,9 @@ func (f *clientFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if err := checkTransports(f.transports); err != nil {
 		return err
 	}
+	if err := checkPath(f.path); err != nil {
+		return err
+	}
 	if f.auth == "" {
 		return nil
 	}
@@ -64,9 +64,7 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 		Client: client, Event: o.sio.event, Ack: o.sio.ack, AckTimeout: o.limit(), Stay: o.ws.attempts != 0,
 	}
 	conn.Listen()
-	client.OnConnect(func() {
-		op.Tracer.Emit(0, trace.Note{Text: fmt.Sprintf("connected to namespace %s as %s by %s", client.Namespace(), client.ID(), client.Engine().Transport())})
-	})
+	tellNamespace(op.Tracer, client)
 	opening, cancel := o.openingWithin(ctx)
 	defer cancel()
 	if err := client.Connect(opening); err != nil {
@@ -88,6 +86,18 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 	return failed("dial", o.address, messages.Run(ctx))
 }
 
+// tellNamespace has what becomes of the namespace in the trace.
+func tellNamespace(t *trace.Tracer, client *socketio.Client) {
+	client.OnConnect(func() {
+		t.Emit(0, trace.Note{Text: fmt.Sprintf("connected to namespace %s as %s by %s", client.Namespace(), client.ID(), client.Engine().Transport())})
+	})
+	client.OnDisconnect(func(reason string) {
+		if reason != socketio.ReasonIOClientDisconnect {
+			t.Emit(0, trace.Note{Text: "disconnected from namespace " + client.Namespace() + ": " + reason})
+		}
+	})
+}
+
 // openingWithin bounds the opening by -w.
 func (o *common) openingWithin(ctx context.Context) (context.Context, context.CancelFunc) {
 	late := &tcp.TimeoutError{After: o.limit()}
@@ -95,24 +105,6 @@ func (o *common) openingWithin(ctx context.Context) (context.Context, context.Ca
 		late.By = "-w"
 	}
 	return context.WithTimeoutCause(ctx, o.limit(), late)
-}
-
-// reasonOf is a failure to connect without the words that say so.
-func reasonOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
-	}
-	for _, as := range []any{new(*socketio.Error), new(*engine.TransportError)} {
-		if errors.As(err, as) {
-			switch e := as.(type) {
-			case **socketio.Error:
-				return *e
-			case **engine.TransportError:
-				return *e
-			}
-		}
-	}
-	return err
 }
 
 func (o *dialOptions) clientOptions(op *endpoint.Opener) *socketio.ClientOptions {
@@ -136,63 +128,4 @@ func (o *dialOptions) clientOptions(op *endpoint.Opener) *socketio.ClientOptions
 		c.Deflate = &handshake.Deflate{ClientMaxWindowBits: handshake.Unvalued}
 	}
 	return c
-}
-
-// socketIOHint returns advice on what went wrong with Socket.IO, or "".
-func socketIOHint(err error) string {
-	var refused *socketio.Error
-	var transport *engine.TransportError
-	switch {
-	case errors.As(err, &refused):
-		return refusalHint(refused)
-	case errors.As(err, &transport):
-		if code, ok := transport.Code(); ok {
-			return codeHint(code)
-		}
-		return transportHint(transport)
-	}
-	return ""
-}
-
-func refusalHint(e *socketio.Error) string {
-	switch {
-	case e.Message == "Invalid namespace":
-		return "the server knows no such namespace; the path of the address is the namespace, and --path is the engine's"
-	case strings.Contains(e.Message, "v2.x"):
-		return "the server is of version 2, whose protocol is another one (EIO=3)"
-	}
-	return "a middleware of the server refuses; --auth sends what it asks for"
-}
-
-// codeHint explains the codes of the official server.
-func codeHint(code engine.Code) string {
-	switch code {
-	case engine.UnknownTransport:
-		return "the server does not offer this transport: --transports polling, or --transports websocket"
-	case engine.UnknownSID:
-		return "the request reached another server than the one before: several servers behind a balancer need sticky sessions, or --transports websocket"
-	case engine.BadHandshakeMethod:
-		return "something on the way made another request of the handshake's GET, such as a redirect"
-	case engine.BadRequest:
-		return "the server holds the request against its session: the transport or the protocol does not fit, or a proxy removed Upgrade"
-	case engine.Forbidden:
-		return "the server's allowRequest, or its origin check, refuses: --origin, -H and --basic-auth change what is sent"
-	case engine.UnsupportedProtocolVersion:
-		return "the server speaks another version of Engine.IO: one of version 2 (EIO=3) and one of 3 and 4 (EIO=4) do not understand each other"
-	}
-	return ""
-}
-
-func transportHint(e *engine.TransportError) string {
-	switch {
-	case e.Status == http.StatusNotFound:
-		return "there is no Socket.IO at this path: --path sets the engine's, which is /socket.io/ by default"
-	case e.Status == http.StatusBadGateway, e.Status == http.StatusServiceUnavailable, e.Status == http.StatusGatewayTimeout:
-		return "a proxy answers in the place of the server: see whether that runs"
-	case e.Status == http.StatusRequestEntityTooLarge:
-		return "a payload is larger than the server takes (maxHttpBufferSize), or a proxy"
-	case strings.Contains(e.Error(), "parser error"):
-		return "what answers is no Socket.IO server: look at the address, and at --path"
-	}
-	return ""
 }

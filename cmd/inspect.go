@@ -174,7 +174,7 @@ func (t *tlsFlags) given() bool {
 }
 
 func (o *inspectOptions) tlsHint() string {
-	if o.address.Scheme == endpoint.TCP || o.address.Scheme == endpoint.WS {
+	if o.address.Scheme == endpoint.TCP || o.address.Scheme == endpoint.WS || o.address.Scheme == endpoint.SIO {
 		return "did you mean " + secured(o.address) + "?"
 	}
 	return ""

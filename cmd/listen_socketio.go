@@ -23,6 +23,7 @@ import (
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/engine"
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
 )
 
@@ -121,7 +122,7 @@ func (l *listening) socketServer(config *tls.Config) (*socketio.Server, []*socke
 	if config != nil && len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}
-	origins := &ws.Origins{Allow: l.web.allowOrigin, Hosts: l.web.allowHost}
+	origins := l.origins()
 	e := &engine.Server{
 		Transports: l.sio.transports, PingInterval: time.Duration(l.web.pingInterval), MaxHTTPBufferSize: int64(l.maxMessage),
 		MaxSessions: l.limits.maxConns, Tracer: l.tracer, AllowRequest: l.allowSession(),
@@ -142,6 +143,10 @@ func (l *listening) socketServer(config *tls.Config) (*socketio.Server, []*socke
 	return server, l.namespaces(server)
 }
 
+func (l *listening) origins() *ws.Origins {
+	return &ws.Origins{Allow: l.web.allowOrigin, Hosts: l.web.allowHost}
+}
+
 // namespaces are those that may be joined: the one of the address, or all.
 func (l *listening) namespaces(server *socketio.Server) []*socketio.Namespace {
 	name, _ := l.address.Namespace()
@@ -154,7 +159,7 @@ func (l *listening) namespaces(server *socketio.Server) []*socketio.Namespace {
 	for _, n := range list {
 		n.Use(l.sio.admit)
 		if l.limits.maxRate > 0 {
-			n.OnConnection(limitEvents(int(l.limits.maxRate)))
+			n.OnConnection(l.limitEvents(int(l.limits.maxRate)))
 		}
 	}
 	return list
@@ -170,10 +175,13 @@ func (f *socketIOFlags) admit(s *socketio.Socket) error {
 	return nil
 }
 
-// limitEvents disconnects a client that sends more events a second.
-func limitEvents(most int) func(*socketio.Socket) {
+// limitEvents disconnects a client that sends more events a second. It is told
+// why by a last event, for the protocol has no reason for that.
+func (l *listening) limitEvents(most int) func(*socketio.Socket) {
 	return func(s *socketio.Socket) {
+		tooMany := fmt.Errorf("more than %d events a second", most)
 		var mu sync.Mutex
+		gone := false
 		spare, last := float64(most), time.Now()
 		s.Use(func(*socketio.Event) error {
 			mu.Lock()
@@ -184,8 +192,15 @@ func limitEvents(most int) func(*socketio.Socket) {
 			if spare--; spare >= 0 {
 				return nil
 			}
+			if gone {
+				return tooMany
+			}
+			gone = true
+			l.tracer.Emit(0, trace.Limit{Rule: "max-rate", Reason: tooMany.Error()})
+			l.refused(remoteText(s.Engine().RemoteAddr()), "max-rate", tooMany.Error())
+			_ = s.Emit("error", tooMany.Error())
 			go s.Disconnect(true)
-			return fmt.Errorf("more than %d events a second (--max-rate)", most)
+			return tooMany
 		})
 	}
 }
@@ -206,7 +221,14 @@ func (l *listening) allowSession() func(*http.Request) error {
 
 // sessionRefused logs a request that became no session.
 func (l *listening) sessionRefused(e *engine.ConnectionError) {
-	l.refused(remoteText(e.Request.RemoteAddr), "", e.Error())
+	if e.Code == engine.UnknownSID {
+		return // a client that leaves while it moves to a WebSocket makes one
+	}
+	reason := strings.TrimPrefix(e.Error(), "engine: ")
+	if origin := e.Request.Header.Get("Origin"); origin != "" && e.Code == engine.Forbidden && l.origins().Check(origin, e.Request.Host) != nil {
+		reason += "; --allow-origin " + origin + " lets it in"
+	}
+	l.refused(remoteText(e.Request.RemoteAddr), "", reason)
 }
 
 type remoteText string

@@ -55,8 +55,8 @@ func (w *webServeFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if a.User != "" {
 		return usagef("the address names a user, and a listener has none", "--basic-auth USER:PASSWORD demands a login")
 	}
-	if w.path != "" && !strings.HasPrefix(w.path, "/") {
-		return usagef(fmt.Sprintf("--path %q does not begin with a slash", w.path), "--path /"+w.path)
+	if err := checkPath(w.path); err != nil {
+		return err
 	}
 	if w.path == "" && a.Target != "/" && a.WebSocket() {
 		w.path = a.Target
@@ -70,6 +70,13 @@ func (w *webServeFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	}
 	w.basicAuth = secret
 	return err
+}
+
+func checkPath(path string) error {
+	if path != "" && !strings.HasPrefix(path, "/") {
+		return usagef(fmt.Sprintf("--path %q does not begin with a slash", path), "--path /"+path)
+	}
+	return nil
 }
 
 // permit decides about a request that is right.

@@ -103,8 +103,10 @@ func Status(err error) int {
 		return statusRefused
 	case errors.As(err, &opening) && opening.Finding != nil:
 		return statusFindings
-	case errors.As(err, &transport) && transport.Status != 0:
+	case errors.As(err, &transport) && transport.Status >= 300:
 		return statusRefused
+	case errors.As(err, &transport) && foreign(transport):
+		return statusFindings
 	case errors.As(err, &dns):
 		return statusUnresolved
 	case errors.As(err, &security), errors.As(err, &option):

@@ -165,8 +165,11 @@ func (o *dialOptions) webSocketProxy() error {
 
 // secured is an address with TLS.
 func secured(a endpoint.Address) string {
-	if a.Scheme == endpoint.WS {
+	switch a.Scheme {
+	case endpoint.WS:
 		return "wss://" + a.HostPort() + a.Target
+	case endpoint.SIO:
+		return "sios://" + a.HostPort() + a.Target
 	}
 	return "tls://" + a.HostPort()
 }

@@ -106,12 +106,23 @@ func (s *socketIO) left(socket *socketio.Socket, reason string) {
 	s.mu.Lock()
 	s.count--
 	s.mu.Unlock()
-	if s.Log != nil && reason != socketio.ReasonClientNamespaceDisconnect && reason != socketio.ReasonTransportClose && reason != socketio.ReasonServerShuttingDown {
+	if s.Log != nil && !expected(reason) {
 		s.Log(address(socket.Engine().RemoteAddr()), errors.New(reason))
 	}
 	if s.Once {
 		s.cancel(errOver)
 	}
+}
+
+// expected reports whether a socket ended by what nobody has to hear of: the
+// client left, or this side has said already why it ends it.
+func expected(reason string) bool {
+	switch reason {
+	case socketio.ReasonClientNamespaceDisconnect, socketio.ReasonTransportClose,
+		socketio.ReasonServerShuttingDown, socketio.ReasonServerNamespaceDisconnect:
+		return true
+	}
+	return false
 }
 
 // address is an address that is known as text.
@@ -122,9 +133,11 @@ func (a address) String() string  { return string(a) }
 
 // event does with an event what the mode says.
 func (s *socketIO) event(socket *socketio.Socket, e *socketio.Event) {
-	values, err := e.Args.Values()
+	values, err := asSent(e.Args)
 	if err != nil {
-		s.Log(address(socket.Engine().RemoteAddr()), err)
+		if s.Log != nil {
+			s.Log(address(socket.Engine().RemoteAddr()), err)
+		}
 		return
 	}
 	switch s.Mode {
@@ -143,6 +156,19 @@ func (s *socketIO) event(socket *socketio.Socket, e *socketio.Event) {
 		}
 		_ = e.Ack(values...)
 	}
+}
+
+// asSent are arguments to be sent on. JSON stays as it is written, so that no
+// number loses digits.
+func asSent(args socketio.Args) ([]any, error) {
+	if args.Binary() {
+		return args.Values()
+	}
+	values := make([]any, args.Len())
+	for i := range values {
+		values[i] = args.JSON(i)
+	}
+	return values, nil
 }
 
 func (s *socketIO) print(e *socketio.Event) {

@@ -98,7 +98,7 @@ func (s *SocketIO) WriteMessage(line []byte) error {
 		}
 	}
 	if !s.Ack {
-		return s.Client.Emit(event, args...)
+		return worded(s.Client.Emit(event, args...))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.AckTimeout)
 	defer cancel()
@@ -109,7 +109,20 @@ func (s *SocketIO) WriteMessage(line []byte) error {
 	if err == nil {
 		s.give(AppendEvent(nil, "ack", answer))
 	}
-	return err
+	return worded(err)
+}
+
+// emitError is an event that was not taken, without the name of the package.
+type emitError struct{ err error }
+
+func (e *emitError) Error() string { return strings.TrimPrefix(e.err.Error(), "socketio: ") }
+func (e *emitError) Unwrap() error { return e.err }
+
+func worded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &emitError{err}
 }
 
 // Close implements [MessageConn].
