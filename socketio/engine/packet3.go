@@ -12,7 +12,7 @@ import (
 // in units of UTF-16.
 
 // appendPayload3 appends packets as protocol 3 has them: LENGTH:PACKET, with
-// binary data as base64 behind "b4".
+// binary data as base64 behind "b" and the type.
 func appendPayload3(dst []byte, packets []Packet) []byte {
 	for i := range packets {
 		text := packets[i].appendText3(nil)
@@ -24,7 +24,7 @@ func appendPayload3(dst []byte, packets []Packet) []byte {
 
 func (p *Packet) appendText3(dst []byte) []byte {
 	if p.Binary {
-		return base64.StdEncoding.AppendEncode(append(dst, 'b', '4'), p.Data)
+		return base64.StdEncoding.AppendEncode(append(dst, 'b', '0'+byte(p.Type)), p.Data)
 	}
 	return p.AppendText(dst)
 }
