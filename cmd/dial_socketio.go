@@ -111,9 +111,12 @@ func (o *dialOptions) clientOptions(op *endpoint.Opener) *socketio.ClientOptions
 	_, query := o.address.Namespace()
 	values, _ := url.ParseQuery(query)
 	c := &socketio.ClientOptions{
-		Path: o.sio.path, Transports: o.sio.transports, Query: values, Header: http.Header{}, Timeout: o.limit(),
+		Path: o.sio.path, Transports: o.sio.transports, Query: values, Header: http.Header{}, Timeout: -1, // -w bounds it, and names itself
 		NoReconnection: o.ws.attempts == 0, ReconnectionAttempts: max(o.ws.attempts, 0),
 		NetDial: op.Below(o.address), TLSFor: op.TLSFor, Tracer: op.Tracer,
+	}
+	if o.ws.attempts != 0 {
+		c.Timeout = o.limit() // of each attempt
 	}
 	if o.sio.credentials != nil {
 		c.Auth = o.sio.credentials
