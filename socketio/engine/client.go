@@ -168,6 +168,20 @@ func (c *Client) timedOut() {
 	}
 }
 
+// Expired reports whether a ping of the server is overdue by the clock on the
+// wall. Timers come late where the machine has slept; the session ends then
+// ("ping timeout"), and what was to be sent had better wait for the next one.
+func (c *Client) Expired() bool {
+	c.mu.Lock()
+	over := !c.closed && !c.deadline.IsZero() && time.Now().Round(0).After(c.deadline.Round(0))
+	if over && c.timeout != nil {
+		c.deadline = time.Time{} // whatever the timer's clock says
+		c.timeout.Reset(0)
+	}
+	c.mu.Unlock()
+	return over
+}
+
 // alive takes what shows that the server is there, under the lock.
 func (c *Client) alive(t PacketType) {
 	switch three := c.dialer.protocol() == 3; {

@@ -356,3 +356,29 @@ func TestRequestTimeout(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Behind a sleep of the machine the clock on the wall knows better than timers.
+func TestExpired(t *testing.T) {
+	ended := make(chan string, 1)
+	for _, name := range []string{"polling", "websocket"} {
+		r := newRig(t, plain())
+		r.addr = onHTTP(t, r.s)
+		d := &Dialer{Transports: []string{name}}
+		c, err := d.Dial(t.Context(), "http://"+r.addr, Events{OnClose: func(reason, _ string) { ended <- reason }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Expired() {
+			t.Error("a new session has expired")
+		}
+		c.mu.Lock()
+		c.deadline = time.Now().Round(0).Add(-time.Second)
+		c.mu.Unlock()
+		if !c.Expired() {
+			t.Error("the ping is not overdue")
+		}
+		if got := take(t, ended, "the end"); got != ReasonPingTimeout {
+			t.Errorf("it ended with %q", got)
+		}
+	}
+}

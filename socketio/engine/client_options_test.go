@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -226,7 +227,9 @@ func TestCloseDrains(t *testing.T) {
 // TLS, and a proxy, by the dialer below: for polls and for WebSockets.
 func TestClientTLSAndProxy(t *testing.T) {
 	r := newRig(t, plain())
-	h := httptest.NewTLSServer(r.s)
+	h := httptest.NewUnstartedServer(r.s)
+	h.Config.ErrorLog = log.New(io.Discard, "", 0)
+	h.StartTLS()
 	defer h.Close()
 	defer shut(t, r.s)
 	var tunnels atomic.Int32

@@ -211,14 +211,14 @@ func TestObserverBetween(t *testing.T) {
 			c.Send([]byte(strings.Repeat("é😀", i)), i%7 == 0)
 		}
 		in.await(t, "all", func() bool { return len(in.messages) == 50 })
-		c.Close()
+		if f := w.findings(); len(f) != 0 {
+			t.Errorf("version %d: %q", protocol, f)
+		}
+		c.Close() // from here on a poll may come too late
 		take(t, c.Done(), "the end")
 		shut(t, s)
 		h.CloseClientConnections()
 		h.Close()
-		if f := w.findings(); len(f) != 0 {
-			t.Errorf("version %d: %q", protocol, f)
-		}
 		sent = trace.Events[trace.EIOPacket](mine.Records())
 		count := func(list []trace.EIOPacket, dir trace.Dir) (n int) {
 			for _, p := range list {

@@ -80,7 +80,7 @@ type transport interface {
 	// whether it has kept the slice.
 	send(packets []Packet) (kept bool)
 	// close ends the transport in good order, or at once. It reports whether it
-	// has ended; else it calls transportClosed once it has.
+	// has ended; else the session is ended once the client has heard of it.
 	close(now bool) bool
 	// left says that the client has said good-bye.
 	left()
@@ -377,9 +377,6 @@ func (s *Session) closeTransport(now bool) func() {
 	s.await()
 	return nil
 }
-
-// transportClosed says that the transport has ended after close.
-func (s *Session) transportClosed(t transport) { s.failed(t, ReasonForcedClose, "") }
 
 // end ends the session under the lock. What it returns is to be called without.
 func (s *Session) end(reason, description string) func() {

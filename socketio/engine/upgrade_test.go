@@ -54,11 +54,11 @@ func TestFailedUpgrade(t *testing.T) {
 		l.send("2probe", "4hello")
 		l.want("3probe", "closed 1005")
 
-		l = r.dial(wsOf(base)) // one at a time
-		r.dial(wsOf(base)).want("closed 1005")
+		l = r.dial(wsOf(base))
 		l.send("2probe")
 		l.want("3probe")
-		l.conn.CloseNow() // in the middle of it
+		r.dial(wsOf(base)).want("closed 1005") // one at a time
+		l.conn.CloseNow()                      // in the middle of it
 		s := r.s.Session(sidOf(base))
 		r.until("the upgrade is given up", func() bool {
 			s.mu.Lock()
