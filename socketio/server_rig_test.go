@@ -190,6 +190,8 @@ func dialWebSocket(t *testing.T, addr, query string) *peer {
 	t.Cleanup(func() {
 		cancel()
 		_ = conn.CloseNow()
+		for range p.frames { // nobody is interested
+		}
 		<-done
 	})
 	return p.start()
@@ -241,6 +243,8 @@ func dialPolling(t *testing.T, addr, query string) *peer {
 	}()
 	t.Cleanup(func() {
 		cancel()
+		for range p.frames {
+		}
 		<-done
 		web.CloseIdleConnections()
 	})
