@@ -35,7 +35,7 @@ func newBackoff(o *ClientOptions) *backoff {
 
 // next counts an attempt, and returns the wait before it.
 func (b *backoff) next() time.Duration {
-	wait := float64(b.delay) * math.Pow(2, float64(b.attempts))
+	wait := float64(b.delay) * math.Pow(2, float64(min(b.attempts, 100))) // beyond, a float has no use
 	b.attempts++
 	if b.jitter > 0 {
 		wait += b.deviation(wait)

@@ -273,7 +273,7 @@ func (c *Client) joinWith(l *link, auth func() (any, error)) {
 		l.send(p, Flags{})
 	}
 	c.mu.Unlock()
-	if err != nil {
+	if err != nil && l.ctx.Err() == nil { // else it is the connection that was lost
 		c.refused(l, fmt.Errorf("auth: %w", err))
 	}
 }
