@@ -36,6 +36,7 @@ type inspectOptions struct {
 	interval   duration
 	count      int
 	ws         webSocketFlags
+	sio        clientFlags
 
 	address endpoint.Address
 	payload []byte
@@ -56,9 +57,14 @@ Of a WebSocket it shows the opening handshake with every rule that is broken,
 what was agreed on, the round trip of a ping and the first messages, and then
 closes with 1000. Compression is offered, to see what the server makes of it.
 
+Of Socket.IO it shows which versions the server speaks, the session that it
+opens by polling, whether requests on connections of their own find it again
+(sticky sessions), whether the move to a WebSocket works and else why not, what
+became of the namespace that the address names, and the first events.
+
 Nothing is sent but what --send says, an empty datagram on UDP, and a ping on a
-WebSocket. The status is 7 where TLS is wrong, 4 where a server refuses to open
-a WebSocket, and 3 where anything else is wrong. Notes do not count.
+WebSocket. The status is 7 where TLS is wrong, 4 where a server refuses a
+WebSocket or a namespace, and 3 where anything else is wrong. Notes do not count.
 
 --watch goes on with samples of RTT and throughput until --count samples, the
 peer's end or a signal. The kernel measures RTT on what is sent: with --send the
@@ -69,6 +75,7 @@ payload is sent again before each sample. A WebSocket gets a ping each time.`,
   sockkit inspect udp://localhost:5353 --send-hex 'dead 0100 0001 0000 0000 0000 00 0002 0001'
   sockkit inspect unix:/run/app.sock
   sockkit inspect wss://localhost:9443/chat -k -s chat.v1
+  sockkit inspect sio://localhost:3000/chat --auth '{"token":"abc"}'
   sockkit inspect --watch --send ping --count 10 localhost 9000`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
@@ -91,7 +98,8 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 		f.StringVar(&o.source, "source", "", "dial from this address, `ADDR[:PORT]`")
 		f.StringArrayVar(&o.resolve, "resolve", nil, "use this address for a host and port, `HOST:PORT:ADDRESS`")
 	})
-	group(f, "WebSocket", o.ws.addOpening)
+	group(f, "WebSocket, Socket.IO", o.ws.addOpening)
+	group(f, "Socket.IO", o.sio.addOpening)
 	group(f, "Watching", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.watch, "watch", false, "go on with samples of the connection, and draw RTT and throughput")
 		f.Var(&o.interval, "interval", "the time between samples")
@@ -126,6 +134,9 @@ func (o *inspectOptions) complete(c *cobra.Command, args []string) (err error) {
 	if err := o.ws.complete(c, o.address); err != nil {
 		return err
 	}
+	if err := o.checkSocketIO(c); err != nil {
+		return err
+	}
 	o.address.User = "" // is in the request, and belongs in no report
 	if err := o.checkWatch(c); err != nil {
 		return err
@@ -157,7 +168,7 @@ func (o *inspectOptions) checkAddress() error {
 	switch {
 	case a.Scheme == endpoint.Exec || a.Scheme == endpoint.Stdio:
 		return usagef(fmt.Sprintf("%s is no socket, and there is nothing to inspect", a),
-			"dial shows what a command says; inspect takes tcp, tls, udp, unix, unixgram, ws, wss and ws+unix addresses")
+			"dial shows what a command says; inspect takes tcp, tls, udp, unix, unixgram, ws, wss, ws+unix, sio and sios addresses")
 	case isRange:
 		return usagef(fmt.Sprintf("%s names several ports", a), "inspect looks at one; dial -z prints the open ones of a range")
 	case a.Port == "0":
@@ -261,6 +272,7 @@ func (o *inspectOptions) options(s *Streams, t *tracing) inspect.Options {
 		WebSocket: inspect.WebSocketOptions{
 			Header: o.ws.fields, Subprotocols: o.ws.subprotocols, Origin: o.ws.origin, NoDeflate: o.ws.noCompress, ShowSecrets: o.showSecrets,
 		},
+		SocketIO: o.sio.options(),
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // Options say what is inspected, and how. Only Address is needed.
 type Options struct {
-	Address endpoint.Address // tcp, tls, udp, unix, unixgram, ws, wss or ws+unix
+	Address endpoint.Address // tcp, tls, udp, unix, unixgram, ws, wss, ws+unix, sio or sios
 	// Timeout bounds the look-up of the name, each attempt, the TLS handshake
 	// and the opening handshake; 0 means 10 seconds.
 	Timeout time.Duration
@@ -35,6 +35,7 @@ type Options struct {
 	Send       []byte
 	SendBinary bool
 	WebSocket  WebSocketOptions
+	SocketIO   SocketIOOptions
 
 	Family   int               // 4, 6, or 0 for both
 	NoLookup bool              // refuse names
@@ -120,7 +121,7 @@ func (in *Inspection) Close() error {
 
 func (in *Inspection) open(ctx context.Context) error {
 	switch in.o.Address.Scheme {
-	case endpoint.TCP, endpoint.TLS, endpoint.WS, endpoint.WSS:
+	case endpoint.TCP, endpoint.TLS, endpoint.WS, endpoint.WSS, endpoint.SIO, endpoint.SIOS:
 		return in.stream(ctx)
 	case endpoint.UDP:
 		return in.udp(ctx)
@@ -128,7 +129,7 @@ func (in *Inspection) open(ctx context.Context) error {
 		return in.unix(ctx)
 	}
 	return &endpoint.Hint{Err: errors.New("there is no socket to inspect"),
-		Text: "inspect takes tcp, tls, udp, unix, unixgram, ws, wss and ws+unix addresses"}
+		Text: "inspect takes tcp, tls, udp, unix, unixgram, ws, wss, ws+unix, sio and sios addresses"}
 }
 
 // stream inspects TCP, and TLS on top.
@@ -174,8 +175,11 @@ func (in *Inspection) layers(ctx context.Context, conn net.Conn) error {
 
 // application inspects what is spoken on a stream.
 func (in *Inspection) application(ctx context.Context, conn net.Conn) error {
-	if in.o.Address.WebSocket() {
+	switch {
+	case in.o.Address.WebSocket():
 		return in.webSocket(ctx, conn)
+	case in.o.Address.SocketIO():
+		return in.socketIO(ctx, conn)
 	}
 	return in.hear(ctx, conn)
 }

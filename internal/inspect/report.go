@@ -34,6 +34,8 @@ type Report struct {
 	Peer       *Peer       `json:"peer,omitempty"`
 	Handshake  *Handshake  `json:"handshake,omitempty"` // of a WebSocket
 	WebSocket  *WebSocket  `json:"websocket,omitempty"`
+	Engine     *Engine     `json:"engine,omitempty"` // of Socket.IO
+	SocketIO   *SocketIO   `json:"socketio,omitempty"`
 
 	Findings []Finding `json:"findings"`        // errors first
 	Error    string    `json:"error,omitempty"` // what stopped the inspection
@@ -47,6 +49,9 @@ const (
 	ReachedTLS        = "tls"
 	ReachedHandshake  = "handshake" // a response came, and did not open a WebSocket
 	ReachedWebSocket  = "websocket"
+	ReachedHTTP       = "http"      // something answered where Engine.IO was to be
+	ReachedEngine     = "engine"    // a session of Engine.IO
+	ReachedNamespace  = "namespace" // of Socket.IO
 )
 
 // Name is a name and the addresses that it has.

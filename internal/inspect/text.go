@@ -20,8 +20,10 @@ func (r *Report) Text(o TextOptions) string {
 	p.connection(r)
 	p.tls(r)
 	p.peer(r)
+	p.engine(r.Engine)
 	p.handshake(r.Handshake)
 	p.webSocket(r.WebSocket)
+	p.socketIO(r)
 	p.findings(r)
 	return p.String()
 }

@@ -19,7 +19,7 @@ import (
 func (in *Inspection) configure() error {
 	o := in.o.TLS
 	o.Insecure, o.MinVersion = true, tls.VersionTLS10
-	in.assumed = in.o.Address.WebSocket() && len(o.ALPN) == 0
+	in.assumed = (in.o.Address.WebSocket() || in.o.Address.SocketIO()) && len(o.ALPN) == 0
 	if in.assumed {
 		o.ALPN = []string{"http/1.1"} // a server that prefers HTTP/2 would answer in that
 	}
