@@ -37,7 +37,7 @@ cross: ## binaries for every system, in dist/
 man: ## manual pages, in dist/man/
 	$(GO) run ./cmd/internal/man dist/man
 
-bench: ## beside nc, ncat, socat and plain Go, as ratios of CPU time
+bench: ## beside nc, socat, other libraries and Node, as ratios of CPU time
 	cd bench && $(GO) run .
 
 soak: ## long runs: gigabytes, both ways, in constant memory
