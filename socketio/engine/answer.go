@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // answer writes packets as the body of a poll's answer.
@@ -31,9 +33,34 @@ func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packet
 		h.Set("Content-Type", "text/javascript; charset=UTF-8")
 		body = jsonp(q.get("j"), body)
 	}
-	body = p.session.srv.compressed(h, r, packets, body)
+	srv := p.session.srv
+	body = srv.compressed(h, r, packets, body)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	if err := writeBounded(w, body, srv.pingInterval()+srv.pingTimeout()); err != nil { // what was on its way is lost
+		p.session.failed(p, ReasonTransportError, "poll connection closed prematurely")
+	}
+}
+
+// fitsBuffers is a size that the system's buffers take, whoever reads.
+const fitsBuffers = 16 << 10
+
+// writeBounded writes a body, and waits no longer for a client that does not
+// read it than a session may be silent.
+func writeBounded(w http.ResponseWriter, body []byte, limit time.Duration) error {
+	if len(body) <= fitsBuffers {
+		_, err := w.Write(body)
+		return err
+	}
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Now().Add(limit)) // not every writer has one
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	_ = c.SetWriteDeadline(time.Time{})
+	return nil
 }
 
 // headers are those of every answer that takes or gives packets.

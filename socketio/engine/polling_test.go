@@ -373,3 +373,31 @@ func TestSendPackets(t *testing.T) {
 		r.want(r.get(base), 200, "4b\x1e4c")
 	})
 }
+
+// A poll whose answer is not read ends by its own time.
+func TestUnreadAnswer(t *testing.T) {
+	returned := make(chan struct{}, 100)
+	make := func() *Server {
+		s := hasty()
+		s.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				next.ServeHTTP(w, r)
+				returned <- struct{}{}
+			})
+		})
+		return s
+	}
+	each(t, make, func(r *rig) {
+		s, base := r.begin(polls)
+		take(t, returned, "the end of the handshake")
+		s.Send(bytes.Repeat([]byte("x"), 64<<20), false)
+		conn, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", base)
+		take(t, returned, "the end of the poll")
+		r.wantClosed("")
+	})
+}
