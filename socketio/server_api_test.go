@@ -244,7 +244,9 @@ func TestOnRoom(t *testing.T) {
 	p.want(`42["created"]`)
 	s.Leave("a")
 	p.send("41")
-	log.until(t, "the end", func(lines []string) bool { return slices.Contains(lines, "delete-room own false") && slices.Contains(lines, "delete-room b false") })
+	log.until(t, "the end", func(lines []string) bool {
+		return slices.Contains(lines, "delete-room own false") && slices.Contains(lines, "delete-room b false")
+	})
 	want := []string{
 		"create-room own false", "join-room own true", "create-room a false", "join-room a true", "create-room b false", "join-room b true",
 		"leave-room a true", "delete-room a false",

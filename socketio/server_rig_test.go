@@ -295,4 +295,3 @@ func soon(t *testing.T, what string, ok func() bool) {
 }
 
 func b64(data ...byte) string { return "b" + base64.StdEncoding.EncodeToString(data) }
-
