@@ -29,15 +29,17 @@ func (c *Client) packet(l *link, p *Packet) {
 	}
 }
 
-// connectError is what the server says of a namespace that it refuses: an object,
-// or from servers of v2 any value.
+// connectError is what the server says of a namespace that it refuses: an object
+// with a message, or from servers of v2 any value.
 func connectError(data []byte) *Error {
 	e := &Error{}
 	if json.Unmarshal(data, e) == nil && e.Message != "" {
 		return e
 	}
-	if json.Unmarshal(data, &e.Message) != nil {
-		e.Message = string(data)
+	e.Message, e.Data = string(data), nil
+	_ = json.Unmarshal(data, &e.Data)
+	if text, ok := e.Data.(string); ok {
+		e.Message, e.Data = text, nil
 	}
 	return e
 }
