@@ -94,8 +94,8 @@ type MissedPacket struct {
 	Attachments [][]byte
 }
 
-// parentAdapter is that of a dynamic namespace: it reaches the sockets of its
-// children, at this server.
+// parentAdapter is that of a dynamic namespace: it reaches the sockets of the
+// children that this server has made.
 type parentAdapter struct{ *MemoryAdapter }
 
 var errDynamic = errors.New("socketio: a dynamic namespace cannot do this, its children can")

@@ -359,6 +359,9 @@ func (c *conn) ended(reason, description string) {
 	if c.partial != nil {
 		c.partial.Stop()
 	}
+	if reason == engine.ReasonForcedClose && c.server.closing() { // it came while others were told
+		reason = ReasonServerShuttingDown
+	}
 	c.lose(reason, description)
 }
 

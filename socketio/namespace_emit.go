@@ -29,7 +29,7 @@ func (n *Namespace) Compress(on bool) *BroadcastOperator { return n.all().Compre
 func (n *Namespace) Timeout(d time.Duration) *BroadcastOperator { return n.all().Timeout(d) }
 
 // Emit sends an event to all sockets of the namespace; of a dynamic one, to those
-// of its children at this server.
+// of the children that this server has made.
 func (n *Namespace) Emit(event string, args ...any) error { return n.all().Emit(event, args...) }
 
 // Send emits "message".

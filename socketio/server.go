@@ -156,6 +156,12 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+func (s *Server) closing() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.closed
+}
+
 func (s *Server) handlerError(socket *Socket, event string, err error) {
 	s.note(socket, "the event %q: %v", event, err)
 	if s.OnHandlerError != nil {

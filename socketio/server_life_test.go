@@ -380,6 +380,35 @@ func TestDynamic(t *testing.T) {
 	soon(t, "dropped", func() bool { return len(parent.Children()) == 1 })
 }
 
+// TestWhileConnecting holds that the answer to CONNECT is the first that a client
+// gets, whatever happens to its socket meanwhile, but for what a middleware sends.
+func TestWhileConnecting(t *testing.T) {
+	io := NewServer(nil)
+	log := newNotes()
+	io.Use(func(s *Socket) error { return s.Emit("early", 1) })
+	io.OnConnection(func(s *Socket) {
+		log.add("connected")
+		s.OnDisconnect(func(reason string) { log.add("%s", reason) })
+	})
+	io.Of("/").OnRoom(RoomJoined, func(room, id string) {
+		_ = io.Emit("all")
+		_ = io.Socket(id).Emit("one")
+		_ = io.DisconnectSockets(false)
+		_ = io.Emit("too late")
+	})
+	p := dialWebSocket(t, onHTTP(t, io), "")
+	p.send("40")
+	p.want(`42["early",1]`)
+	p.match(`^40\{`)
+	p.want(`42["all"]`, `42["one"]`, `41`)
+	if got := log.count(t, 2); !slices.Equal(got, []string{"connected", "server namespace disconnect"}) {
+		t.Errorf("got %q", got)
+	}
+	if !p.alive() {
+		t.Error("the connection is closed")
+	}
+}
+
 // TestStress has sockets come, go and talk at once.
 func TestStress(t *testing.T) {
 	io := NewServer(&ServerOptions{CleanupEmptyChildNamespaces: true, Recovery: &Recovery{MaxPackets: 100}})

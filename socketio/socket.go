@@ -32,7 +32,8 @@ type Socket struct {
 	state  atomic.Int32 // changes under mu
 	drops  atomic.Bool  // the server has ended it: events that wait are dropped
 
-	forgotten atomic.Bool // its namespace knows it no more
+	forgotten   atomic.Bool // its namespace knows it no more
+	hasOutgoing atomic.Bool // there are handlers of OnAnyOutgoing
 
 	mu           sync.Mutex
 	opening      bool       // the answer to CONNECT is on its way
@@ -345,6 +346,7 @@ func (s *Socket) addAny(list *[]*anyListener, f func(string, Args), first bool) 
 	} else {
 		*list = append(slices.Clip(*list), l)
 	}
+	s.hasOutgoing.Store(len(s.anyOut) > 0)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -234,7 +234,7 @@ func (s *Socket) Disconnect(close bool) {
 	case close:
 		s.conn.disconnect()
 	default:
-		s.conn.write(s.namespace.server.encode(&Packet{Type: PacketDisconnect, Namespace: s.namespace.name}), Flags{})
+		s.send(&Packet{Type: PacketDisconnect, Namespace: s.namespace.name}, Flags{})
 		s.end(ReasonServerNamespaceDisconnect, "")
 	}
 }

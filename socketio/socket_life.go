@@ -15,12 +15,12 @@ func (s *Socket) sendFrames(frames *encoded, f Flags) {
 
 // tellOutgoing has the handlers of OnAnyOutgoing run.
 func (s *Socket) tellOutgoing(p *Packet) {
+	if !s.hasOutgoing.Load() || p.Type != PacketEvent {
+		return
+	}
 	s.mu.Lock()
 	outgoing := s.anyOut
 	s.mu.Unlock()
-	if len(outgoing) == 0 || p.Type != PacketEvent {
-		return
-	}
 	raw := splitArray(nil, p.Data)
 	for _, l := range outgoing {
 		s.guard(func() { l.f(eventName(raw[0]), Args{raw[1:], p.Attachments}) })
@@ -31,17 +31,14 @@ func (s *Socket) tellOutgoing(p *Packet) {
 // is on its way. A middleware may send before it; clients keep that.
 func (s *Socket) post(frames *encoded, f Flags) {
 	s.mu.Lock()
-	switch {
-	case s.state.Load() == socketGone:
-		s.mu.Unlock()
-		return
-	case s.opening:
+	gone, opening := s.state.Load() == socketGone, s.opening
+	if opening && !gone {
 		s.outbox = append(s.outbox, outgoing{frames, f})
-		s.mu.Unlock()
-		return
 	}
 	s.mu.Unlock()
-	s.conn.write(frames, f)
+	if !gone && !opening {
+		s.conn.write(frames, f)
+	}
 }
 
 // become moves the socket on to another state, unless it is beyond the first.
@@ -84,6 +81,7 @@ func (s *Socket) connected() bool {
 		p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: m.Data, Attachments: m.Attachments}
 		s.conn.write(s.namespace.server.encode(p), Flags{})
 	}
+	s.lost = nil
 	s.conn.write(s.namespace.server.encode(s.welcome()), Flags{})
 	s.opened()
 	return true
@@ -141,7 +139,7 @@ func (s *Socket) end(reason, description string) {
 	s.state.Store(socketGone)
 	s.reason, s.description = reason, description
 	waiting := s.waiting
-	s.waiting, s.outbox = nil, nil
+	s.waiting = nil
 	s.mu.Unlock()
 	s.cancel()
 	rooms := s.namespace.adapter.SocketRooms(s.id)
