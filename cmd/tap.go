@@ -48,6 +48,10 @@ the target, which sees the client's Host and path. Both heads are checked by the
 rules, messages are shown unmasked and inflated, frames with -vvv; what is wrong
 is a finding, and passes all the same. wss:// is ended and begun by tap.
 
+Between two Socket.IO addresses it is the same: requests of polling and their
+answers, WebSockets and the move from one to the other go through unchanged, and
+show the packets of Socket.IO, with -vvv those of Engine.IO, in one timeline.
+
 With a WebSocket at one end only, tap speaks it: each message becomes bytes, a
 datagram or a line, and each read, datagram or line a message. Lines (exec: and
 -) are text messages without their newline, all else is binary. The end of the
@@ -70,6 +74,7 @@ after so many bytes in all directions that suffer together; "10s" is a time and
   sockkit tap udp://:5353 udp://localhost:53 --loss 20 --seed 7
   sockkit tap :9000 unix:/tmp/app.sock --delay 80ms --jitter 20ms
   sockkit tap -vvv ws://:8080 ws://localhost:3000
+  sockkit tap sio://:8080 sio://localhost:3000
   sockkit tap ws://:8080 tcp://localhost:6379
   sockkit tap ws://:8080 'exec:tail -f /var/log/syslog'
   sockkit tap 9000 'exec:cat' --once --cut-after 1M

@@ -34,7 +34,7 @@ func newTapping(s *Streams, o *tapOptions, t *tracing) *tapping {
 	clients.TLS = tcp.TLSOptions{
 		Cert: o.tls.cert, Key: o.tls.key, ClientCA: o.tls.clientCA, SelfSigned: o.tls.selfSigned, KeyLog: target.TLS.KeyLog,
 	}
-	if o.target.Secure() && o.target.WebSocket() && len(target.TLS.ALPN) == 0 {
+	if o.target.Secure() && o.observes() && len(target.TLS.ALPN) == 0 {
 		target.TLS.ALPN = []string{"http/1.1"} // a server that prefers HTTP/2 would answer in that
 	}
 	target.TLS.Cert, target.TLS.Key, target.TLS.ClientCA, target.TLS.SelfSigned = "", "", "", false
@@ -135,7 +135,7 @@ func (t *tapping) bound(addr net.Addr, config *tls.Config) error {
 func itself(a, target endpoint.Address) bool {
 	transport := func(s endpoint.Scheme) endpoint.Scheme {
 		switch s {
-		case endpoint.TLS, endpoint.WS, endpoint.WSS:
+		case endpoint.TLS, endpoint.WS, endpoint.WSS, endpoint.SIO, endpoint.SIOS:
 			return endpoint.TCP
 		case endpoint.WSUnix:
 			return endpoint.Unix
@@ -165,8 +165,11 @@ func (t *tapping) server(l net.Listener) *tap.Server {
 		WebSocket: t.options.observes(), Limits: t.messageLimits(),
 		Once: t.options.once || t.options.stdio(), Failed: t.clientFailed, Refused: t.turnAway,
 	}
-	if t.address.WebSocket() {
+	if t.address.WebSocket() || t.address.SocketIO() {
 		s.Refused = t.turnAwayWebSocket
+	}
+	if t.options.socketIO() {
+		s.SocketIO = tap.NewSocketIO(t.target.Tracer)
 	}
 	if s.Idle == 0 && (t.address.Datagrams() || target.Datagrams()) {
 		s.Idle = udp.DefaultPeerIdle

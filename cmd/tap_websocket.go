@@ -23,9 +23,13 @@ type tapEnd struct {
 	stream bool // bytes without borders are passed on
 }
 
-// observes reports whether both ends speak WebSocket: then the bytes are passed
-// on as they are, and read along.
-func (o *tapOptions) observes() bool { return o.listen.WebSocket() && o.target.WebSocket() }
+// observes reports whether both ends speak WebSocket, or both Socket.IO: then the
+// bytes are passed on as they are, and read along.
+func (o *tapOptions) observes() bool {
+	return o.listen.WebSocket() && o.target.WebSocket() || o.socketIO()
+}
+
+func (o *tapOptions) socketIO() bool { return o.listen.SocketIO() && o.target.SocketIO() }
 
 func (o *tapOptions) kindOf(a endpoint.Address) tapEnd {
 	return tapEnd{a, a.Stream() || o.observes()}
@@ -44,6 +48,8 @@ func (o *tapOptions) checkWebSocket(c *cobra.Command) error {
 	one := o.listen.WebSocket() != o.target.WebSocket()
 	given := func(names ...string) bool { return slices.ContainsFunc(names, c.Flags().Changed) }
 	switch {
+	case o.listen.SocketIO() != o.target.SocketIO():
+		return usagef("Socket.IO is passed on between two ends that speak it: sio://… and sio://…", "dial and listen speak it themselves, one event a line")
 	case o.text && o.binary:
 		return usagef("--text and --binary exclude each other", "")
 	case (o.text || o.binary) && !one:

@@ -38,6 +38,9 @@ type Server struct {
 	// [*WebSocket] already.
 	WebSocket bool
 	Limits    ws.Limits
+	// SocketIO says that both ends speak Socket.IO, and follows it; nil: they do
+	// not.
+	SocketIO *SocketIO
 	// Faults is what is done to each connection; nil: nothing.
 	Faults *faults.Faults
 	// Idle and Wait are those of [Relay].
@@ -231,7 +234,10 @@ func (s *Server) Pass(ctx context.Context, client net.Conn, number uint64) error
 		return err
 	}
 	pair(client, target)
-	if s.WebSocket {
+	switch {
+	case s.SocketIO != nil:
+		target = s.SocketIO.observe(client, target, s.Limits)
+	case s.WebSocket:
 		target = observe(client, target, s.Limits)
 	}
 	err = s.relay(client, target, number).Run(ctx)
