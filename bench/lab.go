@@ -89,7 +89,7 @@ func (l *lab) build(sockkit string) error {
 	} else if err := l.buildGo("sockkit", ".."); err != nil {
 		return err
 	}
-	for name, dir := range map[string]string{"rival": "rival", "ws": "rival/ws", "empty": "empty"} {
+	for name, dir := range map[string]string{"rival": "rival", "ws": "rival/ws", "sio": "rival/sio", "empty": "empty"} {
 		if err := l.buildGo(name, dir); err != nil {
 			return err
 		}

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"debug/buildinfo"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -46,7 +48,9 @@ func (l *lab) machine() machine {
 		said, _ := exec.Command(l.programs[name], word).CombinedOutput()
 		m.Programs[name] = version(string(said))
 	}
-	m.Programs["ws"] = libraries(l.programs["ws"])
+	m.Programs["ws"] = libraries(l.programs["ws"], "")
+	m.Programs["sio"] = libraries(l.programs["sio"], "/servers/")
+	m.Programs["npm"] = nodePackages()
 	if why := l.missing["limit"]; why != "" {
 		m.Programs["cc"] = why
 		return m
@@ -56,15 +60,35 @@ func (l *lab) machine() machine {
 	return m
 }
 
-// libraries returns what a Go program was built with, and the versions.
-func libraries(path string) string {
+// nodePackages returns what package.json names, and the versions.
+func nodePackages() string {
+	var locked struct{ Dependencies map[string]string }
+	text, err := os.ReadFile("package.json")
+	if err == nil {
+		err = json.Unmarshal(text, &locked)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(locked.Dependencies)) {
+		all = append(all, name+" "+locked.Dependencies[name])
+	}
+	return strings.Join(all, ", ")
+}
+
+// libraries returns what a Go program was built with, and the versions, of those
+// whose path has some part.
+func libraries(path, part string) string {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
 	var all []string
 	for _, module := range info.Deps {
-		all = append(all, strings.TrimPrefix(module.Path, "github.com/")+" "+module.Version)
+		if strings.Contains(module.Path, part) {
+			all = append(all, strings.TrimPrefix(module.Path, "github.com/")+" "+module.Version)
+		}
 	}
 	return strings.Join(all, ", ")
 }

@@ -150,19 +150,22 @@ func (l *lab) webIdle(id, work string, after bool) row {
 	servers := l.webServers("gws", "nbio", "gorilla", "coder", "gobwas", "Node ws")
 	return row{id: id, work: "idle WebSocket connection of 8,000, " + work, unit: "bytes", most: 400,
 		contestants: l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
-			return webIdling(p, at, int(l.scaled(8_000)), after)
+			return webIdling(p, load.WebSocketDialer{Server: at, Size: 1 << 10}, int(l.scaled(8_000)), after)
 		})}
 }
 
 // webIdling returns the bytes of each of many connections from 200 addresses,
-// over what a server has in memory that has already served one.
-func webIdling(p *proc.Process, at netip.AddrPort, conns int, after bool) (float64, error) {
-	dialer := load.WebSocketDialer{Server: at, Conns: 1, Size: 1 << 10}
+// over what a server has in memory that has already served one. Clients of
+// Socket.IO have all joined a namespace.
+func webIdling(p *proc.Process, dialer load.WebSocketDialer, conns int, after bool) (float64, error) {
+	dialer.Conns = 1
 	first, err := dialer.Dial()
 	if err != nil {
 		return 0, err
 	}
-	err = first.Run(1)
+	if dialer.Talk == load.Echo {
+		err = first.Run(1)
+	}
 	first.Close()
 	if err != nil {
 		return 0, err

@@ -125,3 +125,6 @@ func (r *frameReader) measure() error {
 }
 
 func (r *frameReader) first() byte { return r.head[0] }
+
+// size is how long the payload of a short frame is.
+func (r *frameReader) size() int { return int(r.head[1] & lengthBits) }

@@ -25,16 +25,17 @@ type opening struct {
 	request []byte
 	accept  string
 	deflate bool
+	speaks  bool // the server speaks first
 }
 
 // newOpening makes the request of the number n.
-func newOpening(server netip.AddrPort, n uint32, deflate bool) opening {
+func newOpening(server netip.AddrPort, path string, n uint32, deflate bool) opening {
 	nonce := make([]byte, 16)
 	binary.BigEndian.PutUint32(nonce, n)
 	key := base64.StdEncoding.EncodeToString(nonce)
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	lines := []string{
-		"GET / HTTP/1.1",
+		"GET " + path + " HTTP/1.1",
 		"Host: " + server.String(),
 		"Upgrade: websocket",
 		"Connection: Upgrade",
@@ -45,18 +46,18 @@ func newOpening(server netip.AddrPort, n uint32, deflate bool) opening {
 		lines = append(lines, "Sec-WebSocket-Extensions: "+noTakeover)
 	}
 	request := strings.Join(lines, "\r\n") + "\r\n\r\n"
-	return opening{[]byte(request), base64.StdEncoding.EncodeToString(sum[:]), deflate}
+	return opening{request: []byte(request), accept: base64.StdEncoding.EncodeToString(sum[:]), deflate: deflate}
 }
 
-// opened reports whether the answer is whole. Nothing may follow it: an echo
-// does not speak first.
+// opened reports whether the answer is whole. Nothing may follow it where the
+// server does not speak first.
 func (o opening) opened(answer []byte) (whole bool, err error) {
 	head, rest, whole := bytes.Cut(answer, []byte("\r\n\r\n"))
 	if !whole {
 		return false, nil
 	}
 	accepted, agreed := fields(string(head))
-	right := strings.HasPrefix(string(head), "HTTP/1.1 101 ") && accepted == o.accept && len(rest) == 0 && agreed == o.deflate
+	right := strings.HasPrefix(string(head), "HTTP/1.1 101 ") && accepted == o.accept && (len(rest) == 0 || o.speaks) && agreed == o.deflate
 	if !right {
 		return true, fmt.Errorf("%w: %.300q", errOpening, answer)
 	}

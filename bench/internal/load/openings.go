@@ -42,7 +42,7 @@ func (o Openings) Run(count int) (err error) {
 	}
 	defer r.close()
 	for i := range r.slots {
-		r.slots[i] = openingSlot{opening: newOpening(o.Server, uint32(i), false), fd: -1, answer: make([]byte, 0, 4096)}
+		r.slots[i] = openingSlot{opening: newOpening(o.Server, "/", uint32(i), false), fd: -1, answer: make([]byte, 0, 4096)}
 		if err := r.start(i); err != nil {
 			return err
 		}

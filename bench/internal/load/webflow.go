@@ -7,28 +7,40 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"unsafe"
 )
 
-// A message begins with a mark: the number of its connection and its own, in
-// hexadecimal digits. The rest is the same in all.
+// A message has a mark: the number of its connection and its own, in hexadecimal
+// digits.
 const mark = 16
 
-// messages is what the connections of one load have in common.
+// messages is what the connections of one load have in common. A message and its
+// answer begin each in its own way, up to the end of the mark, and go on with the
+// same rest.
 type messages struct {
-	body     []byte // one message, its mark left blank
-	burst    int
-	inflater *inflater // nil where nothing is compressed
+	asked, answered []byte // how they begin, the mark left blank
+	rest            []byte
+	talk            Talk
+	burst           int
+	inflater        *inflater // nil where nothing is compressed
 }
 
 func newMessages(d WebSocketDialer) *messages {
-	m := &messages{body: records(d.Size), burst: max(1, d.Burst)}
+	blank := bytes.Repeat([]byte{'0'}, mark)
+	m := &messages{asked: blank, answered: blank, rest: records(d.Size)[mark:], talk: d.Talk, burst: max(1, d.Burst)}
 	if d.Deflate {
 		m.inflater = newInflater(d.Size)
 	}
+	if d.Talk != Echo {
+		m.asked, m.answered, m.rest = event(d.Talk, d.Size)
+	}
 	return m
 }
+
+// size is how long a message is as it is sent.
+func (m *messages) size() int { return len(m.asked) + len(m.rest) }
 
 // records returns size bytes of text as services send it, the same in every run.
 func records(size int) []byte {
@@ -50,9 +62,9 @@ type webFlow struct {
 	mask  [4]byte
 	left  int // bursts still to be answered
 
-	out    []byte       // a burst of masked frames
-	sent   int          // bytes of it that are written
-	marks  [][mark]byte // of the messages of the burst
+	out    []byte   // a burst of masked frames
+	sent   int      // bytes of it that are written
+	heads  [][]byte // how the answers of the burst begin
 	number uint32
 
 	in   frameReader
@@ -65,19 +77,24 @@ type webFlow struct {
 }
 
 func newWebFlow(fd int, index uint32, m *messages) *webFlow {
-	f := &webFlow{messages: m, fd: fd, index: index, marks: make([][mark]byte, m.burst)}
+	f := &webFlow{messages: m, fd: fd, index: index, heads: make([][]byte, m.burst)}
 	binary.BigEndian.PutUint32(f.mask[:], 0x9d3ac571^index)
-	for i := range f.marks {
-		digits(f.marks[i][:8], index)
-		digits(f.marks[i][8:], 0)
-		f.out = f.appendMessage(f.out, f.marks[i])
+	if m.talk == News {
+		index = 0
+	}
+	asked := bytes.Clone(m.asked)
+	digits(asked[len(asked)-mark:][:8], index)
+	for i := range f.heads {
+		f.heads[i] = bytes.Clone(m.answered)
+		digits(f.heads[i][len(m.answered)-mark:][:8], index)
+		f.out = f.appendMessage(f.out, asked)
 	}
 	f.sent = len(f.out)
 	return f
 }
 
-func (f *webFlow) appendMessage(to []byte, head [mark]byte) []byte {
-	message := append(head[:], f.body[mark:]...)
+func (f *webFlow) appendMessage(to, head []byte) []byte {
+	message := slices.Concat(head, f.rest)
 	if f.inflater != nil {
 		return appendFrame(to, final|compressed|text, f.mask, deflate(message))
 	}
@@ -93,23 +110,39 @@ func digits(to []byte, n uint32) {
 // send starts a burst. Compressed messages keep their number: to compress each
 // anew would cost more than what is measured.
 func (f *webFlow) send() error {
-	if f.inflater == nil {
-		f.renumber()
-	}
-	f.sent, f.back = 0, 0
+	f.renew()
+	f.sent = 0
 	return f.write()
 }
 
-// renumber writes new numbers into the masked frames.
+// renew has the answers of a new burst awaited.
+func (f *webFlow) renew() {
+	f.back = 0
+	if f.inflater == nil {
+		f.renumber()
+	}
+}
+
+// renumber writes new numbers into the masked frames, and into what is awaited.
 func (f *webFlow) renumber() {
-	head, stride := headSize(len(f.body)), len(f.out)/f.burst
-	for i := range f.marks {
+	head, stride := headSize(f.size()), len(f.out)/f.burst
+	for i, answer := range f.heads {
 		f.number++
-		number := f.marks[i][8:]
+		frame := f.out[i*stride+head:]
+		number := answer[len(answer)-8:]
 		digits(number, f.number)
-		for j, digit := range number {
-			f.out[i*stride+head+8+j] = digit ^ f.mask[j&3]
+		f.put(frame, len(f.asked)-8, number)
+		if f.talk == Acks {
+			decimals(answer[idAt:][:idDigits], f.number)
+			f.put(frame, idAt, answer[idAt:][:idDigits])
 		}
+	}
+}
+
+// put writes some bytes into a masked frame.
+func (f *webFlow) put(frame []byte, at int, what []byte) {
+	for j, b := range what {
+		frame[at+j] = b ^ f.mask[(at+j)&3]
 	}
 }
 
@@ -154,6 +187,9 @@ func (f *webFlow) take(data []byte) (whole bool, err error) {
 		if f.in.first()&control != 0 {
 			continue // a ping: a load is too short for its answer to be missed
 		}
+		if f.talk != Echo && f.pinged(piece) {
+			continue // nor that of this one, of Engine.IO
+		}
 		if err := f.compare(piece); err != nil {
 			return false, err
 		}
@@ -188,20 +224,20 @@ func (f *webFlow) compare(piece []byte) error {
 	return nil
 }
 
-// same reports whether piece stands in the message at the place it has.
+// same reports whether piece stands in the answer at the place it has.
 func (f *webFlow) same(piece []byte) bool {
-	end := f.at + len(piece)
-	if end > len(f.body) {
+	head, at := f.heads[f.back], f.at
+	if at+len(piece) > len(head)+len(f.rest) {
 		return false
 	}
-	if f.at < mark {
-		n := min(mark-f.at, len(piece))
-		if !bytes.Equal(piece[:n], f.marks[f.back][f.at:f.at+n]) {
+	if at < len(head) {
+		n := min(len(head)-at, len(piece))
+		if !bytes.Equal(piece[:n], head[at:at+n]) {
 			return false
 		}
-		piece = piece[n:]
+		piece, at = piece[n:], at+n
 	}
-	return bytes.Equal(piece, f.body[end-len(piece):end])
+	return len(piece) == 0 || bytes.Equal(piece, f.rest[at-len(head):][:len(piece)])
 }
 
 // end is the end of one answer.
@@ -210,8 +246,8 @@ func (f *webFlow) end() error {
 		if err := f.inflate(); err != nil {
 			return err
 		}
-	} else if f.at != len(f.body) {
-		return fmt.Errorf("message %d: %d of %d bytes: %w", f.number, f.at, len(f.body), ErrWrong)
+	} else if whole := len(f.answered) + len(f.rest); f.at != whole {
+		return fmt.Errorf("message %d: %d of %d bytes: %w", f.number, f.at, whole, ErrWrong)
 	}
 	f.at, f.packed = 0, f.packed[:0]
 	if f.back++; f.back == f.burst {
@@ -229,7 +265,7 @@ func (f *webFlow) inflate() error {
 	if bytes.Equal(f.packed, f.known) {
 		return nil
 	}
-	message := append(f.marks[f.back][:], f.body[mark:]...)
+	message := slices.Concat(f.heads[f.back], f.rest)
 	f.known = bytes.Clone(f.packed)
 	return f.inflater.same(f.packed, message)
 }

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -12,8 +13,17 @@ import (
 // most is how many bytes are read at once.
 const most = 256 << 10
 
+// Talk is what the messages are, and what comes back.
+type Talk int
+
+const (
+	Echo Talk = iota // text messages, echoed
+	Acks             // the event "echo" of Socket.IO, acknowledged with its argument
+	News             // the event "go" of Socket.IO by one, whose argument all are sent as "news"
+)
+
 // WebSockets is many connections that send text messages to one server and wait
-// for the echo.
+// for the answers.
 type WebSockets struct {
 	flows []*webFlow
 	poll  int
@@ -31,6 +41,7 @@ type WebSocketDialer struct {
 	Size    int  // bytes of a message, at least 16
 	Burst   int  // messages in one write, the next once all are back; 0: 1
 	Deflate bool // each message compressed by itself
+	Talk    Talk
 }
 
 // Dial opens the connections, one after the other.
@@ -56,7 +67,7 @@ func (p *WebSockets) add(i int, d WebSocketDialer, m *messages) error {
 		return err
 	}
 	p.flows = append(p.flows, newWebFlow(fd, uint32(i), m))
-	if err := p.open(fd, newOpening(d.Server, uint32(i), d.Deflate)); err != nil {
+	if err := p.open(fd, d, uint32(i)); err != nil {
 		return fmt.Errorf("connection %d: %w", i, err)
 	}
 	if err := syscall.SetNonblock(fd, true); err != nil {
@@ -69,14 +80,30 @@ func (p *WebSockets) add(i int, d WebSocketDialer, m *messages) error {
 // edge is EPOLLET, which package syscall has as a negative number.
 const edge = 1 << 31
 
-// open makes the opening handshake and waits for it.
-func (p *WebSockets) open(fd int, o opening) error {
+// open makes the opening handshake of connection i and waits for it, and joins
+// the namespace of Socket.IO.
+func (p *WebSockets) open(fd int, d WebSocketDialer, i uint32) error {
 	limit := syscall.NsecToTimeval((patience * silence).Nanoseconds())
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &limit); err != nil {
 		return err
 	}
+	o := newOpening(d.Server, "/", i, d.Deflate)
+	if d.Talk != Echo {
+		o = newOpening(d.Server, enginePath+"&transport=websocket", i, false)
+		o.speaks = true
+	}
+	early, err := p.opened(fd, o)
+	if err != nil || !o.speaks {
+		return err
+	}
+	return join(fd, early)
+}
+
+// opened waits for the answer of an opening handshake, and returns what came
+// behind it.
+func (p *WebSockets) opened(fd int, o opening) (early []byte, err error) {
 	if _, err := syscall.Write(fd, o.request); err != nil {
-		return fmt.Errorf("send: %w", err)
+		return nil, fmt.Errorf("send: %w", err)
 	}
 	for have := 0; ; {
 		n, err := syscall.Read(fd, p.in[have:])
@@ -84,11 +111,12 @@ func (p *WebSockets) open(fd int, o opening) error {
 			continue
 		}
 		if err != nil || n <= 0 {
-			return fmt.Errorf("opening handshake: %d bytes, %v: %w", have, err, ErrSilent)
+			return nil, fmt.Errorf("opening handshake: %d bytes, %v: %w", have, err, ErrSilent)
 		}
 		have += n
 		if whole, err := o.opened(p.in[:have]); whole || err != nil {
-			return err
+			_, early, _ = bytes.Cut(p.in[:have], []byte("\r\n\r\n"))
+			return early, err
 		}
 	}
 }
@@ -102,7 +130,7 @@ func (p *WebSockets) Close() {
 }
 
 // Run sends a number of bursts on every connection at once, and returns once
-// each message is back.
+// each message is answered.
 func (p *WebSockets) Run(bursts int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -112,6 +140,33 @@ func (p *WebSockets) Run(bursts int) error {
 			return err
 		}
 	}
+	return p.wait()
+}
+
+// Broadcast sends a number of bursts on one connection, the next once all of the
+// last have come to every connection. It is for News.
+func (p *WebSockets) Broadcast(bursts int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for range bursts {
+		for _, f := range p.flows {
+			f.left = 1
+			f.renew()
+		}
+		first := p.flows[0]
+		first.sent = 0
+		if err := first.write(); err != nil {
+			return err
+		}
+		if err := p.wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits until no connection has an answer to get.
+func (p *WebSockets) wait() error {
 	events := make([]syscall.EpollEvent, 256)
 	for left := len(p.flows); left > 0; {
 		n, err := syscall.EpollWait(p.poll, events, int((patience * silence).Milliseconds()))

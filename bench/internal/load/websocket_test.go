@@ -191,7 +191,7 @@ func TestOpenings(t *testing.T) {
 
 func TestOpeningAnswers(t *testing.T) {
 	// The key is 16 bytes of zero; its answer follows from RFC 6455, section 4.2.2.
-	o := newOpening(netip.MustParseAddrPort("127.0.0.1:1"), 0, false)
+	o := newOpening(netip.MustParseAddrPort("127.0.0.1:1"), "/", 0, false)
 	right := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nsec-websocket-accept: " + o.accept + "\r\n\r\n"
 	for n := range len(right) {
 		if whole, err := o.opened([]byte(right[:n])); whole || err != nil {
