@@ -92,19 +92,22 @@ const (
 
 // Where a bound is 0 here, there is none.
 
-func (l *ServerOptions) maxPending() int { return orInt(l.MaxPending, defaultMaxPending) }
-func (l *ServerOptions) maxPendingBytes() int {
-	return orInt(l.MaxPendingBytes, defaultMaxPendingBytes)
+func (o *ServerOptions) maxPending() int { return orInt(o.MaxPending, defaultMaxPending) }
+func (o *ServerOptions) maxPendingBytes() int {
+	return orInt(o.MaxPendingBytes, defaultMaxPendingBytes)
 }
-func (l *ServerOptions) maxNamespaces() int { return orInt(l.MaxNamespaces, defaultMaxNamespaces) }
-func (l *ServerOptions) maxChildNamespaces() int {
-	return orInt(l.MaxChildNamespaces, defaultMaxChildNamespaces)
+func (o *ServerOptions) maxNamespaces() int { return orInt(o.MaxNamespaces, defaultMaxNamespaces) }
+func (o *ServerOptions) maxChildNamespaces() int {
+	return orInt(o.MaxChildNamespaces, defaultMaxChildNamespaces)
 }
-func (l *ServerOptions) maxRooms() int { return orInt(l.MaxRooms, defaultMaxRooms) }
-func (l *ServerOptions) maxAcks() int  { return orInt(l.MaxAcks, defaultMaxAcks) }
-func (l *ServerOptions) maxName() int  { return orInt(l.MaxName, defaultMaxName) }
-func (l *ServerOptions) attachmentTimeout() time.Duration {
-	return time.Duration(orInt(int(l.AttachmentTimeout), int(defaultAttachmentTimeout)))
+func (o *ServerOptions) maxRooms() int { return orInt(o.MaxRooms, defaultMaxRooms) }
+func (o *ServerOptions) maxAcks() int  { return orInt(o.MaxAcks, defaultMaxAcks) }
+func (o *ServerOptions) maxName() int  { return orInt(o.MaxName, defaultMaxName) }
+func (o *ServerOptions) attachmentTimeout() time.Duration {
+	if o.AttachmentTimeout == 0 {
+		return defaultAttachmentTimeout
+	}
+	return max(o.AttachmentTimeout, 0)
 }
 
 // beyond reports whether n is more than a bound lets in.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -287,7 +288,7 @@ func reasons(n interface{ OnConnection(func(*Socket)) }) chan string {
 // soon waits until something holds that nothing tells of.
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for began := time.Now(); !ok(); time.Sleep(time.Millisecond) {
+	for began := time.Now(); !ok(); runtime.Gosched() {
 		if time.Since(began) > rigPatience {
 			t.Fatalf("%s: not so", what)
 		}
