@@ -143,8 +143,7 @@ func (c *Client) writable() bool {
 
 // transmit sends a packet, or keeps it until the client is connected.
 func (c *Client) transmit(p *Packet, answer func(error, Args), f Flags) error {
-	most := c.manager.options.maxBuffered()
-	if !c.connected && most > 0 && len(c.buffer) >= most {
+	if c.full() {
 		return ErrBufferFull
 	}
 	c.expect(p, answer, f.Timeout)
@@ -154,6 +153,18 @@ func (c *Client) transmit(p *Packet, answer func(error, Args), f Flags) error {
 	}
 	c.buffer = append(c.buffer, buffered{p, f})
 	return nil
+}
+
+// full reports whether no more may wait: for a connection, or for a server that
+// takes it slowly.
+func (c *Client) full() bool {
+	o := c.manager.options
+	if !c.connected {
+		most := o.maxBuffered()
+		return most > 0 && len(c.buffer) >= most
+	}
+	most := o.maxBufferedBytes()
+	return most > 0 && c.link.engine.Queued() > most
 }
 
 // sent has the handlers of OnAnyOutgoing run.

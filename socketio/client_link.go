@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/sockkit/sockkit/socketio/engine"
+	"github.com/sockkit/sockkit/trace"
 )
 
 // link is one session of the engine, seen from a manager.
@@ -61,6 +62,7 @@ func (l *link) message(data []byte, binary bool) {
 	case err != nil:
 		l.fail(ReasonParseError, err.Error())
 	case done:
+		l.record(trace.In, p)
 		if c := l.manager.client(p.Namespace); c != nil {
 			c.packet(l, p)
 		}
@@ -97,5 +99,16 @@ func (l *link) send(p *Packet, f Flags) bool {
 	for i, frame := range frames {
 		packets[i] = engine.Packet{Type: engine.Message, Data: frame.Data, Binary: frame.Binary, NoCompress: f.NoCompress}
 	}
-	return l.ctx.Err() == nil && l.engine.SendPackets(packets...)
+	if l.ctx.Err() != nil {
+		return false
+	}
+	l.record(trace.Out, p)
+	return l.engine.SendPackets(packets...)
+}
+
+// record reports a packet that passes. Without a tracer it costs nothing.
+func (l *link) record(dir trace.Dir, p *Packet) {
+	if t := l.manager.options.Tracer; t.On(trace.Message) {
+		recordPacket(t, dir, l.engine.ID(), p)
+	}
 }

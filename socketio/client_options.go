@@ -71,6 +71,10 @@ type ClientOptions struct {
 	// MaxBuffered bounds the events that wait for a connection; 0 is 10,000, less
 	// than 0 no bound. Beyond it emitting is [ErrBufferFull].
 	MaxBuffered int
+	// MaxBufferedBytes bounds what has not left, in bytes, while the server takes
+	// it slowly; 0 is 64 MiB, less than 0 no bound. Beyond it emitting is
+	// [ErrBufferFull], too.
+	MaxBufferedBytes int
 	// MaxPending bounds the events that wait for the handlers of one client; 0 is
 	// 65,536, less than 0 no bound. MaxPendingBytes bounds their size; 0 is 64
 	// MiB. Beyond either the connection is given up ("transport error").
@@ -99,12 +103,16 @@ const (
 	defaultRandomization        = 0.5
 	defaultOpenTimeout          = 20 * time.Second
 	defaultMaxBuffered          = 10_000
+	defaultMaxBufferedBytes     = 64 << 20
 	defaultClientPending        = 65_536
 	defaultClientPendingBytes   = 64 << 20
 )
 
 func (o *ClientOptions) maxBuffered() int { return orInt(o.MaxBuffered, defaultMaxBuffered) }
-func (o *ClientOptions) maxPending() int  { return orInt(o.MaxPending, defaultClientPending) }
+func (o *ClientOptions) maxBufferedBytes() int {
+	return orInt(o.MaxBufferedBytes, defaultMaxBufferedBytes)
+}
+func (o *ClientOptions) maxPending() int { return orInt(o.MaxPending, defaultClientPending) }
 func (o *ClientOptions) maxPendingBytes() int {
 	return orInt(o.MaxPendingBytes, defaultClientPendingBytes)
 }

@@ -15,8 +15,9 @@ import (
 var ErrDisconnected = errDisconnected
 
 // ErrBufferFull says that an event was not taken, since too many wait for a
-// connection; see MaxBuffered in [ClientOptions].
-var ErrBufferFull = errors.New("socketio: too many events wait for a connection")
+// connection, or for a server that reads slowly; see MaxBuffered and
+// MaxBufferedBytes in [ClientOptions].
+var ErrBufferFull = errors.New("socketio: too many events wait to be sent")
 
 // ErrClientClosed says that Close was called.
 var ErrClientClosed = errors.New("socketio: the client is closed")

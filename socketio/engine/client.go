@@ -34,6 +34,7 @@ type Client struct {
 	cond      sync.Cond
 	transport clientTransport
 	buffer    []Packet
+	queued    int  // bytes that have not left: of buffer, and of what is on its way
 	writing   bool // packets are on their way
 	paused    bool // for an upgrade
 	closing   bool // Close was called
@@ -214,6 +215,14 @@ func (c *Client) Writable() bool {
 	return !c.closed && !c.closing && !c.writing && !c.paused && len(c.buffer) == 0
 }
 
+// Queued returns how many bytes of messages have not left yet. Nothing bounds
+// them here: a caller who does not wait for the server has to look.
+func (c *Client) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queued
+}
+
 // Send sends a message. The bytes are kept until it has left.
 func (c *Client) Send(data []byte, binary bool) {
 	c.SendPackets(Packet{Type: Message, Data: data, Binary: binary})
@@ -228,6 +237,7 @@ func (c *Client) SendPackets(packets ...Packet) bool {
 		return false
 	}
 	c.buffer = append(c.buffer, packets...)
+	c.queued += sizeOf(packets)
 	c.cond.Broadcast()
 	return true
 }
@@ -243,6 +253,7 @@ func (c *Client) writeAll() {
 		err := t.write(packets)
 		c.mu.Lock()
 		c.writing = false
+		c.queued -= sizeOf(packets)
 		drained := len(c.buffer) == 0 && !c.closed
 		c.cond.Broadcast()
 		c.mu.Unlock()
@@ -254,6 +265,13 @@ func (c *Client) writeAll() {
 			c.notify(c.events.OnDrain)
 		}
 	}
+}
+
+func sizeOf(packets []Packet) (n int) {
+	for i := range packets {
+		n += len(packets[i].Data)
+	}
+	return n
 }
 
 // notify calls back, unless the session has ended.
