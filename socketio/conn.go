@@ -77,6 +77,10 @@ func (c *conn) tooLate() {
 
 // message takes what the client sends.
 func (c *conn) message(data []byte, binary bool) {
+	if len(data) == 0 && !binary { // to the official server that is no data at all
+		c.malformed(ErrInvalidPayload)
+		return
+	}
 	p, done, err := c.decoder.Add(Frame{Binary: binary, Data: append([]byte(nil), data...)})
 	switch {
 	case err != nil:

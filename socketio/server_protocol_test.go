@@ -54,7 +54,7 @@ func TestProtocol(t *testing.T) {
 // nobody else notices.
 func TestMalformed(t *testing.T) {
 	bad := []string{
-		`4abc`, `42{}`, `42[]`, `42[null]`, `42[{"toString":"foo"}]`, `42["connect"]`, `42["disconnecting"]`, `42["a"`, `47`, `41{}`,
+		`4`, `4abc`, `42{}`, `42[]`, `42[null]`, `42[{"toString":"foo"}]`, `42["connect"]`, `42["disconnecting"]`, `42["a"`, `47`, `41{}`,
 		`40"x"`, `450-["a"]`, `4511-["a"]`, `4599999999999-["a"]`, `45["a"]`, `45-["a"]`, `43{}`, `40[1]`, `42` + strings.Repeat("[", 5000),
 		`42["a",` + strings.Repeat("[", 15000) + strings.Repeat("]", 15000) + `]`,
 		b64(1), // binary that nobody has announced
