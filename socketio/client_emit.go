@@ -138,7 +138,7 @@ func (c *Client) dispatch(event string, args []any, answer func(error, Args), f 
 // writable reports whether something would leave at once.
 func (c *Client) writable() bool {
 	l := c.link
-	return l != nil && l.ctx.Err() == nil && l.engine.Writable()
+	return l != nil && l.ctx.Err() == nil && !l.engine.Expired() && l.engine.Writable()
 }
 
 // transmit sends a packet, or keeps it until the client is connected.
@@ -147,7 +147,7 @@ func (c *Client) transmit(p *Packet, answer func(error, Args), f Flags) error {
 		return ErrBufferFull
 	}
 	c.expect(p, answer, f.Timeout)
-	if c.connected && c.link.send(p, f) {
+	if c.connected && !c.link.engine.Expired() && c.link.send(p, f) {
 		c.sent(p)
 		return nil
 	}

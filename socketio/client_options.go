@@ -28,6 +28,9 @@ type ClientOptions struct {
 	Transports []string
 	// NoUpgrade keeps the connection on the transport that it began with.
 	NoUpgrade bool
+	// RememberUpgrade begins with websocket where the last connection has come to
+	// use it.
+	RememberUpgrade bool
 	// TryAllTransports begins with the next transport where one fails.
 	TryAllTransports bool
 	// Query is added to each request, beside that of the URL.
@@ -128,7 +131,7 @@ func (o *ClientOptions) parser() Parser {
 func (o *ClientOptions) dialer() *engine.Dialer {
 	return &engine.Dialer{
 		Path: orString(o.Path, "/socket.io/"), Transports: o.Transports, NoUpgrade: o.NoUpgrade,
-		TryAllTransports: o.TryAllTransports, Query: o.Query, Header: o.Header, Jar: o.Jar, Deflate: o.Deflate,
+		RememberUpgrade: o.RememberUpgrade, TryAllTransports: o.TryAllTransports, Query: o.Query, Header: o.Header, Jar: o.Jar, Deflate: o.Deflate,
 		Protocol: o.Protocol, RequestTimeout: o.RequestTimeout,
 		TCP: o.TCP, NetDial: o.NetDial, TLSFor: o.TLSFor, Tracer: o.Tracer,
 	}

@@ -39,6 +39,7 @@ type Client struct {
 	paused    bool // for an upgrade
 	closing   bool // Close was called
 	closed    bool
+	expired   bool // by the clock on the wall
 	timeout   *time.Timer
 	deadline  time.Time // of timeout
 }
@@ -162,7 +163,7 @@ func (c *Client) pingNow() {
 // timedOut ends the session of a server that says nothing.
 func (c *Client) timedOut() {
 	c.mu.Lock()
-	early := time.Now().Before(c.deadline) // a ping came meanwhile
+	early := !c.expired && time.Now().Before(c.deadline) // a ping came meanwhile
 	c.mu.Unlock()
 	if !early {
 		c.end(ReasonPingTimeout, "")
@@ -174,13 +175,16 @@ func (c *Client) timedOut() {
 // ("ping timeout"), and what was to be sent had better wait for the next one.
 func (c *Client) Expired() bool {
 	c.mu.Lock()
-	over := !c.closed && !c.deadline.IsZero() && time.Now().Round(0).After(c.deadline.Round(0))
-	if over && c.timeout != nil {
+	defer c.mu.Unlock()
+	if c.closed || c.expired {
+		return c.expired
+	}
+	c.expired = !c.deadline.IsZero() && time.Now().Round(0).After(c.deadline.Round(0))
+	if c.expired && c.timeout != nil {
 		c.deadline = time.Time{} // whatever the timer's clock says
 		c.timeout.Reset(0)
 	}
-	c.mu.Unlock()
-	return over
+	return c.expired
 }
 
 // alive takes what shows that the server is there, under the lock.
@@ -189,7 +193,7 @@ func (c *Client) alive(t PacketType) {
 	case three && t == Pong:
 		c.timeout.Stop()
 		c.timeout = time.AfterFunc(c.interval(), c.pingNow)
-	case !three && t == Ping:
+	case !three && t == Ping && !c.expired:
 		c.deadline = time.Now().Add(c.patience())
 		c.timeout.Reset(c.patience())
 	}
