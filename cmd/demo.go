@@ -38,6 +38,7 @@ leaves the loopback address.`,
   sockkit demo udp -y
   sockkit demo handshake
   sockkit demo frames
+  sockkit demo socketio
   sockkit demo tcp | less`,
 		ValidArgsFunction: completeLessons,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -43,7 +43,9 @@ type Exercise struct {
 }
 
 // Lessons returns the lessons there are, untold, in the order to learn them.
-func Lessons() []Lesson { return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson()} }
+func Lessons() []Lesson {
+	return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson(), socketIOLesson()}
+}
 
 // Find returns the lesson of that name.
 func Find(name string) (Lesson, bool) {

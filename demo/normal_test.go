@@ -11,6 +11,7 @@ var measured = []struct {
 	pattern *regexp.Regexp
 	with    string
 }{
+	{regexp.MustCompile(`((?:&|\?|\b)sid(?:=|\\?":\\?"))[\w-]{20}`), "$1<sid>"},
 	{regexp.MustCompile(`\d+ µs|\d+\.\d ms|\d+\.\d\d s\b`), "<time>"},
 	{regexp.MustCompile(`\d+\.\d [KM]iB`), "<size>"},
 	{regexp.MustCompile(`[0-9A-Za-z+/]{22}==`), "<key>"},
