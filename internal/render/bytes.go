@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -39,7 +40,7 @@ func payload(head string, p []byte) []string {
 		}
 	}
 	if rest > 0 {
-		lines = append(lines, fmt.Sprintf("  … and %d bytes more (-vvvv shows every byte)", rest))
+		lines = append(lines, fmt.Sprintf("  … and %s more (-vvvv shows every byte)", bytesOf(rest)))
 	}
 	return lines
 }
@@ -122,3 +123,13 @@ func ascii(p []byte) string {
 	}
 	return string(text)
 }
+
+// counted is a number of things: 1 byte, 2 bytes.
+func counted[N int | int64](n N, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + thing
+}
+
+func bytesOf[N int | int64](n N) string { return counted(n, "byte") }

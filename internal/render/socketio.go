@@ -24,7 +24,7 @@ func enginePacket(e trace.EIOPacket) string {
 		s += ", binary"
 	}
 	if e.Size > 0 {
-		s += fmt.Sprintf(", %d bytes", e.Size)
+		s += ", " + bytesOf(e.Size)
 	}
 	return s + " by " + printable(e.Transport)
 }

@@ -3,7 +3,6 @@ package render
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -21,10 +20,10 @@ func socketIOPacket(e trace.SIOPacket) string {
 		s += ", acknowledgement " + printable(e.AckID)
 	}
 	if e.Attachments > 0 {
-		s += fmt.Sprintf(", %d attachments", e.Attachments)
+		s += ", " + counted(e.Attachments, "attachment")
 	}
 	if e.Size > 0 {
-		s += fmt.Sprintf(", %d bytes", e.Size)
+		s += ", " + bytesOf(e.Size)
 	}
 	return s
 }

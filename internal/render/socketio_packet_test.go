@@ -18,7 +18,7 @@ func TestSocketIOPacket(t *testing.T) {
 		},
 		{
 			trace.SIOPacket{Dir: trace.Out, Namespace: "/admin", Type: "ACK", AckID: "7", Attachments: 1, Size: 2, Payload: []byte(`[]`)},
-			"> Socket.IO ACK in /admin, acknowledgement 7, 1 attachments, 2 bytes \"[]\"\n",
+			"> Socket.IO ACK in /admin, acknowledgement 7, 1 attachment, 2 bytes \"[]\"\n",
 		},
 		{
 			trace.SIOPacket{Dir: trace.In, Namespace: "/", Type: "CONNECT", Size: 15, Payload: []byte(`{"token":"abc"}`)},

@@ -14,7 +14,7 @@ func TestSocketIOWords(t *testing.T) {
 		want  string
 	}{
 		{trace.EIOPacket{Dir: trace.Out, Transport: "polling", Type: "message", Size: 2, Payload: []byte("hi")}, "> Engine.IO message, 2 bytes by polling \"hi\"\n"},
-		{trace.EIOPacket{Dir: trace.In, Transport: "websocket", Type: "message", Size: 1, Binary: true}, "< Engine.IO message, binary, 1 bytes by websocket\n"},
+		{trace.EIOPacket{Dir: trace.In, Transport: "websocket", Type: "message", Size: 1, Binary: true}, "< Engine.IO message, binary, 1 byte by websocket\n"},
 		{trace.EIOPacket{Dir: trace.In, Transport: "websocket", Type: "ping"}, "< Engine.IO ping by websocket\n"},
 	}
 	for _, test := range tests {

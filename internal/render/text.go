@@ -67,13 +67,13 @@ func (t *Text) line(conn trace.ID, dir trace.Dir, text string) {
 func describe(e trace.Event) (trace.Dir, []string) {
 	switch e := e.(type) {
 	case trace.Data:
-		return e.Dir, payload(fmt.Sprintf("%d bytes", e.Size), e.Payload)
+		return e.Dir, payload(bytesOf(e.Size), e.Payload)
 	case trace.Datagram:
 		return e.Dir, payload(datagram(e), e.Payload)
 	case trace.Bytes:
 		return e.Dir, Hex(e.Payload)
 	case trace.TLSRecord:
-		return e.Dir, []string{fmt.Sprintf("TLS record %s, %s, %d bytes", e.Type, e.Version, e.Size)}
+		return e.Dir, []string{fmt.Sprintf("TLS record %s, %s, %s", e.Type, e.Version, bytesOf(e.Size))}
 	case trace.HalfClose:
 		return trace.None, []string{halfClose(e)}
 	case trace.Secret, trace.Listening:
@@ -202,7 +202,7 @@ func fault(e trace.Fault) string {
 		s += " " + e.Dir.String()
 	}
 	if e.Size > 0 {
-		s += fmt.Sprintf(", %d bytes", e.Size)
+		s += ", " + bytesOf(e.Size)
 	}
 	if e.Delay > 0 {
 		s += ", " + Duration(e.Delay)
@@ -215,7 +215,7 @@ func datagram(e trace.Datagram) string {
 	if e.Dir == trace.In {
 		peer = "from"
 	}
-	s := fmt.Sprintf("datagram %s %s, %d bytes", peer, printable(e.Remote), e.Size)
+	s := fmt.Sprintf("datagram %s %s, %s", peer, printable(e.Remote), bytesOf(e.Size))
 	if e.TTL > 0 {
 		s += ", TTL " + strconv.Itoa(e.TTL)
 	}

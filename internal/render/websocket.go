@@ -57,7 +57,7 @@ func headLine(line []byte) string {
 	if len(line) <= shownWidth {
 		return printable(string(line))
 	}
-	return fmt.Sprintf("%s… and %d bytes more", printable(string(line[:shownWidth])), len(line)-shownWidth)
+	return fmt.Sprintf("%s… and %s more", printable(string(line[:shownWidth])), bytesOf(len(line)-shownWidth))
 }
 
 func upgraded(e trace.Upgrade) string {
@@ -108,7 +108,7 @@ func frame(e trace.WSFrame) string {
 	} else {
 		s += ", not masked"
 	}
-	s += fmt.Sprintf(", header %d, payload %d bytes", e.Head, e.Size)
+	s += fmt.Sprintf(", header %d, payload %s", e.Head, bytesOf(e.Size))
 	if e.Compressed {
 		s += ", compressed"
 	}
@@ -116,7 +116,7 @@ func frame(e trace.WSFrame) string {
 }
 
 func message(e trace.WSMessage) string {
-	s := fmt.Sprintf("%s message, %d bytes", printable(e.Type), e.Size)
+	s := fmt.Sprintf("%s message, %s", printable(e.Type), bytesOf(e.Size))
 	if e.Frames > 1 {
 		s += fmt.Sprintf(" in %d frames", e.Frames)
 	}
