@@ -63,8 +63,8 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 	conn := &session.SocketIO{
 		Client: client, Event: o.sio.event, Ack: o.sio.ack, AckTimeout: o.limit(), Stay: o.ws.attempts != 0,
 	}
+	tellNamespace(op.Tracer, client) // before whoever ends the run
 	conn.Listen()
-	tellNamespace(op.Tracer, client)
 	opening, cancel := o.openingWithin(ctx)
 	defer cancel()
 	if err := client.Connect(opening); err != nil {
