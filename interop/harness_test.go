@@ -25,8 +25,9 @@ var peers = []string{"nc.openbsd", "ncat", "socat", "openssl", "tshark", "editca
 // parts are what the peers need, and no program: each is a command that fails
 // where it is missing.
 var parts = map[string][]string{
-	"python3-websockets":      {debianPython, "-c", "import websockets"},
-	"interop/node_modules/ws": {"node", "-e", "require('ws')"},
+	"python3-websockets":             {debianPython, "-c", "import websockets"},
+	"interop/node_modules/ws":        {"node", "-e", "require('ws')"},
+	"interop/node_modules/socket.io": {"node", "-e", "require.resolve('socket.io'), require.resolve('socket.io-client-2')"},
 }
 
 func TestMain(m *testing.M) {
