@@ -163,6 +163,8 @@ func transportHint(e *engine.TransportError, ours bool) string {
 		return "a proxy answers in the place of the server: see whether that runs"
 	case e.Status == http.StatusRequestEntityTooLarge:
 		return "a payload is larger than the server takes (maxHttpBufferSize), or a proxy"
+	case strings.Contains(e.Error(), "Socket.IO 2"):
+		return codeHint(engine.UnsupportedProtocolVersion)
 	case foreign(e):
 		return "what answers is no Socket.IO server: look at the address, and at --path"
 	}
