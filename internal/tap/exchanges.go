@@ -58,6 +58,9 @@ type asked struct {
 	began    time.Time
 }
 
+// mostWaiting bounds the requests that wait for their answers.
+const mostWaiting = 1000
+
 // mostKept bounds what is kept of a request or a response that is not complete.
 const mostKept = 64 << 20
 
@@ -112,6 +115,9 @@ func (x *exchanges) CloseWrite() error {
 // Close implements [net.Conn].
 func (x *exchanges) Close() error {
 	x.end(ws.ClientRole)
+	x.mu.Lock()
+	x.left()
+	x.mu.Unlock()
 	return x.Conn.Close()
 }
 
@@ -156,6 +162,8 @@ func (x *exchanges) look(from ws.Role) {
 			return
 		case err != nil:
 			x.giveUp("what the " + from.String() + " sends is no HTTP")
+		}
+		if x.lost {
 			return
 		}
 		*s = sent{buf: append(s.buf[:0], s.buf[n:]...), ended: s.ended}
@@ -242,7 +250,9 @@ func (x *exchanges) request(s *sent) (int, error) {
 	if ofEngine(request.RequestURI) && !asks(a.head) {
 		a.exchange = x.ask(a, body)
 	}
-	x.waiting = append(x.waiting, a)
+	if x.waiting = append(x.waiting, a); len(x.waiting) > mostWaiting {
+		x.giveUp("the client sends requests and gets no answers")
+	}
 	return r.used(), nil
 }
 
@@ -328,15 +338,16 @@ func (x *exchanges) upgraded(o *opening, a *asked) {
 	tracer := x.tracer
 	if a.exchange != nil {
 		x.socket = x.io.engine.WebSocket(x.id, a.RequestURI)
-		tracer = tracer.View(&messageTap{x: x}, max(tracer.Level, trace.Message))
+		tracer = tracer.View(&messageTap{x: x, socket: x.socket}, max(tracer.Level, trace.Message))
 	}
 	x.frames.Store(ws.NewObserver(tracer, x.id, agreed, x.limits))
 }
 
 // messageTap passes records on, and messages to the engine.
 type messageTap struct {
-	mu sync.Mutex
-	x  *exchanges
+	mu     sync.Mutex
+	x      *exchanges
+	socket *engine.ObservedSocket
 }
 
 // Record implements [trace.Sink].
@@ -354,7 +365,7 @@ func (m *messageTap) Record(r trace.Record) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.x.socket.Message(e.Dir, kind, e.Payload)
+	m.socket.Message(e.Dir, kind, e.Payload)
 }
 
 func (x *exchanges) head(dir trace.Dir, h *handshake.Head, raw []byte) {
@@ -392,5 +403,5 @@ func (x *exchanges) left() {
 			a.exchange.Aborted()
 		}
 	}
-	x.waiting = nil
+	x.waiting, x.socket = nil, nil
 }

@@ -145,3 +145,24 @@ func FuzzExchanges(f *testing.F) {
 		x.end(ws.ServerRole)
 	})
 }
+
+// TestExchangeLeft holds that a poll without an answer does not count for ever.
+func TestExchangeLeft(t *testing.T) {
+	s := newSeen()
+	io := NewSocketIO(s.tracer(trace.Message))
+	for range 3 {
+		x := exchangeOf(io)
+		x.feed(ws.ClientRole, []byte(request("GET", "&sid=abc", "")))
+		x.Close()
+	}
+	if found := trace.Events[trace.Finding](s.Records()); len(found) != 0 {
+		t.Errorf("%+v", found)
+	}
+	x := exchangeOf(io)
+	for range mostWaiting + 1 {
+		x.feed(ws.ClientRole, []byte(request("GET", "", "")))
+	}
+	if _, ok := find(s, saysNote("gets no answers")); !ok {
+		t.Error("it never gave up")
+	}
+}
