@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -56,6 +57,7 @@ func (s *Server) connected(session *engine.Session) {
 		sockets: map[string]*Socket{}, pending: map[string]*admission{},
 	}
 	session.OnMessage = c.message
+	session.OnRead = runtime.Gosched // the handlers run, and their answers leave in one write
 	session.OnClose = c.ended
 	c.mu.Lock()
 	c.timer = time.AfterFunc(s.connectTimeout(), c.tooLate)
@@ -216,6 +218,7 @@ func (c *conn) connect(a *admission) {
 
 func (c *conn) newSocket(n *Namespace, auth map[string]any) *Socket {
 	s := &Socket{namespace: n, conn: c}
+	s.events.crew, s.acks.crew = &c.server.crew, &c.server.crew
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.events.hold()
 	if c.server.Recovery != nil {

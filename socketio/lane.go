@@ -8,6 +8,7 @@ import (
 // lane runs functions one after the other, in a goroutine that exists only while
 // there are some. Adding to it never waits.
 type lane struct {
+	crew    *crew // whose goroutines it runs in; nil is its own
 	mu      sync.Mutex
 	waiting []func()
 	running bool
@@ -57,7 +58,7 @@ func (l *lane) start() {
 		return
 	}
 	l.running = true
-	go l.run()
+	l.crew.run(l)
 }
 
 func (l *lane) run() {

@@ -25,6 +25,7 @@ type Server struct {
 	engine  *engine.Server
 	encoder Encoder
 	files   sync.Map // of ServeClient, compressed
+	crew    crew
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -153,6 +154,7 @@ func (s *Server) Close(ctx context.Context) error {
 	for _, socket := range ended {
 		errs = append(errs, socket.events.wait(ctx))
 	}
+	s.crew.end()
 	return errors.Join(errs...)
 }
 

@@ -87,11 +87,10 @@ func sentOnce(send ackFunc) ackFunc {
 // eventName is an event's name: a string, or a number as the official server has
 // it.
 func eventName(raw json.RawMessage) string {
-	var name string
-	if json.Unmarshal(raw, &name) != nil {
-		return string(raw)
+	if at(raw, 0) == '"' {
+		return unquote(raw)
 	}
-	return name
+	return string(raw) // a number, which is the official parser's to allow
 }
 
 // take returns the handlers of an event, and removes those that are for one only.

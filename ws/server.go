@@ -42,6 +42,9 @@ type Server struct {
 	OnOpen func(p *Peer, r *Request)
 	// OnMessage takes a message. Its bytes are valid during the call.
 	OnMessage func(p *Peer, t MessageType, payload []byte)
+	// OnRead is called once all messages of one read have been handed to
+	// OnMessage. What is sent by its end leaves in one write with their answers.
+	OnRead func(p *Peer)
 	// OnWritable is [tcp.Server.OnWritable].
 	OnWritable func(p *Peer)
 	// OnClose is called once for each peer that OnOpen was called for, and last.

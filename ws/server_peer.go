@@ -157,6 +157,7 @@ func (p *Peer) caught(name string) {
 func (p *Peer) feed(b []byte) {
 	p.deaf.Add(1)
 	defer p.deaf.Add(-1)
+	before := p.in.Load()
 	for {
 		n, ev := p.dec.Next(b)
 		b = b[n:]
@@ -166,6 +167,10 @@ func (p *Peer) feed(b []byte) {
 		p.take(&ev)
 	}
 	p.dec.Release()
+	if f := p.srv.OnRead; f != nil && p.in.Load() != before {
+		defer p.caught("OnRead")
+		f(p)
+	}
 }
 
 // take reacts to an event.

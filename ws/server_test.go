@@ -333,3 +333,30 @@ func TestServerManyAtOnce(t *testing.T) {
 		clients.Wait()
 	})
 }
+
+// OnRead comes once behind all messages of one read, and what it sends goes with
+// their answers.
+func TestServerOnRead(t *testing.T) {
+	reads := make(chan int, 16)
+	n := 0
+	s := &Server{
+		OnMessage: func(p *Peer, kind MessageType, b []byte) { n++; _ = p.Write(kind, b) },
+		OnRead:    func(p *Peer) { reads <- n; _ = p.Write(Text, []byte("all")) },
+	}
+	for _, f := range forms {
+		n = 0
+		conn, in := rawClient(t, strings.TrimPrefix(f.serve(t, s), "ws://"), "")
+		// Three masked frames, whose key is zero.
+		if _, err := io.WriteString(conn, "\x81\x81\x00\x00\x00\x00a\x81\x81\x00\x00\x00\x00b\x81\x81\x00\x00\x00\x00c"); err != nil {
+			t.Fatal(err)
+		}
+		const want = "\x81\x01a\x81\x01b\x81\x01c\x81\x03all"
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", f.name, got, err)
+		}
+		if got := <-reads; got != 3 {
+			t.Errorf("%s: it was called behind %d messages", f.name, got)
+		}
+	}
+}

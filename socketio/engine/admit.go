@@ -243,6 +243,12 @@ func took(p *ws.Peer, kind ws.MessageType, b []byte) {
 	}
 }
 
+func tookAll(p *ws.Peer) {
+	if t, _ := p.Value().(*socket); t != nil {
+		t.tookAll()
+	}
+}
+
 func ended(p *ws.Peer, err error) {
 	if t, _ := p.Value().(*socket); t != nil {
 		t.ended(err)

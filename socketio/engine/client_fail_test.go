@@ -228,12 +228,18 @@ func TestDialCancelled(t *testing.T) {
 	}
 }
 
-// breaking serves s, but for WebSockets.
-func breaking(t *testing.T, s *Server, upgrade http.HandlerFunc) string {
+// breaking serves s, but for WebSockets. Polls wait for over.
+func breaking(t *testing.T, s *Server, upgrade http.HandlerFunc, over <-chan struct{}) string {
 	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isUpgrade(r) {
 			upgrade(w, r)
 			return
+		}
+		if r.Method == http.MethodGet && r.URL.Query().Has("sid") {
+			select {
+			case <-over:
+			case <-r.Context().Done():
+			}
 		}
 		s.ServeHTTP(w, r)
 	})
@@ -269,7 +275,9 @@ func TestUpgradeFails(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.clause, func(t *testing.T) {
 			r := newRig(t, plain())
-			url := breaking(t, r.s, test.upgrade)
+			// Polls wait until the upgrade has failed: one that ends in time lets it go on.
+			over := make(chan struct{})
+			url := breaking(t, r.s, test.upgrade, over)
 			failed, got := make(chan error, 1), make(chan string, 1000)
 			c, err := (&Dialer{}).Dial(t.Context(), url, Events{
 				OnUpgrade: func(_ string, err error) { failed <- err },
@@ -284,6 +292,7 @@ func TestUpgradeFails(t *testing.T) {
 			if err := take(t, failed, "OnUpgrade"); err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("%v, want %s", err, test.want)
 			}
+			close(over)
 			for i := range 100 {
 				c.Send(fmt.Append(nil, 100+i), false)
 			}
@@ -311,7 +320,7 @@ func TestProbeWithoutAnswer(t *testing.T) {
 		close(probed)
 		_, _, _ = c.Read(ctx)
 		return err
-	}))
+	}), probed)
 	got := make(chan string, 10)
 	c, err := (&Dialer{}).Dial(t.Context(), url, Events{OnMessage: func(b []byte, _ bool) { got <- string(b) }})
 	if err != nil {

@@ -19,6 +19,9 @@ type Session struct {
 	// OnMessage takes what the client sends. Its bytes are valid during the call.
 	// It must not block for long: heartbeats wait behind it, and so does OnClose.
 	OnMessage func(data []byte, binary bool)
+	// OnRead is called once OnMessage has been called for all that one read of a
+	// WebSocket has brought. What is sent by its end leaves in one write.
+	OnRead func()
 	// OnPacket is told of each packet that comes, before OnMessage.
 	OnPacket func(p Packet)
 	// OnSend is told of each packet that is handed to the transport.

@@ -102,6 +102,13 @@ func (t *socket) took(kind ws.MessageType, b []byte) {
 	t.session.packet(t, p)
 }
 
+// tookAll says that took has been called for all that one read has brought.
+func (t *socket) tookAll() {
+	if f := t.session.OnRead; f != nil {
+		f()
+	}
+}
+
 // ended says that the peer has gone. A rule that it broke is an error, as is a
 // queue that it does not empty; else the official server hears of the end only.
 func (t *socket) ended(err error) {
