@@ -1,8 +1,11 @@
 package interop
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/sockkit/sockkit/socketio"
 )
 
 // Through each of these proxies Socket.IO works: where WebSockets get through it
@@ -139,4 +142,43 @@ func TestSIOCrowd(t *testing.T) {
 		}
 		poll(t, "all to be gone", func() bool { return h.EngineServer().ClientsCount() == 0 })
 	})
+}
+
+// So it is the other way round: many of our clients at one official server.
+func TestSIOOurCrowd(t *testing.T) {
+	eachWay(t, func(t *testing.T, way sioWay) {
+		const count = 120
+		r := &sioOurRun{sioOfficial(t, sioWords{}), way}
+		failed := make(chan error, count)
+		for i := range count {
+			go func() { failed <- r.once(t, i) }()
+		}
+		for range count {
+			if err := within(t, "a client of the crowd", failed); err != nil {
+				t.Error(err)
+			}
+		}
+		poll(t, "all to be gone", func() bool {
+			r.server.do(t, sioAct{Do: "count"})
+			return r.server.skipTo(t, "server", "count").Size == 0
+		})
+	})
+}
+
+// once connects, asks once, and leaves.
+func (r *sioOurRun) once(t *testing.T, i int) error {
+	c := socketio.NewClient(r.server.url, r.options())
+	defer c.Close()
+	if err := c.Connect(bounded(t)); err != nil {
+		return err
+	}
+	var back int
+	answer, err := c.EmitWithAck(bounded(t), "ask", i)
+	if err == nil {
+		err = answer.Decode(&back)
+	}
+	if err == nil && back != i {
+		err = fmt.Errorf("client %d got the answer of %d", i, back)
+	}
+	return err
 }
