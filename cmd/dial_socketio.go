@@ -112,6 +112,7 @@ func (o *dialOptions) clientOptions(op *endpoint.Opener) *socketio.ClientOptions
 	values, _ := url.ParseQuery(query)
 	c := &socketio.ClientOptions{
 		Path: o.sio.path, Transports: o.sio.transports, Query: values, Header: http.Header{}, Timeout: -1, // -w bounds it, and names itself
+		MaxMessage:     int64(o.maxMessage),
 		NoReconnection: o.ws.attempts == 0, ReconnectionAttempts: max(o.ws.attempts, 0),
 		NetDial: op.Below(o.address), TLSFor: op.TLSFor, Tracer: op.Tracer,
 	}

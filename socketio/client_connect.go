@@ -152,7 +152,7 @@ func (c *Client) leave(reason string) (wait func()) {
 		w <- errDisconnected
 	}
 	if was {
-		c.farewell(ctx, reason)
+		c.farewell(ctx, reason, "")
 	}
 	return c.manager.release()
 }
@@ -166,9 +166,10 @@ func (c *Client) unlink() (answers []func(error, Args)) {
 }
 
 // farewell runs the handlers of a disconnection, behind what came before.
-func (c *Client) farewell(ctx context.Context, reason string) {
-	quoted, _ := json.Marshal(reason)
-	c.tell(ctx, "disconnect", quoted)
+func (c *Client) farewell(ctx context.Context, reason, description string) {
+	first, _ := json.Marshal(reason)
+	second, _ := json.Marshal(description)
+	c.tell(ctx, "disconnect", first, second)
 }
 
 // lost is the end of a session.
@@ -187,7 +188,7 @@ func (c *Client) lost(l *link, reason, description string) {
 	answerAll(answers, errDisconnected)
 	switch {
 	case was:
-		c.farewell(ctx, reason)
+		c.farewell(ctx, reason, description)
 	case active: // the official client calls this a disconnection, of what never was connected
 		c.tellError(err)
 	}

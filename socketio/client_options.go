@@ -78,6 +78,10 @@ type ClientOptions struct {
 	// it slowly; 0 is 64 MiB, less than 0 no bound. Beyond it emitting is
 	// [ErrBufferFull], too.
 	MaxBufferedBytes int
+	// MaxMessage bounds what the server sends at once, in bytes: a message over
+	// WebSocket, the answer to a poll; 0 is 64 MiB. Beyond it the connection is
+	// given up ("transport error").
+	MaxMessage int64
 	// MaxPending bounds the events that wait for the handlers of one client; 0 is
 	// 65,536, less than 0 no bound. MaxPendingBytes bounds their size; 0 is 64
 	// MiB. Beyond either the connection is given up ("transport error").
@@ -132,7 +136,7 @@ func (o *ClientOptions) dialer() *engine.Dialer {
 	return &engine.Dialer{
 		Path: orString(o.Path, "/socket.io/"), Transports: o.Transports, NoUpgrade: o.NoUpgrade,
 		RememberUpgrade: o.RememberUpgrade, TryAllTransports: o.TryAllTransports, Query: o.Query, Header: o.Header, Jar: o.Jar, Deflate: o.Deflate,
-		Protocol: o.Protocol, RequestTimeout: o.RequestTimeout,
+		Protocol: o.Protocol, RequestTimeout: o.RequestTimeout, MaxMessage: o.MaxMessage,
 		TCP: o.TCP, NetDial: o.NetDial, TLSFor: o.TLSFor, Tracer: o.Tracer,
 	}
 }

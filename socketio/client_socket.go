@@ -142,7 +142,8 @@ func (c *Client) OnConnect(f func()) { c.On("connect", f) }
 
 // OnDisconnect adds a handler for the end of a connection. After "io server
 // disconnect" and "io client disconnect" the client does not come back by itself,
-// after other reasons it does.
+// after other reasons it does. On("disconnect") takes a func(reason, description
+// string), too: a description is there where a transport has failed.
 func (c *Client) OnDisconnect(f func(reason string)) { c.On("disconnect", f) }
 
 // OnConnectError adds a handler for connections that did not come to be: the

@@ -30,10 +30,15 @@ type SocketIO struct {
 }
 
 // Disconnected says that the connection has ended.
-type Disconnected struct{ Reason string }
+type Disconnected struct{ Reason, Description string }
 
 // Error implements error.
-func (d *Disconnected) Error() string { return "disconnected: " + d.Reason }
+func (d *Disconnected) Error() string {
+	if d.Description == "" || d.Reason == socketio.ReasonTransportClose {
+		return "disconnected: " + d.Reason
+	}
+	return "disconnected: " + d.Reason + ": " + d.Description
+}
 
 // Orderly reports whether the server ended it on purpose.
 func (d *Disconnected) Orderly() bool { return d.Reason == socketio.ReasonIOServerDisconnect }
@@ -44,9 +49,9 @@ func (s *SocketIO) Listen() {
 	s.once.Do(func() {
 		s.lines, s.ended = make(chan []byte), make(chan error, 1)
 		s.Client.OnAny(func(event string, args socketio.Args) { s.give(AppendEvent(nil, event, args)) })
-		s.Client.OnDisconnect(func(reason string) {
+		s.Client.On("disconnect", func(reason, description string) {
 			if !s.Stay || reason == socketio.ReasonIOServerDisconnect {
-				s.end(&Disconnected{reason})
+				s.end(&Disconnected{reason, description})
 			}
 		})
 	})
@@ -128,6 +133,6 @@ func worded(err error) error {
 // Close implements [MessageConn].
 func (s *SocketIO) Close() error {
 	err := s.Client.Close()
-	s.end(&Disconnected{socketio.ReasonIOClientDisconnect})
+	s.end(&Disconnected{Reason: socketio.ReasonIOClientDisconnect})
 	return err
 }
