@@ -247,17 +247,13 @@ func (x *exchanges) request(s *sent) (int, error) {
 	raw := bytes.Clone(s.buf[:size])
 	_, _ = a.head.ParseRequest(raw, nil)
 	x.head(trace.Out, a.head, raw)
-	if ofEngine(request.RequestURI) && !asks(a.head) {
-		a.exchange = x.ask(a, body)
+	if ofEngine(request.RequestURI) {
+		a.exchange = x.io.engine.Request(x.id, a.Method, a.RequestURI, a.Header, body)
 	}
 	if x.waiting = append(x.waiting, a); len(x.waiting) > mostWaiting {
 		x.giveUp("the client sends requests and gets no answers")
 	}
 	return r.used(), nil
-}
-
-func (x *exchanges) ask(a *asked, body []byte) *engine.ObservedExchange {
-	return x.io.engine.Request(x.id, a.Method, a.RequestURI, a.Header, body)
 }
 
 // response reads one response, to the request that has waited longest.
@@ -298,9 +294,6 @@ func (x *exchanges) answered(a *asked, answer *http.Response, head *handshake.He
 		return
 	}
 	x.waiting = x.waiting[1:]
-	if asks(a.head) && ofEngine(a.RequestURI) {
-		a.exchange = x.ask(a, nil) // now only: polls go on beside it
-	}
 	if a.exchange != nil {
 		a.exchange.Response(answer.StatusCode, answer.Header, body)
 	}

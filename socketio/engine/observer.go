@@ -131,24 +131,34 @@ func (o *Observer) Request(conn trace.ID, method, target string, header http.Hea
 
 // begin counts a request, and returns the rule that it breaks by its time.
 func (x *ObservedExchange) begin() *rule {
-	count, r := &x.session.gets, &ruleTwoPolls
-	if x.method == http.MethodPost {
-		count, r = &x.session.posts, &ruleTwoPosts
+	if x.transport != "polling" { // an upgrade goes on beside the polls
+		return nil
 	}
+	r := &ruleTwoPolls
+	if x.method == http.MethodPost {
+		r = &ruleTwoPosts
+	}
+	count := x.underWay()
 	*count++
-	if *count > 1 && x.session.id != "" && x.transport == "polling" {
+	if *count > 1 && x.session.id != "" {
 		return r
 	}
 	return nil
 }
 
+// underWay counts the requests of this one's kind that wait for their answers.
+func (x *ObservedExchange) underWay() *int {
+	if x.method == http.MethodPost {
+		return &x.session.posts
+	}
+	return &x.session.gets
+}
+
 func (x *ObservedExchange) done() {
 	x.o.mu.Lock()
 	defer x.o.mu.Unlock()
-	if x.method == http.MethodPost {
-		x.session.posts--
-	} else {
-		x.session.gets--
+	if x.transport == "polling" {
+		*x.underWay()--
 	}
 }
 

@@ -75,6 +75,13 @@ func TestObserver(t *testing.T) {
 			w.exchange("GET", base, "", 400, "")
 			first.Response(200, nil, []byte("1"))
 		}, "eio-two-polls client", `in polling close ""`},
+		{"an upgrade beside a poll", func(w *watch) {
+			begin(w)
+			poll := w.Request(1, "GET", base, nil, nil)
+			upgrade := w.Request(2, "GET", sockets+"&sid=abc", nil, nil)
+			poll.Response(200, nil, []byte("6"))
+			upgrade.Response(101, nil, nil)
+		}, "", `in polling noop ""`},
 		{"two POSTs", func(w *watch) {
 			begin(w)
 			first := w.Request(1, "POST", base, nil, []byte("4a"))
