@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,7 +70,11 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 	defer cancel()
 	if err := client.Connect(opening); err != nil {
 		_ = client.Close()
-		return stoppedBy(ctx, failed("dial", o.address, reasonOf(opening, err)))
+		reason := reasonOf(opening, err)
+		if opening.Err() != nil && ctx.Err() == nil && !errors.As(err, new(*tcp.Error)) {
+			reason = &endpoint.Hint{Err: reason, Text: notSocketIO}
+		}
+		return stoppedBy(ctx, failed("dial", o.address, reason))
 	}
 	if o.zero {
 		return client.Close()

@@ -31,10 +31,13 @@ func (r *refusal) Error() string {
 
 func (r *refusal) Unwrap() error { return r.err }
 
-// unanswered is a request whose connection ended before an answer.
+// unanswered is a request whose connection ended before its answer was complete.
 type unanswered struct{ err *engine.TransportError }
 
 func (u *unanswered) Error() string {
+	if errors.Is(u.err, io.ErrUnexpectedEOF) {
+		return u.err.Message + ": the connection was closed in the middle of an answer"
+	}
 	return u.err.Message + ": the connection was closed before an answer came"
 }
 
@@ -51,7 +54,11 @@ func reasonOf(ctx context.Context, err error) error {
 		}
 	case errors.As(err, &refused):
 		return &refusal{refused}
+	case errors.Is(err, socketio.ErrServerV2):
+		return socketio.ErrServerV2
 	case errors.As(err, &transport) && errors.Is(transport.Err, io.EOF):
+		return &unanswered{transport}
+	case errors.As(err, &transport) && errors.Is(transport.Err, io.ErrUnexpectedEOF):
 		return &unanswered{transport}
 	case errors.As(err, &transport) && transport.Status != 0 && errors.As(err, new(*ws.HandshakeError)):
 		return &refusedUpgrade{transport}
@@ -108,6 +115,8 @@ func socketIOHint(err error) string {
 	var refused *socketio.Error
 	var transport *engine.TransportError
 	switch {
+	case errors.Is(err, socketio.ErrServerV2):
+		return codeHint(engine.UnsupportedProtocolVersion)
 	case errors.As(err, &refused):
 		return refusalHint(refused)
 	case errors.As(err, &transport):
@@ -120,12 +129,13 @@ func socketIOHint(err error) string {
 	return ""
 }
 
+// notSocketIO is for whoever answers, and speaks something else, or nothing.
+const notSocketIO = "what answers is no Socket.IO server: look at the address, and at --path, which is /socket.io/ by default"
+
 func refusalHint(e *socketio.Error) string {
 	switch {
 	case e.Message == "Invalid namespace":
 		return "the server knows no such namespace; the path of the address is the namespace, and --path is the engine's"
-	case strings.Contains(e.Message, "v2.x"):
-		return "the server is of version 2, whose protocol is another one (EIO=3)"
 	}
 	return "a middleware of the server refuses; --auth sends what it asks for"
 }
@@ -153,6 +163,7 @@ func codeHint(code engine.Code) string {
 // being full.
 func transportHint(e *engine.TransportError, ours bool) string {
 	switch {
+	case e.Message == engine.ReasonTransportClose, e.Message == engine.ReasonPingTimeout: // of a session that there was
 	case ours:
 		return "the server has as many sessions as it takes"
 	case e.Status == http.StatusUpgradeRequired:
@@ -165,8 +176,8 @@ func transportHint(e *engine.TransportError, ours bool) string {
 		return "a payload is larger than the server takes (maxHttpBufferSize), or a proxy"
 	case strings.Contains(e.Error(), "Socket.IO 2"):
 		return codeHint(engine.UnsupportedProtocolVersion)
-	case foreign(e):
-		return "what answers is no Socket.IO server: look at the address, and at --path"
+	case foreign(e), e.Status != 0, errors.As(e, new(*ws.HandshakeError)):
+		return notSocketIO
 	}
 	return ""
 }

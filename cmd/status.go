@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -93,7 +94,9 @@ func Status(err error) int {
 		return statusUnmet
 	case errors.As(err, &broken) && broken.Level == handshake.Must:
 		return statusFindings
-	case errors.As(err, &closed), errors.As(err, &ended):
+	case errors.Is(err, socketio.ErrServerV2):
+		return statusFindings
+	case errors.As(err, &closed), errors.As(err, &ended), errors.Is(err, socketio.ErrDisconnected):
 		return statusLost
 	case errors.As(err, &refused):
 		return statusRefused
@@ -103,6 +106,10 @@ func Status(err error) int {
 		return statusRefused
 	case errors.As(err, &opening) && opening.Finding != nil:
 		return statusFindings
+	case errors.As(err, &transport) && transport.Message == engine.ReasonPingTimeout:
+		return statusTimeout
+	case errors.As(err, &transport) && transport.Message == engine.ReasonTransportClose:
+		return statusLost
 	case errors.As(err, &transport) && transport.Status >= 300:
 		return statusRefused
 	case errors.As(err, &transport) && foreign(transport):
@@ -113,6 +120,8 @@ func Status(err error) int {
 		return statusTLS
 	case errors.As(err, &proxy) && proxy.Refused:
 		return statusRefused
+	case errors.As(err, &transport) && errors.Is(err, io.ErrUnexpectedEOF):
+		return statusUnconnected
 	case errors.As(err, &operation), errors.As(err, &datagram), tcp.IsReset(err), tcp.IsRefused(err):
 		return statusUnconnected
 	}

@@ -222,6 +222,8 @@ func (d *decodeState) attachment(num []byte) ([]byte, error) {
 	if n < 0 {
 		return nil, nil
 	}
-	data := d.attachments[n]
-	return data[:len(data):len(data)], nil
+	if data := d.attachments[n]; len(data) > 0 {
+		return data[:len(data):len(data)], nil
+	}
+	return []byte{}, nil // and not nil: it is there
 }

@@ -161,3 +161,19 @@ func TestDecodeAllocs(t *testing.T) {
 		t.Errorf("a string: %v allocations, want 1", n)
 	}
 }
+
+// A binary value without bytes is one all the same.
+func TestEmptyBinary(t *testing.T) {
+	args, err := ParseArgs([]byte(`[{"_placeholder":true,"num":0},{"x":{"_placeholder":true,"num":1}}]`), [][]byte{nil, {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := args.Values()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []any{[]byte{}, map[string]any{"x": []byte{}}}
+	if !reflect.DeepEqual(values, want) {
+		t.Errorf("%#v, not %#v", values, want)
+	}
+}

@@ -181,7 +181,7 @@ func (c *Client) lost(l *link, reason, description string) {
 	}
 	was, active, ctx := c.connected, c.active, c.ctx
 	c.link, c.early = nil, nil
-	err := lostError(reason, description)
+	err := lostError(l.engine.Err(), reason, description)
 	c.failure = err
 	answers := c.unlink()
 	c.mu.Unlock()

@@ -127,12 +127,16 @@ func (m *Manager) lost(l *link) error {
 	for _, c := range all {
 		c.lost(l, reason, description)
 	}
-	return lostError(reason, description)
+	return lostError(l.engine.Err(), reason, description)
 }
 
-func lostError(reason, description string) error {
-	e := &engine.TransportError{Message: reason}
-	if description != "" {
+// lostError is the end of a session: the transport's error, where there is one.
+func lostError(cause error, reason, description string) error {
+	e := &engine.TransportError{Message: reason, Err: cause}
+	if errors.As(cause, &e) {
+		return e
+	}
+	if cause == nil && description != "" {
 		e.Err = errors.New(description)
 	}
 	return e

@@ -9,8 +9,9 @@ import (
 	"github.com/sockkit/sockkit/trace"
 )
 
-// errV2 is what the official client says of a server that does not send an id.
-var errV2 = errors.New("It seems you are trying to reach a Socket.IO server in v2.x with a v3.x client, but they are not compatible " + //nolint:staticcheck // the official text
+// ErrServerV2 says that the server is one of Socket.IO 2, whose protocol is
+// another one (Protocol: 3), in the words of the official client.
+var ErrServerV2 = errors.New("It seems you are trying to reach a Socket.IO server in v2.x with a v3.x client, but they are not compatible " + //nolint:staticcheck // the official text
 	"(more information here: https://socket.io/docs/v3/migrating-from-2-x-to-3-0/)")
 
 // packet takes a packet for the client's namespace.
@@ -49,7 +50,7 @@ func connectError(data []byte) *Error {
 func (c *Client) welcomed(l *link, p *Packet) {
 	id, pid := c.session(l, p)
 	if id == "" {
-		c.refused(l, errV2)
+		c.refused(l, ErrServerV2)
 		return
 	}
 	c.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/socketio"
@@ -24,20 +25,28 @@ type SocketIO struct {
 	// Stay goes on where the connection is lost: the client connects again.
 	Stay bool
 
+	heavy atomic.Pointer[string] // says of an event that it was likely too much
 	once  sync.Once
 	lines chan []byte
 	ended chan error
 }
 
 // Disconnected says that the connection has ended.
-type Disconnected struct{ Reason, Description string }
+type Disconnected struct {
+	Reason, Description string
+	Cause               string // what we have likely done to bring it about, or ""
+}
 
 // Error implements error.
 func (d *Disconnected) Error() string {
-	if d.Description == "" || d.Reason == socketio.ReasonTransportClose {
-		return "disconnected: " + d.Reason
+	s := "disconnected: " + d.Reason
+	if d.Description != "" && d.Reason != socketio.ReasonTransportClose {
+		s += ": " + d.Description
 	}
-	return "disconnected: " + d.Reason + ": " + d.Description
+	if d.Cause != "" {
+		s += ": " + d.Cause
+	}
+	return s
 }
 
 // Orderly reports whether the server ended it on purpose.
@@ -51,7 +60,7 @@ func (s *SocketIO) Listen() {
 		s.Client.OnAny(func(event string, args socketio.Args) { s.give(AppendEvent(nil, event, args)) })
 		s.Client.On("disconnect", func(reason, description string) {
 			if !s.Stay || reason == socketio.ReasonIOServerDisconnect {
-				s.end(&Disconnected{reason, description})
+				s.end(&Disconnected{reason, description, s.cause(reason)})
 			}
 		})
 	})
@@ -102,6 +111,7 @@ func (s *SocketIO) WriteMessage(line []byte) error {
 			return err
 		}
 	}
+	s.weigh(line, args)
 	if !s.Ack {
 		return worded(s.Client.Emit(event, args...))
 	}
@@ -109,13 +119,77 @@ func (s *SocketIO) WriteMessage(line []byte) error {
 	defer cancel()
 	answer, err := s.Client.EmitWithAck(ctx, event, args...)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no acknowledgement of %q came within %v", event, s.AckTimeout)
+		return &unacknowledged{event, s.AckTimeout}
+	}
+	if errors.Is(err, socketio.ErrDisconnected) && !s.Stay {
+		err = <-s.ended // the reason comes right behind
+		s.end(err)
+		return err
 	}
 	if err == nil {
 		s.give(AppendEvent(nil, "ack", answer))
 	}
 	return worded(err)
 }
+
+// mostAttachments is what the official server takes with one event.
+const mostAttachments = 10
+
+// weigh notes an event that is likely more than the server takes: official ones
+// close the connection, and do not say why.
+func (s *SocketIO) weigh(line []byte, args []any) {
+	var text string
+	n := attachments(args)
+	e := s.Client.Engine()
+	switch {
+	case n > mostAttachments:
+		text = fmt.Sprintf("an event with %d attachments was sent, and servers take %d unless set otherwise", n, mostAttachments)
+	case e != nil && e.MaxPayload() > 0 && int64(len(line)) > e.MaxPayload():
+		text = fmt.Sprintf("a message of %d bytes was sent, and the server takes %d (maxHttpBufferSize)", len(line), e.MaxPayload())
+	default:
+		return
+	}
+	s.heavy.Store(&text)
+}
+
+// cause is what was noted, where the end may come of it.
+func (s *SocketIO) cause(reason string) string {
+	text := s.heavy.Load()
+	if text == nil || reason != socketio.ReasonTransportClose && reason != socketio.ReasonTransportError {
+		return ""
+	}
+	return *text
+}
+
+// attachments counts the binary values in a value.
+func attachments(v any) (n int) {
+	switch v := v.(type) {
+	case []byte:
+		return 1
+	case []any:
+		for _, e := range v {
+			n += attachments(e)
+		}
+	case map[string]any:
+		for _, e := range v {
+			n += attachments(e)
+		}
+	}
+	return n
+}
+
+// unacknowledged is an event whose acknowledgement did not come in time.
+type unacknowledged struct {
+	event string
+	limit time.Duration
+}
+
+func (u *unacknowledged) Error() string {
+	return fmt.Sprintf("no acknowledgement of %q came within %v", u.event, u.limit)
+}
+
+// Timeout says that a limit on time ended it.
+func (u *unacknowledged) Timeout() bool { return true }
 
 // emitError is an event that was not taken, without the name of the package.
 type emitError struct{ err error }

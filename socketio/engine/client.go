@@ -40,6 +40,7 @@ type Client struct {
 	closing   bool // Close was called
 	closed    bool
 	expired   bool // by the clock on the wall
+	cause     error
 	timeout   *time.Timer
 	deadline  time.Time // of timeout
 }
@@ -209,6 +210,14 @@ func (c *Client) Transport() string {
 	return c.transport.name()
 }
 
+// Err returns the error of a transport that ended the session; nil is another end,
+// or none yet.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
 // MaxPayload is the most that the server takes at once, in bytes; 0 is not said.
 func (c *Client) MaxPayload() int64 { return c.opening.MaxPayload }
 
@@ -362,6 +371,9 @@ func (c *Client) packet(t clientTransport, p Packet) {
 func (c *Client) broke(t clientTransport, err error) {
 	c.mu.Lock()
 	current := c.transport == t
+	if current && !c.closed && !c.closing {
+		c.cause = err
+	}
 	c.mu.Unlock()
 	if !current {
 		return
