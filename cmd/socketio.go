@@ -176,7 +176,7 @@ func transportHint(e *engine.TransportError, ours bool) string {
 		return "a payload is larger than the server takes (maxHttpBufferSize), or a proxy"
 	case strings.Contains(e.Error(), "Socket.IO 2"):
 		return codeHint(engine.UnsupportedProtocolVersion)
-	case foreign(e), e.Status != 0, errors.As(e, new(*ws.HandshakeError)):
+	case foreign(e), e.Status == http.StatusOK, e.Status == 0 && errors.As(e, new(*ws.HandshakeError)):
 		return notSocketIO
 	}
 	return ""
