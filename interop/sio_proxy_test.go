@@ -122,7 +122,7 @@ func sioOursThrough(t *testing.T, c *ourClient, polling bool) {
 // every one of them is served.
 func TestSIOCrowd(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
-		const count = 120
+		const count = 400
 		h := serveSIO(t, way.name == "polling", nil)
 		_, listening := sioListen(t, "--echo")
 		for _, url := range []string{h.url, listening} {
@@ -147,7 +147,7 @@ func TestSIOCrowd(t *testing.T) {
 // So it is the other way round: many of our clients at one official server.
 func TestSIOOurCrowd(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
-		const count = 120
+		const count = 400
 		r := &sioOurRun{sioOfficial(t, sioWords{}), way}
 		failed := make(chan error, count)
 		for i := range count {
