@@ -7,6 +7,7 @@ import (
 	stdio "io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,7 @@ func TestSlowReaders(t *testing.T) {
 	addr := onListener(t, io)
 	other := dialWebSocket(t, addr, "")
 	other.join("/")
+	soon(t, "it is in the room", func() bool { return slices.Contains(io.Sockets()[0].Rooms(), "deaf") })
 	io.Sockets()[0].Leave("deaf")
 
 	conn, _, err := (&ws.Dialer{}).Dial(context.Background(), "ws://"+addr+"/socket.io/?EIO=4&transport=websocket")
