@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sockkit/sockkit/trace"
@@ -19,12 +20,15 @@ import (
 type watch struct {
 	*Observer
 	records *trace.Recorder
+	mu      sync.Mutex
 	packets []string
 }
 
 func newWatch() *watch {
 	w := &watch{records: &trace.Recorder{}}
 	w.Observer = &Observer{Tracer: trace.New(w.records, trace.Frame), OnPacket: func(p Observed) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.packets = append(w.packets, fmt.Sprintf("%s %s %s %q", p.Dir, p.Transport, p.Packet.Type, p.Packet.Data))
 	}}
 	return w
