@@ -122,14 +122,15 @@ func NewRoot(s *Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sockkit",
 		Short: "Open, listen on and inspect sockets",
-		Long: `sockkit opens, listens on and inspects TCP, TLS, UDP and Unix sockets, and
-shows what passed.
+		Long: `sockkit opens, listens on and inspects TCP, TLS, UDP, Unix, WebSocket and
+Socket.IO sockets, and shows what passed.
 
   sockkit listen 9000              wait for a connection, as nc -l does
   sockkit dial example.com 80      connect, as nc does
   sockkit tap :8080 localhost:80   stand in the middle and show the traffic
   sockkit inspect tls://host:443   say what can be known about an address
   sockkit handshake check FILE     say why a WebSocket will not open
+  sockkit demo handshake           learn how sockets behave, on live ones
 
 nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 		Example: `  printf 'hello\n' | sockkit dial localhost 9000

@@ -81,32 +81,39 @@ func TestSoakConnections(t *testing.T) {
 			t.Parallel()
 			us := sockkit(t, append([]string{"listen", "-k", "--metrics", "127.0.0.1:0"}, args...)...)
 			at := placeOf("tcp4", us.address())
-			us.err.awaitText(t, "/metrics\n")
-			_, url, _ := strings.Cut(us.err.String(), "metrics on ")
-			url, _, _ = strings.Cut(url, "\n")
 			dial := func() (net.Conn, error) { return net.Dial("tcp", at.hostPort()) }
 			if strings.Contains(name, "TLS") {
 				dial = func() (net.Conn, error) {
 					return tls.Dial("tcp", at.hostPort(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it is the load, not the check
 				}
 			}
-			rounds := 0
-			for ; rounds < 20; rounds++ {
-				visit(t, dial)
-			}
-			before := settled(t, us, url)
-			for end := time.Now().Add(limit); time.Now().Before(end); rounds++ {
-				visit(t, dial)
-			}
-			after := settled(t, us, url)
-			t.Logf("%d rounds: before %+v, after %+v", rounds, before, after)
-			if after.memory > before.memory+16*mib || after.files > before.files+3 || after.goroutines > before.goroutines+5 {
-				t.Errorf("it grew in %d rounds: before %+v, after %+v", rounds, before, after)
-			}
-			us.signal(syscall.SIGTERM)
-			us.want(143)
+			staysSmall(t, us, limit, func() { visit(t, dial) })
 		})
 	}
+}
+
+// staysSmall holds that a server is as large behind rounds for that long as it was
+// behind the first ones, and ends it.
+func staysSmall(t *testing.T, us *proc, limit time.Duration, round func()) {
+	t.Helper()
+	us.err.awaitText(t, "/metrics\n")
+	_, url, _ := strings.Cut(us.err.String(), "metrics on ")
+	url, _, _ = strings.Cut(url, "\n")
+	rounds := 0
+	for ; rounds < 20; rounds++ {
+		round()
+	}
+	before := settled(t, us, url)
+	for end := time.Now().Add(limit); time.Now().Before(end); rounds++ {
+		round()
+	}
+	after := settled(t, us, url)
+	t.Logf("%d rounds: before %+v, after %+v", rounds, before, after)
+	if after.memory > before.memory+16*mib || after.files > before.files+3 || after.goroutines > before.goroutines+5 {
+		t.Errorf("it grew in %d rounds: before %+v, after %+v", rounds, before, after)
+	}
+	us.signal(syscall.SIGTERM)
+	us.want(143)
 }
 
 // settled waits until nobody is served, and returns the figures.

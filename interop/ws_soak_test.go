@@ -5,9 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // TestSoakWS upgrades, talks and leaves in many ways for ten minutes: memory,
@@ -23,24 +21,7 @@ func TestSoakWS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			us, at := wsListen(t, append([]string{"--metrics", "127.0.0.1:0"}, args...)...)
-			us.err.awaitText(t, "/metrics\n")
-			_, url, _ := strings.Cut(us.err.String(), "metrics on ")
-			url, _, _ = strings.Cut(url, "\n")
-			rounds := 0
-			for ; rounds < 20; rounds++ {
-				visitWS(t, at)
-			}
-			before := settled(t, us, url)
-			for end := time.Now().Add(limit); time.Now().Before(end); rounds++ {
-				visitWS(t, at)
-			}
-			after := settled(t, us, url)
-			t.Logf("%d rounds: before %+v, after %+v", rounds, before, after)
-			if after.memory > before.memory+16*mib || after.files > before.files+3 || after.goroutines > before.goroutines+5 {
-				t.Errorf("it grew in %d rounds: before %+v, after %+v", rounds, before, after)
-			}
-			us.signal(syscall.SIGTERM)
-			us.want(143)
+			staysSmall(t, us, limit, func() { visitWS(t, at) })
 		})
 	}
 }

@@ -21,9 +21,9 @@ func scanValue(data []byte, i, depth int) int {
 	case c == '-' || isDigit(c):
 		return scanNumber(data, i)
 	case c == '[' && depth > 0:
-		return scanArray(data, i, depth-1)
+		return scanList(data, i, depth-1, ']')
 	case c == '{' && depth > 0:
-		return scanObject(data, i, depth-1)
+		return scanList(data, i, depth-1, '}')
 	case c == 't':
 		return scanWord(data, i, "true")
 	case c == 'f':
@@ -34,39 +34,24 @@ func scanValue(data []byte, i, depth int) int {
 	return -1
 }
 
-func scanArray(data []byte, i, depth int) int {
+// scanList skips an array or an object, which end tells apart.
+func scanList(data []byte, i, depth int, end byte) int {
 	i = skipSpace(data, i+1)
-	if at(data, i) == ']' {
+	if at(data, i) == end {
 		return i + 1
 	}
 	for {
-		if i = scanValue(data, i, depth); i < 0 {
+		if end == '}' {
+			i = scanMember(data, i, depth)
+		} else {
+			i = scanValue(data, i, depth)
+		}
+		if i < 0 {
 			return -1
 		}
 		i = skipSpace(data, i)
 		switch at(data, i) {
-		case ']':
-			return i + 1
-		case ',':
-			i = skipSpace(data, i+1)
-		default:
-			return -1
-		}
-	}
-}
-
-func scanObject(data []byte, i, depth int) int {
-	i = skipSpace(data, i+1)
-	if at(data, i) == '}' {
-		return i + 1
-	}
-	for {
-		if i = scanMember(data, i, depth); i < 0 {
-			return -1
-		}
-		i = skipSpace(data, i)
-		switch at(data, i) {
-		case '}':
+		case end:
 			return i + 1
 		case ',':
 			i = skipSpace(data, i+1)

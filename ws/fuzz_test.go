@@ -335,10 +335,9 @@ func FuzzInflate(f *testing.F) {
 		want, stdErr := io.ReadAll(io.LimitReader(stdflate.NewReader(bytes.NewReader(append(bytes.Clone(b), deflateTail...))), limit+1))
 		klauspost := flate.NewReader(bytes.NewReader(append(bytes.Clone(b), deflateTail...)))
 		_, otherErr := io.ReadAll(io.LimitReader(klauspost, limit+1))
-		if (stdErr == nil) != (otherErr == nil) {
-			t.Skip("the libraries do not agree")
-		}
-		if err == nil && (stdErr != nil || !bytes.HasPrefix(plain, want)) {
+		// Where the libraries do not agree, one of them has to take it.
+		wrong := stdErr != nil && otherErr != nil || stdErr == nil && !bytes.HasPrefix(plain, want)
+		if err == nil && wrong {
 			t.Fatalf("%d bytes; compress/flate: %d, %v", len(plain), len(want), stdErr)
 		}
 	})

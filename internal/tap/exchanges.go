@@ -16,7 +16,6 @@ import (
 
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/socketio/engine"
-	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
 )
@@ -25,10 +24,8 @@ import (
 // requests and responses, one after the other, until one of them opens a
 // WebSocket. What passes is read along as observed does it, and not changed.
 type exchanges struct {
-	net.Conn
+	watched
 	io     *SocketIO
-	tracer *trace.Tracer
-	id     trace.ID
 	limits ws.Limits
 
 	mu             sync.Mutex
@@ -67,49 +64,13 @@ const mostKept = 64 << 20
 // observe has what passes through the target followed, where a tracer wants to
 // hear of it.
 func (s *SocketIO) observe(client, target net.Conn, limits ws.Limits) net.Conn {
-	for _, conn := range []net.Conn{client, target} {
-		if framed, ok := conn.(interface{ Framed() }); ok {
-			framed.Framed()
-		}
-	}
-	known, ok := target.(traced)
-	if !ok || !known.Tracer().On(trace.Connection) {
+	w, ok := watch(client, target)
+	if !ok {
 		return target
 	}
-	return &exchanges{Conn: target, io: s, tracer: known.Tracer(), id: known.TraceID(), limits: limits}
-}
-
-// NetConn returns the connection underneath.
-func (x *exchanges) NetConn() net.Conn { return x.Conn }
-
-// TraceID returns the connection's number in the trace.
-func (x *exchanges) TraceID() trace.ID { return x.id }
-
-// Tracer returns the tracer that the connection reports to.
-func (x *exchanges) Tracer() *trace.Tracer { return x.tracer }
-
-// Read implements [net.Conn]: what the server sends.
-func (x *exchanges) Read(p []byte) (int, error) {
-	n, err := x.Conn.Read(p)
-	if n > 0 {
-		x.feed(ws.ServerRole, p[:n])
-	}
-	if err == io.EOF || isEnd(err) {
-		x.end(ws.ServerRole)
-	}
-	return n, err
-}
-
-// Write implements [net.Conn]: what the client sends, recorded before it goes.
-func (x *exchanges) Write(p []byte) (int, error) {
-	x.feed(ws.ClientRole, p)
-	return x.Conn.Write(p)
-}
-
-// CloseWrite passes the client's end on.
-func (x *exchanges) CloseWrite() error {
-	x.end(ws.ClientRole)
-	return tcp.CloseWrite(x.Conn)
+	x := &exchanges{watched: w, io: s, limits: limits}
+	x.by = x
+	return x
 }
 
 // Close implements [net.Conn].

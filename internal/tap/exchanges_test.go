@@ -16,7 +16,7 @@ import (
 // exchangeOf is a connection whose bytes a test passes on by hand.
 func exchangeOf(io *SocketIO) *exchanges {
 	near, _ := net.Pipe()
-	return &exchanges{Conn: near, io: io, tracer: io.tracer, id: 1}
+	return &exchanges{watched: watched{Conn: near, tracer: io.tracer, id: 1}, io: io}
 }
 
 func request(method, query, body string) string {

@@ -267,7 +267,7 @@ func TestWhatIsWrongIsAFinding(t *testing.T) {
 // What is claimed or sent without end costs no more than the limits allow.
 func TestObservingIsBounded(t *testing.T) {
 	s := newSeen()
-	o := &observed{Conn: &net.TCPConn{}, tracer: s.tracer(trace.Message), id: 1}
+	o := &observed{watched: watched{Conn: &net.TCPConn{}, tracer: s.tracer(trace.Message), id: 1}}
 	o.opening = opening{tracer: o.tracer, id: 1, limits: ws.Limits{MaxMessage: 1 << 20}}
 	o.feed(ws.ClientRole, []byte(asking))
 	piece := make([]byte, 128<<10)
