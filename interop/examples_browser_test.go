@@ -59,3 +59,74 @@ func TestSIOBrowserClient(t *testing.T) {
 		})
 	}
 }
+
+// It talks to the official server, too, each way: arguments of every kind, those
+// for which it has to wait, and again once it was cut off.
+func TestSIOBrowserClientAtNode(t *testing.T) {
+	t.Parallel()
+	browser := chromium(t)
+	page := ourBrowserSite(t)
+	for _, way := range sioWays {
+		t.Run(way.name, func(t *testing.T) {
+			s := sioOfficial(t, sioWords{Options: map[string]any{"cors": map[string]any{"origin": "*"}, "connectionStateRecovery": map[string]any{}}, Welcome: "hello"})
+			c := sioTab(t, browser, page).dial(t, sioAct{URL: s.url, Options: way.options()})
+			id := c.next("connect").ID
+			c.skipTo("event") // welcome: it has the first offset
+			for _, args := range sioArguments {
+				if args != "[]" { // the page's answer is one value
+					c.do(sioAct{Do: "emit", Event: "ask", Args: sioList(t, args), Ack: true})
+					c.nextAck("ask", args)
+				}
+			}
+			if way.transports == nil {
+				c.sioPeer.skipTo(t, c.of+"/manager", "upgrade")
+			}
+			c.do(sioAct{Do: "drop"})
+			if got := c.next("disconnect"); got.Reason != "forced close" || !got.Active {
+				t.Errorf("the client saw %v", got)
+			}
+			if got := c.skipTo("connect"); !got.Recovered || got.ID != id {
+				t.Errorf("the client saw %v; want %s, recovered", got, id)
+			}
+			c.do(sioAct{Do: "disconnect"})
+			if got := c.skipTo("disconnect"); got.Reason != "io client disconnect" || got.Active {
+				t.Errorf("the client saw %v", got)
+			}
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		s := sioOfficial(t, sioWords{Options: map[string]any{"cors": map[string]any{"origin": "*"}}})
+		p := sioTab(t, browser, page)
+		c := p.dial(t, sioAct{URL: s.url + "/auth"})
+		if got := c.next("connect_error"); got.Message != "not authorized" || got.Active || fmt.Sprint(got.Data) != "map[code:4711 list:[a map[b:<nil>]] token:<nil>]" {
+			t.Errorf("the client saw %v", got)
+		}
+		if got := p.dial(t, sioAct{URL: s.url + "/nosuch"}).next("connect_error"); got.Message != "Invalid namespace" {
+			t.Errorf("the client saw %v", got)
+		}
+		if got := p.dial(t, sioAct{URL: "http://127.0.0.1:1"}).next("connect_error"); got.Message != "xhr poll error" || !got.Active {
+			t.Errorf("the client saw %v", got)
+		}
+	})
+}
+
+// Where a proxy breaks WebSockets it stays on polling, and elsewhere it moves.
+func TestSIOBrowserClientThroughProxies(t *testing.T) {
+	t.Parallel()
+	browser := chromium(t)
+	page := ourBrowserSite(t)
+	for name, proxy := range sioProxies() {
+		t.Run(name, func(t *testing.T) {
+			h := serveSIO(t, false, nil)
+			front := "http://" + hostPortOf(proxy.start(t, hostPortOf(h.url)))
+			c := sioTab(t, browser, page).dial(t, sioAct{URL: front})
+			c.next("connect")
+			sioThrough(t, c, h)
+			if passes(name, false) {
+				c.sioPeer.skipTo(t, c.of+"/manager", "upgrade")
+			}
+			sioMoves(t, c, map[bool]string{true: "websocket", false: "polling"}[passes(name, false)])
+			sioThrough(t, c, h)
+		})
+	}
+}

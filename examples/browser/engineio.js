@@ -223,14 +223,12 @@ export class Engine {
 
   // fail and lost are how a transport ends. Where it was the probe, polling goes
   // on: that is the fallback.
-  fail(transport, error) {
-    if (transport === this.#probe) this.#probe = undefined;
-    else this.#end("transport error", error);
-  }
+  fail(transport, error) { this.#without(transport, "transport error", error); }
+  lost(transport, error) { this.#without(transport, "transport close", error); }
 
-  lost(transport, error) {
+  #without(transport, reason, error) {
+    if (transport === this.#transport) this.#end(reason, error);
     if (transport === this.#probe) this.#probe = undefined;
-    else this.#end("transport close", error);
   }
 
   #end(reason, error) {
