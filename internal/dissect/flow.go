@@ -55,7 +55,13 @@ func (f *flow) expect(dir trace.Dir, p pending, attach func(int, []byte)) {
 	}
 	f.pend = append(f.pend, p)
 	f.held += len(p.begin)
-	f.match(dir == trace.In, attach)
+	f.match(dir, dir == trace.In, attach)
+}
+
+// begun reports whether b is the first part, or none yet, of what the record
+// begins with.
+func (p *pending) begun(b []byte) bool {
+	return len(b) < len(p.begin) && bytes.HasPrefix(p.begin, b)
 }
 
 // bytes takes a piece. Whatever goes out is recorded before it is sent, so all
@@ -68,7 +74,7 @@ func (f *flow) bytes(dir trace.Dir, b []byte, attach func(int, []byte)) {
 	if dir == trace.Out && f.cur == nil {
 		f.drop()
 	}
-	f.match(dir == trace.Out, attach)
+	f.match(dir, dir == trace.Out, attach)
 	if len(f.buf) > mostBuffer {
 		f.lose()
 	}
@@ -94,7 +100,10 @@ func (f *flow) covered() (n int) {
 	rest := f.buf
 	for ; n < len(f.pend); n++ {
 		i := f.pend[n].find(rest)
-		if i < 0 {
+		switch {
+		case i < 0 && len(rest) > 0 && f.pend[n].begun(rest):
+			return n + 1
+		case i < 0:
 			return n
 		}
 		rest = rest[i:]
@@ -116,7 +125,7 @@ func (p *pending) find(b []byte) int {
 
 // match brings records and bytes together. Due says that the bytes of the
 // records have come, if ever they will.
-func (f *flow) match(due bool, attach func(int, []byte)) {
+func (f *flow) match(dir trace.Dir, due bool, attach func(int, []byte)) {
 	for {
 		if f.cur != nil && !f.fill(attach) {
 			return
@@ -132,6 +141,8 @@ func (f *flow) match(due bool, attach func(int, []byte)) {
 		switch {
 		case i >= 0:
 			f.begin(p, i)
+		case dir == trace.Out && p.begun(f.buf):
+			return
 		case due:
 			f.lost = f.lost || len(f.buf) > 0
 		default:
