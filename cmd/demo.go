@@ -38,7 +38,7 @@ leaves the loopback address.`,
   sockkit demo udp -y
   sockkit demo handshake
   sockkit demo frames
-  sockkit demo socketio
+  sockkit demo fallback
   sockkit demo tcp | less`,
 		ValidArgsFunction: completeLessons,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -90,6 +90,10 @@ func (o *demoOptions) complete(c *cobra.Command, args []string) error {
 
 // nearLesson is the hint for a lesson that there is not.
 func nearLesson(word string) string {
+	switch strings.ToLower(word) {
+	case "socketio", "socket.io", "sio":
+		return "the lessons on Socket.IO are fallback, events, rooms, auth and recovery"
+	}
 	best, least := "", 3
 	var names []string
 	for _, l := range demo.Lessons() {

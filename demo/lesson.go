@@ -44,7 +44,8 @@ type Exercise struct {
 
 // Lessons returns the lessons there are, untold, in the order to learn them.
 func Lessons() []Lesson {
-	return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson(), socketIOLesson()}
+	return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson(),
+		fallbackLesson(), eventsLesson(), roomsLesson(), authLesson(), recoveryLesson()}
 }
 
 // Find returns the lesson of that name.

@@ -12,6 +12,8 @@ var measured = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`((?:&|\?|\b)sid(?:=|\\?":\\?"))[\w-]{20}`), "$1<sid>"},
+	{regexp.MustCompile(`((pid|offset)\\":\\")[\w-]{20}`), "$1<$2>"},
+	{regexp.MustCompile(`\\"[\w-]{20}\\"\]`), `\"<offset>\"]`},
 	{regexp.MustCompile(`\d+ µs|\d+\.\d ms|\d+\.\d\d s\b`), "<time>"},
 	{regexp.MustCompile(`\d+\.\d [KM]iB`), "<size>"},
 	{regexp.MustCompile(`[0-9A-Za-z+/]{22}==`), "<key>"},

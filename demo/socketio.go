@@ -1,83 +1,157 @@
 package demo
 
-import "github.com/sockkit/sockkit/socketio"
+import (
+	"context"
+	"fmt"
+	"net/http"
 
-// socketIOStory is what the steps of the lesson on Socket.IO share.
-type socketIOStory struct {
+	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// The lessons on Socket.IO, one after the other: fallback, events, rooms, auth
+// and recovery. Each has a server of its own.
+
+// socketIO is the server of a lesson, and what it has told.
+type socketIO struct {
 	io   *socketio.Server
-	url  string                // of the server, as http://…
+	url  string                // as http://…
 	told chan string           // why sockets ended, by the server
 	came chan *socketio.Socket // each socket that connects to the main namespace
 }
 
-func socketIOLesson() Lesson {
-	f := &socketIOStory{told: make(chan string, 16), came: make(chan *socketio.Socket, 16)}
-	return Lesson{
-		Name:  "socketio",
-		Title: "fallback and upgrade, events, rooms and namespaces",
-		Intro: `
-A WebSocket (sockkit demo handshake) carries messages, and nothing says what they mean, who gets them, and what becomes
-of them where a proxy lets no WebSocket through. {Socket.IO} is an agreement about that, in two layers. {Engine.IO} below
-moves messages, by whichever way there is, and notices when the other side is gone. Socket.IO above makes {events} of
-them, which can be acknowledged, and knows {rooms} and {namespaces}.
+// mostSockets bounds what a lesson's server tells before it is asked.
+const mostSockets = 16
 
+func newSocketIO() socketIO {
+	return socketIO{told: make(chan string, mostSockets), came: make(chan *socketio.Socket, mostSockets)}
+}
+
+// serve has the server of the lesson listen, called who. Its handlers are set
+// before anybody comes.
+func (f *socketIO) serve(s *Stage, who string, o *socketio.ServerOptions, handlers func(*socketio.Server)) error {
+	l, err := s.listen(who)
+	if err != nil {
+		return err
+	}
+	f.url = "http://" + l.Addr().String()
+	f.io = socketio.NewServer(o)
+	handlers(f.io)
+	f.listens(f.io)
+	s.keepServer(f.io)
+	go func() { _ = f.io.Serve(l.Sockets()[0]) }()
+	return nil
+}
+
+// listens has a server tell who comes, and why they leave.
+func (f *socketIO) listens(io *socketio.Server) {
+	io.OnConnection(func(c *socketio.Socket) {
+		c.OnDisconnect(func(reason string) { f.told <- reason })
+		f.came <- c
+	})
+}
+
+func (s *Stage) keepServer(io *socketio.Server) {
+	s.Keep(closerFunc(func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
+		defer cancel()
+		return io.Close(ctx)
+	}))
+}
+
+// enters opens a session by a WebSocket alone, and joins the main namespace.
+// What passes is known by now, and is not shown.
+func (f *socketIO) enters(s *Stage, who string) (*guest, *socketio.Socket, error) {
+	return f.entersWith(s, who, "40")
+}
+
+// entersWith is enters with what is said to join.
+func (f *socketIO) entersWith(s *Stage, who, hello string) (*guest, *socketio.Socket, error) {
+	g := s.guest(who, f.url)
+	shown := g.seen.Tracer
+	g.seen.Tracer = nil
+	if err := inTurn(g.quietly, g.toHear("0{"), g.toSay(hello), g.toHear("40{")); err != nil {
+		return nil, nil, err
+	}
+	g.seen.Tracer = shown
+	socket, err := within(s, "the socket", f.came)
+	return g, socket, err
+}
+
+// asksIn opens a session by polling, and joins the main namespace, unseen.
+func (f *socketIO) asksIn(s *Stage, who string) (*guest, *socketio.Socket, error) {
+	g := s.guest(who, f.url)
+	shown := g.seen.Tracer
+	g.seen.Tracer = nil
+	for _, body := range []string{"", "40", ""} {
+		x := g.seen.Request(0, http.MethodGet, g.target("polling"), http.Header{}, nil)
+		a := g.asks(body)
+		if a.err != nil {
+			return nil, nil, a.err
+		}
+		x.Response(a.status, a.header, a.body)
+	}
+	g.seen.Tracer = shown
+	socket, err := within(s, "the socket", f.came)
+	return g, socket, err
+}
+
+// gone has clients leave, unseen. Each step ends its own: a reader takes time,
+// and nobody answers pings meanwhile.
+func (f *socketIO) gone(s *Stage, guests ...*guest) error {
+	for _, g := range guests {
+		g.seen.Tracer = nil
+		if g.conn == nil {
+			if a := g.asks("41"); a.err != nil {
+				return a.err
+			}
+		} else if err := g.says("41"); err != nil {
+			return err
+		}
+		if _, err := within(s, "the end of "+g.who, f.told); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inTurn does one thing after the other, until one fails.
+func inTurn(steps ...func() error) error {
+	for _, do := range steps {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packets are those of Engine.IO that who sent, or received.
+func packets(list []entry, who string, way trace.Dir) (found []trace.EIOPacket) {
+	for _, e := range events[trace.EIOPacket](list, who) {
+		if e.Dir == way {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// heard counts the events of that name that came to who.
+func heard(list []entry, who, event string) (n int) {
+	for _, e := range packets(list, who, trace.In) {
+		var id int
+		var name string
+		if _, err := fmt.Sscanf(string(e.Payload), `2[%q`, &name); err != nil {
+			_, _ = fmt.Sscanf(string(e.Payload), `2%d[%q`, &id, &name)
+		}
+		if name == event {
+			n++
+		}
+	}
+	return n
+}
+
+// bySocketIO is what the lessons on Socket.IO begin with.
+const bySocketIO = `
 A server of Socket.IO is up here and now, and the clients that talk to it do by hand what a browser does by itself. All of
-it stays on this machine. ` + "\n\n" + traceIntro,
-		Steps: []Step{
-			{"A session, by plain requests", `
-A client begins with a request that any proxy lets through. The server opens a {session} and answers with all that the
-client has to know. Then the client joins the main namespace, by a POST, and asks what the server has to say to that.`, f.open},
-			{"A poll that waits", `
-In HTTP a server cannot speak first. So the client asks before there is anything to say, and the server keeps the request
-until there is. That is {long-polling}.`, f.wait},
-			{"The move to a WebSocket", `
-The open packet has offered an {upgrade}. The client opens a WebSocket beside its polls, tries whether bytes get through,
-and only then moves. Not one message is lost on the way, nor is one doubled.`, f.upgrade},
-			{"Events, and acknowledgements", `
-An event has a name and any number of arguments. Whoever sends one can ask for an {acknowledgement}, by a number that the
-answer repeats. First the client asks the server for a sum, then the server asks the client for its name.`, f.events},
-			{"Bytes among the arguments", `
-JSON has no bytes. An argument that holds some, however deep, is sent in several messages.`, f.attachments},
-			{"Rooms, and everybody else", `
-A {room} is a set of clients that the server keeps. Ann and Bob join one, and Eve does not. Then Ann says something to
-all the others, and the server something to the room.`, f.rooms},
-			{"Namespaces, and a middleware that refuses", `
-One connection carries several {namespaces}, each with handlers of its own. At the door of /admin stands a {middleware}: a
-function that sees what the client sends along, and lets it in or not.`, f.namespaces},
-			{"A proxy that breaks WebSockets", `
-This proxy knows HTTP, and no upgrades: it drops the header. A whole client, which does all of this by itself, connects
-through it.`, f.proxy},
-			{"Good-byes, and those that never come", `
-Both sides learn why a connection is over, by one of a few fixed words. Four clients leave, each in another way.`, f.goodBye},
-			{"One question", `
-Your server has become two, behind a balancer.`, f.question},
-		},
-		Try: socketIOExercises(),
-	}
-}
-
-func socketIOExercises() []Exercise {
-	return []Exercise{
-		{`
-Events by hand. Run the first command in one terminal and the second in another: a line is an event, its name and then
-its arguments. -vv shows the packets of Socket.IO, -vvv those of Engine.IO.`, []string{
-			"sockkit listen -k --broadcast=all sio://:3000",
-			"sockkit dial -vvv sio://localhost:3000",
-		}},
-		{`
-See what a server of yours can do: which versions, polling, the upgrade, sticky sessions, the namespace.`, []string{
-			"sockkit inspect sio://localhost:3000",
-			"sockkit inspect sio://localhost:3000/admin --auth '{\"token\":\"abc\"}'",
-		}},
-		{`
-Watch somebody else's. tap stands between a page and its server, and shows polls, WebSockets and packets in one timeline.
-Point the page at port 8080.`, []string{
-			"sockkit tap -vvv sio://:8080 sio://localhost:3000",
-		}},
-		{`
-Keep to one transport, and compare what passes.`, []string{
-			"sockkit dial -vv sio://localhost:3000 --transports polling -x 'message hello' --count 1",
-			"sockkit dial -vv sio://localhost:3000 --transports websocket -x 'message hello' --count 1",
-		}},
-	}
-}
+it stays on this machine. ` + "\n\n" + traceIntro + ` In it the first digit of a packet, that of Engine.IO, is the word
+before the size: what is sent as 42["hi"] stands there as a message of "2["hi"]".`

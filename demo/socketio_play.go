@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/socketio/engine"
 	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
@@ -23,6 +22,7 @@ type guest struct {
 	stage  *Stage
 	who    string
 	url    string
+	header http.Header // of each request, and seen only where a step notes it
 	http   *http.Client
 	seen   *engine.Observer
 	sid    string
@@ -32,7 +32,7 @@ type guest struct {
 
 // guest brings in a client that is called who.
 func (s *Stage) guest(who, url string) *guest {
-	g := &guest{stage: s, who: who, url: url, http: &http.Client{Transport: &http.Transport{}}}
+	g := &guest{stage: s, who: who, url: url, header: http.Header{}, http: &http.Client{Transport: &http.Transport{}}}
 	g.seen = &engine.Observer{Tracer: s.tracer.View(part{s.cast, who}, trace.Frame), OnPacket: func(p engine.Observed) {
 		if p.Dir == trace.In && p.Packet.Type == engine.Open {
 			g.sid = p.Session
@@ -81,6 +81,7 @@ func (g *guest) asks(body string) answer {
 	if err != nil {
 		return answer{err: err}
 	}
+	r.Header = g.header.Clone()
 	came, err := g.http.Do(r)
 	if err != nil {
 		return answer{err: err}
@@ -127,16 +128,10 @@ func (g *guest) posts(body string) error {
 
 // upgrades opens a WebSocket, for the session that there is or a new one.
 func (g *guest) upgrades() error {
-	ctx, cancel := context.WithTimeout(g.stage.ctx, patience)
-	defer cancel()
-	at := g.target("websocket")
-	c, _, err := (&ws.Dialer{}).Dial(ctx, "ws"+strings.TrimPrefix(g.url, "http")+at)
-	if err != nil {
+	if err := g.quietly(); err != nil {
 		return err
 	}
-	g.conn = c
-	g.stage.Note(g.who, "a WebSocket is open: %s", at)
-	g.socket = g.seen.WebSocket(0, at)
+	g.stage.Note(g.who, "a WebSocket is open: %s", g.target("websocket"))
 	return nil
 }
 
@@ -172,56 +167,15 @@ func (g *guest) hears(want string) error {
 	return nil
 }
 
-// enters opens a session by a WebSocket alone, and joins the main namespace.
-// What passes is known by now, and is not shown.
-func (f *socketIOStory) enters(s *Stage, who string) (*guest, *socketio.Socket, error) {
-	g := s.guest(who, f.url)
-	shown := g.seen.Tracer
-	g.seen.Tracer = nil
-	err := errors.Join(g.quietly(), g.hears("0{"), g.says("40"), g.hears("40{"))
-	g.seen.Tracer = shown
-	if err != nil {
-		return nil, nil, err
-	}
-	socket, err := within(s, "the socket", f.came)
-	return g, socket, err
-}
-
-// asksIn opens a session by polling, and joins the main namespace, unseen.
-func (f *socketIOStory) asksIn(s *Stage, who string) (*guest, *socketio.Socket, error) {
-	g := s.guest(who, f.url)
-	shown := g.seen.Tracer
-	g.seen.Tracer = nil
-	for _, body := range []string{"", "40", ""} {
-		x := g.seen.Request(0, http.MethodGet, g.target("polling"), http.Header{}, nil)
-		a := g.asks(body)
-		if a.err != nil {
-			return nil, nil, a.err
-		}
-		x.Response(a.status, a.header, a.body)
-	}
-	g.seen.Tracer = shown
-	socket, err := within(s, "the socket", f.came)
-	return g, socket, err
-}
-
-// gone has a client leave, unseen. Each step ends its own: a reader takes time,
-// and nobody answers pings meanwhile.
-func (f *socketIOStory) gone(s *Stage, guests ...*guest) error {
-	for _, g := range guests {
-		g.seen.Tracer = nil
-		if g.conn == nil {
-			if a := g.asks("41"); a.err != nil {
-				return a.err
-			}
-		} else if err := g.says("41"); err != nil {
-			return err
-		}
-		if _, err := within(s, "the end of "+g.who, f.told); err != nil {
-			return err
+// ended waits for the end of the WebSocket.
+func (g *guest) ended() error {
+	ctx, cancel := context.WithTimeout(g.stage.ctx, patience)
+	defer cancel()
+	for {
+		if _, _, err := g.conn.Read(ctx); err != nil {
+			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // quietly opens a WebSocket without a word.
@@ -229,11 +183,46 @@ func (g *guest) quietly() error {
 	ctx, cancel := context.WithTimeout(g.stage.ctx, patience)
 	defer cancel()
 	at := g.target("websocket")
-	c, _, err := (&ws.Dialer{}).Dial(ctx, "ws"+strings.TrimPrefix(g.url, "http")+at)
+	c, _, err := (&ws.Dialer{Header: fields(g.header)}).Dial(ctx, "ws"+strings.TrimPrefix(g.url, "http")+at)
 	if err == nil {
 		g.conn, g.socket = c, g.seen.WebSocket(0, at)
 	}
 	return err
+}
+
+// fields are headers as a request has them.
+func fields(h http.Header) (list []handshake.Field) {
+	for name, values := range h {
+		for _, v := range values {
+			list = append(list, handshake.F(name, v))
+		}
+	}
+	return list
+}
+
+// toSay and toHear are says and hears, to be done later.
+func (g *guest) toSay(messages ...string) func() error {
+	return func() error { return g.says(messages...) }
+}
+
+func (g *guest) toHear(want string) func() error {
+	return func() error { return g.hears(want) }
+}
+
+// asked says something, and hears the answer.
+func (g *guest) asked(message, want string) error {
+	return inTurn(g.toSay(message), g.toHear(want))
+}
+
+// answersLast acknowledges the event that was heard last.
+func (g *guest) answersLast(values string) error {
+	heard := events[trace.EIOPacket](g.stage.entries(), g.who)
+	text := string(heard[len(heard)-1].Payload)
+	var id int
+	if _, err := fmt.Sscanf(text, "2%d[", &id); err != nil {
+		return fmt.Errorf("%q asks for no acknowledgement", text)
+	}
+	return g.says(fmt.Sprintf("43%d%s", id, values))
 }
 
 // until waits for what makes no event.
@@ -259,50 +248,4 @@ func within[T any](s *Stage, what string, from <-chan T) (v T, err error) {
 	case <-time.After(patience):
 		return v, fmt.Errorf("%s: it did not come within %v", what, patience)
 	}
-}
-
-// serve has the server of the lesson listen.
-func (f *socketIOStory) serve(s *Stage) error {
-	l, err := s.listen("server")
-	if err != nil {
-		return err
-	}
-	f.url = "http://" + l.Addr().String()
-	f.io = newSocketServer(f, &engine.Server{})
-	s.keepServer(f.io)
-	go func() { _ = f.io.Serve(l.Sockets()[0]) }()
-	return nil
-}
-
-func (s *Stage) keepServer(io *socketio.Server) {
-	s.Keep(closerFunc(func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
-		defer cancel()
-		return io.Close(ctx)
-	}))
-}
-
-// newSocketServer is a server with the handlers of the lesson.
-func newSocketServer(f *socketIOStory, e *engine.Server) *socketio.Server {
-	io := socketio.NewServer(&socketio.ServerOptions{Engine: e})
-	io.OnConnection(func(c *socketio.Socket) {
-		c.On("add", func(a, b int, ack func(int)) { ack(a + b) })
-		c.On("upload", func(name string, data []byte, ack func(string)) {
-			ack(fmt.Sprintf("%s has %d bytes", name, len(data)))
-		})
-		c.On("join", func(room string, ack func()) {
-			_ = c.Join(room)
-			ack()
-		})
-		c.On("shout", func(text string) { _ = c.Broadcast().Emit("message", text) })
-		c.OnDisconnect(func(reason string) { f.told <- reason })
-		f.came <- c
-	})
-	io.Of("/admin").Use(func(c *socketio.Socket) error {
-		if c.Handshake().Auth["token"] == "open sesame" {
-			return nil
-		}
-		return &socketio.Error{Message: "Authentication error", Data: map[string]any{"retry": true}}
-	})
-	return io
 }
