@@ -185,7 +185,7 @@ func (c *Client) sendAck(l *link, id uint64, args []any) error {
 // behind a handler.
 func (c *Client) acknowledged(l *link, p *Packet) {
 	c.mu.Lock()
-	if c.link != l {
+	if c.link != l || !p.HasID { // without a number it answers nothing
 		c.mu.Unlock()
 		return
 	}

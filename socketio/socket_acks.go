@@ -6,8 +6,12 @@ import (
 )
 
 // acknowledged gives an acknowledgement to who waits for it; one that nobody
-// waits for is ignored. It never waits behind a handler.
+// waits for is ignored, and so is one without a number. It never waits behind a
+// handler.
 func (s *Socket) acknowledged(p *Packet) {
+	if !p.HasID {
+		return
+	}
 	if w, ok := s.takeWaiting(p.ID); ok {
 		w.f(nil, Args{splitArray(nil, p.Data), p.Attachments})
 	}
