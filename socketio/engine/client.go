@@ -100,8 +100,11 @@ func (c *Client) open(ctx context.Context, name string) (err error) {
 
 // opened takes the open packet.
 func (c *Client) opened(p Packet) error {
-	if p.Type != Open || json.Unmarshal(p.Data, &c.opening) != nil || c.opening.SID == "" {
+	if p.Type != Open || json.Unmarshal(p.Data, &c.opening) != nil {
 		return &TransportError{Message: "server error", Body: string(p.Data), Err: fmt.Errorf("an open packet was due, and %s came", p.Type)}
+	}
+	if c.opening.SID == "" {
+		return &TransportError{Message: "server error", Body: string(p.Data), Err: errors.New("the open packet has no sid")}
 	}
 	return nil
 }

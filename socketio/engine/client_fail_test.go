@@ -53,7 +53,7 @@ func TestDialFails(t *testing.T) {
 		{"a server of Socket.IO 2", polling, saying(200, `97:0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":5000}2:40`), "server error: parser error: the server speaks Engine.IO 3, which is Socket.IO 2", 0},
 		{"another one", polling, saying(200, `100:0{"sid":"x"}2:40`), "server error: parser error: the server speaks Engine.IO 3, which is Socket.IO 2", 0},
 		{"another packet", polling, saying(200, "4hello"), "server error: an open packet was due, and message came", 0},
-		{"an open packet that is none", polling, saying(200, "0{}"), "server error", 0},
+		{"an open packet that is none", polling, saying(200, "0{}"), "server error: the open packet has no sid", 0},
 		{"a huge answer", &Dialer{Transports: []string{"polling"}, MaxMessage: 1000}, saying(200, openText+strings.Repeat(" ", 1000)), "xhr poll error: the answer has more than 1000 bytes", 0},
 		{"no WebSocket", websocket, saying(200, "<html>"), "websocket error: the server answered 200 OK", 200},
 		{"no WebSocket here", websocket, saying(404, ""), "websocket error: the server answered 404 Not Found", 404},
