@@ -92,6 +92,7 @@ const (
 	NotSticky     = "no_sticky_sessions" // requests of one session reach several servers
 	NoCORS        = "cors"               // a page of the origin may not read answers
 	SlowPing      = "slow_ping"          // proxies give the connection up before
+	FastPing      = "fast_ping"          // in seconds, perhaps, where milliseconds were due
 	StickyCookie  = "cookie"             // the server or a proxy sets some
 	SmallPayload  = "small_payload"      //
 )

@@ -35,6 +35,9 @@ func (in *Inspection) refusedBy(a *polled) error {
 	case a.version == 3:
 		e = &engine.TransportError{Message: "server error", Err: errors.New("an open packet of Engine.IO 3 came, and of 4 was due")}
 		return &endpoint.Hint{Err: e, Text: "the server is of Socket.IO 2: it and clients of 3 and 4 do not understand each other"}
+	case a.broken != nil:
+		e = &engine.TransportError{Message: "server error", Err: a.broken}
+		return &endpoint.Hint{Err: e, Text: "without a sid a client cannot name its session: mend the server, or what rewrites its answers"}
 	case a.status == http.StatusOK:
 		return &engine.TransportError{Message: "server error", Err: fmt.Errorf("an open packet of Engine.IO was due, and %s came", printable(fmt.Sprintf("%.60q", a.body)))}
 	case a.status >= 300 && a.status < 400:
@@ -49,6 +52,11 @@ func (in *Inspection) openingFindings(a *polled) {
 	if o.PingInterval >= time.Minute {
 		in.Report.add(Finding{ID: SlowPing, Severity: Warning, What: "the server pings every " + span(o.PingInterval) + " only",
 			Due: "less than the time for which proxies keep a silent connection, which is 60 seconds in nginx", Hint: "a smaller pingInterval, or a longer proxy_read_timeout; else clients see \"transport close\""})
+	}
+	if o.PingInterval+o.PingTimeout < time.Second {
+		in.Report.add(Finding{ID: FastPing, Severity: Warning, Clause: "Engine.IO 4, Handshake",
+			What: "the server means to ping every " + render.Duration(o.PingInterval) + ", and clients give up " + render.Duration(o.PingInterval+o.PingTimeout) + " after the last ping",
+			Due:  "pingInterval and pingTimeout in milliseconds, such as 25000 and 20000", Hint: "they look like seconds: a client's connection ends with \"ping timeout\", and begins again"})
 	}
 	if o.MaxPayload > 0 && o.MaxPayload < 10_000 {
 		in.Report.add(Finding{ID: SmallPayload, Severity: Note, What: "the server takes " + plural(int(o.MaxPayload), "byte") + " at once",

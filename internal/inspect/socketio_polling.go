@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -108,6 +108,7 @@ type polled struct {
 	code           *engine.Code
 	message        string
 	opening        *EngineOpening
+	broken         error // what an open packet lacks
 	took           time.Duration
 }
 
@@ -213,11 +214,16 @@ func (a *polled) readOpening() {
 		return
 	}
 	o, err := readOpening(body[1:])
+	if errors.Is(err, errNoSID) {
+		a.broken = err
+	}
 	if err != nil {
 		return
 	}
 	a.opening, a.version = o, version
 }
+
+var errNoSID = errors.New("the open packet has no sid")
 
 func readOpening(data []byte) (*EngineOpening, error) {
 	var told struct {
@@ -230,7 +236,7 @@ func readOpening(data []byte) (*EngineOpening, error) {
 		return nil, err
 	}
 	if told.SID == "" {
-		return nil, fmt.Errorf("the open packet has no sid")
+		return nil, errNoSID
 	}
 	return &EngineOpening{
 		SID: told.SID, Upgrades: append([]string{}, told.Upgrades...), MaxPayload: told.MaxPayload,

@@ -136,6 +136,7 @@ func socketIOWrong(t *testing.T) map[string]wrongServer {
 		"no upgrade":                    {at(chatServer(&socketio.ServerOptions{Engine: &engine.Server{NoUpgrade: true}})), "note no_upgrade 0", "joined by polling"},
 		"no polling":                    {at(chatServer(&socketio.ServerOptions{Engine: &engine.Server{Transports: []string{"websocket"}}})), "warning polling_refused 0", "joined by websocket"},
 		"slow pings":                    {at(chatServer(&socketio.ServerOptions{Engine: &engine.Server{PingInterval: 2 * time.Minute}})), "warning slow_ping 0", "every 2 minutes"},
+		"fast pings":                    {at(chatServer(&socketio.ServerOptions{Engine: &engine.Server{PingInterval: 500 * time.Millisecond, PingTimeout: 400 * time.Millisecond}})), "warning fast_ping 0", "every 500.0 ms"},
 		"small":                         {at(chatServer(&socketio.ServerOptions{Engine: &engine.Server{MaxHTTPBufferSize: 1000}})), "note small_payload 0", "1000 bytes"},
 		"a cookie":                      {at(chatServer(&socketio.ServerOptions{Engine: &engine.Server{Cookie: &http.Cookie{Name: "io"}}})), "note cookie 0", "withCredentials"},
 		"CORS":                          {origin, "warning cors 0", "no Access-Control-Allow-Origin"},
@@ -152,6 +153,7 @@ func TestNotSocketIO(t *testing.T) {
 		says, finding string
 	}{
 		"a page":     {page, "", 0, `"<html>hello" came`, ""},
+		"no sid":     {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `0{"upgrades":[]}`) }), "", 0, "the open packet has no sid", ""},
 		"wrong path": {chatServer(nil), "/live", 404, "404 Not Found", ""},
 		"elsewhere":  {elsewhere, "", 301, "301 Moved", ""},
 		"version 2":  {http.HandlerFunc(version2), "", 0, "Engine.IO 3 came", "error engine_version_3 0"},
