@@ -69,9 +69,12 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 	opening, cancel := o.openingWithin(ctx)
 	defer cancel()
 	if err := client.Connect(opening); err != nil {
+		engine := client.Engine()
 		_ = client.Close()
 		reason := reasonOf(opening, err)
-		if opening.Err() != nil && ctx.Err() == nil && !errors.As(err, new(*tcp.Error)) {
+		if opening.Err() != nil && ctx.Err() == nil && engine != nil {
+			reason = &endpoint.Hint{Err: reason, Text: "the transport is open, and the namespace " + client.Namespace() + " was not answered: sockkit dial -vvv shows the packets"}
+		} else if opening.Err() != nil && ctx.Err() == nil && !errors.As(err, new(*tcp.Error)) {
 			reason = &endpoint.Hint{Err: reason, Text: notSocketIO}
 		}
 		return stoppedBy(ctx, failed("dial", o.address, reason))
