@@ -48,6 +48,7 @@ leaves the loopback address.`,
 			return runDemo(c.Context(), s, o)
 		},
 	}
+	c.AddCommand(newDemoQuiz(s))
 	f := c.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.list, "list", false, "list the lessons")
