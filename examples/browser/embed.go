@@ -16,6 +16,11 @@ import (
 //go:embed socketio.js engineio.js
 var Files embed.FS
 
+// shared has what the pages of the applications share.
+//
+//go:embed base.css kit.js icon.svg
+var shared embed.FS
+
 // Handler serves both modules, by the last element of the request's path. They
 // have to be found side by side: mount it at /socketio.js and at /engineio.js,
 // or at a folder.
