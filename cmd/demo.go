@@ -20,6 +20,7 @@ type demoOptions struct {
 	list   bool
 	yes    bool
 	lesson *demo.Lesson
+	page   pageOptions
 }
 
 func newDemo(s *Streams) *cobra.Command {
@@ -27,13 +28,16 @@ func newDemo(s *Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo [LESSON]",
 		Short: "Learn how sockets behave, in lessons told on live ones",
-		Long: `demo tells a lesson in the terminal. In each step sockets of this machine really
-do what is spoken of; what is shown is the trace of it, and what it means.
+		Long: `demo serves a page with lessons and small applications, and prints its address.
+Each lesson opens real sockets on this machine, and beside it stands the trace of
+what they do. Leaving the page closes them.
 
-On a terminal each step waits for Enter, and q leaves. In a pipe, and with -y, a
-lesson goes on by itself. Without a lesson demo lists those there are. Nothing
-leaves the loopback address.`,
+With a LESSON it is told in the terminal. Each step waits for Enter there, and q
+leaves; in a pipe, and with -y, it goes on by itself. Nothing leaves the loopback
+address.`,
 		Example: `  sockkit demo
+  sockkit demo --listen localhost:8080 --open
+  sockkit demo --list
   sockkit demo tcp
   sockkit demo udp -y
   sockkit demo handshake
@@ -48,12 +52,12 @@ leaves the loopback address.`,
 			return runDemo(c.Context(), s, o)
 		},
 	}
-	c.AddCommand(newDemoQuiz(s))
 	f := c.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.list, "list", false, "list the lessons")
 	f.BoolVarP(&o.yes, "yes", "y", false, "go on by itself, without waiting for Enter")
 	f.StringVar(&o.color, "color", "auto", "color the trace: auto, always or never")
+	o.page.add(c)
 	return c
 }
 
@@ -78,6 +82,8 @@ func (o *demoOptions) complete(c *cobra.Command, args []string) error {
 		return usagef(fmt.Sprintf("demo tells one lesson at a time, and %d came", len(args)), "sockkit demo lists them")
 	case len(args) == 1 && o.list:
 		return usagef("--list and a lesson exclude each other", "sockkit demo --list, or sockkit demo "+args[0])
+	case len(args) == 1 && o.page.given(c) != "":
+		return usagef(fmt.Sprintf("--%s is for the page, and a lesson is told in the terminal", o.page.given(c)), "leave out one of them")
 	case len(args) == 0:
 		return nil
 	}
@@ -111,8 +117,11 @@ func nearLesson(word string) string {
 }
 
 func runDemo(ctx context.Context, s *Streams, o *demoOptions) error {
-	if o.lesson == nil {
+	switch {
+	case o.list:
 		return o.listLessons(s)
+	case o.lesson == nil:
+		return runDemoPage(ctx, s, &o.page)
 	}
 	options := demo.Options{Color: o.colored(s.Out), Width: columns(s.Out)}
 	if isTerminal(s.In) && isTerminal(s.Out) && !o.yes {
@@ -131,16 +140,11 @@ func rows(out *os.File) int {
 	return height
 }
 
-// listLessons prints a line for each lesson; where a lesson was only left out,
-// also how to begin.
+// listLessons prints a line for each lesson.
 func (o *demoOptions) listLessons(s *Streams) error {
 	var b strings.Builder
-	lessons := demo.Lessons()
-	for _, l := range lessons {
+	for _, l := range demo.Lessons() {
 		fmt.Fprintf(&b, "%-10s %s (%d steps)\n", l.Name, l.Title, len(l.Steps))
-	}
-	if !o.list {
-		fmt.Fprintf(&b, "\nsockkit demo %s begins the first.\n", lessons[0].Name)
 	}
 	_, err := s.Out.WriteString(b.String())
 	return outputError(err)

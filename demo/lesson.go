@@ -22,6 +22,9 @@ type Lesson struct {
 	Intro string // read before the first step
 	Steps []Step
 	Try   []Exercise // what the reader can do afterwards
+	// Lab opens the sockets that a reader of the page plays with, and says what
+	// can be done to them; nil where the page tells the steps alone.
+	Lab func(*Stage) (Actions, error)
 }
 
 // Step is one step of a lesson: what is done, then what happened, then what it
@@ -44,7 +47,7 @@ type Exercise struct {
 
 // Lessons returns the lessons there are, untold, in the order to learn them.
 func Lessons() []Lesson {
-	return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson(),
+	return []Lesson{tcpLesson(), udpLesson(), handshakeLesson(), framesLesson(), wssLesson(),
 		fallbackLesson(), eventsLesson(), roomsLesson(), authLesson(), recoveryLesson()}
 }
 
@@ -86,16 +89,14 @@ func (l Lesson) Tell(ctx context.Context, w io.Writer, o Options) error {
 }
 
 func (l Lesson) tell(ctx context.Context, w io.Writer, o Options) (*Stage, error) {
-	s := newStage(ctx, newPage(w, o), o.Wait)
+	p := newPage(w, o)
+	s := newStage(ctx, p, o.Wait)
 	if o.Wait != nil {
-		s.page.full = func() error { return s.pause("go on") }
+		p.full = func() error { return s.pause("go on") }
 	}
-	err := errors.Join(l.steps(s), s.close())
-	if err == nil {
-		l.finish(s.page)
-	}
-	if s.page.err != nil {
-		err = s.page.err // whatever failed after that failed unseen
+	err := l.told(s)
+	if p.err != nil {
+		err = p.err // whatever failed after that failed unseen
 	}
 	if errors.Is(err, ErrLeave) {
 		return s, nil
@@ -103,15 +104,24 @@ func (l Lesson) tell(ctx context.Context, w io.Writer, o Options) (*Stage, error
 	return s, err
 }
 
+// told plays all of the lesson on s, and closes what it has opened.
+func (l Lesson) told(s *Stage) error {
+	err := errors.Join(l.steps(s), s.close())
+	if err == nil {
+		l.finish(s.teller)
+	}
+	return err
+}
+
 func (l Lesson) steps(s *Stage) error {
-	s.page.title(fmt.Sprintf("Lesson %s: %s", l.Name, l.Title))
-	s.page.text(l.Intro)
+	s.teller.title(fmt.Sprintf("Lesson %s: %s", l.Name, l.Title))
+	s.teller.text(l.Intro)
 	for i, step := range l.Steps {
 		if err := s.pause(fmt.Sprintf("step %d of %d", i+1, len(l.Steps))); err != nil {
 			return err
 		}
-		s.page.title(fmt.Sprintf("%d of %d · %s", i+1, len(l.Steps), step.Title))
-		s.page.text(step.Text)
+		s.teller.title(fmt.Sprintf("%d of %d · %s", i+1, len(l.Steps), step.Title))
+		s.teller.text(step.Text)
 		s.begin()
 		if err := step.Run(s); err != nil {
 			if !errors.Is(err, ErrLeave) {
@@ -125,13 +135,13 @@ func (l Lesson) steps(s *Stage) error {
 }
 
 // finish names what to do next. It is the end, so nobody waits behind it.
-func (l Lesson) finish(p *page) {
+func (l Lesson) finish(t teller) {
 	if len(l.Try) == 0 {
 		return
 	}
-	p.title("Try it yourself")
+	t.title("Try it yourself")
 	for _, e := range l.Try {
-		p.text(e.Text)
-		p.commands(e.Commands)
+		t.text(e.Text)
+		t.commands(e.Commands)
 	}
 }

@@ -55,6 +55,12 @@ func (p *page) print(s string) {
 	}
 }
 
+// rested implements [teller].
+func (p *page) rested() { p.lines = 0 }
+
+// failure implements [teller].
+func (p *page) failure() error { return p.err }
+
 const (
 	bold  = "\x1b[1m"
 	dim   = "\x1b[90m"

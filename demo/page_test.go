@@ -59,7 +59,7 @@ func shown(o Options, list ...entry) string {
 }
 
 func piece(who string, dir trace.Dir, text string) entry {
-	return entry{who, trace.Record{Event: trace.Data{Dir: dir, Size: len(text), Payload: []byte(text)}}}
+	return entry{who: who, Record: trace.Record{Event: trace.Data{Dir: dir, Size: len(text), Payload: []byte(text)}}}
 }
 
 func TestRecordsInLine(t *testing.T) {
@@ -100,12 +100,12 @@ func TestLongRowsAreCounted(t *testing.T) {
 }
 
 func TestAttemptsThatSucceedAreLeftOut(t *testing.T) {
-	attempt := entry{"a", trace.Record{Event: trace.Attempt{Network: "tcp", Address: "127.0.0.1:1"}}}
+	attempt := entry{who: "a", Record: trace.Record{Event: trace.Attempt{Network: "tcp", Address: "127.0.0.1:1"}}}
 	open := trace.Open{Side: trace.Client, Network: "tcp", Local: "127.0.0.1:2", Remote: "127.0.0.1:1"}
-	if got := shown(Options{}, attempt, entry{"a", trace.Record{Event: open}}); strings.Contains(got, "trying") {
+	if got := shown(Options{}, attempt, entry{who: "a", Record: trace.Record{Event: open}}); strings.Contains(got, "trying") {
 		t.Errorf("shown:\n%s", got)
 	}
-	if got := shown(Options{}, attempt, entry{"b", trace.Record{Event: open}}); !strings.Contains(got, "a * trying") {
+	if got := shown(Options{}, attempt, entry{who: "b", Record: trace.Record{Event: open}}); !strings.Contains(got, "a * trying") {
 		t.Errorf("shown:\n%s", got)
 	}
 }

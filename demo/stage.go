@@ -6,37 +6,48 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/sockkit/sockkit/internal/live"
 	"github.com/sockkit/sockkit/trace"
 )
 
-// Stage is where a lesson's steps are played: it hands out tracers, one for
-// each part, keeps what they report, and shows it to the reader.
+// Stage is where a lesson's sockets are: it hands out tracers, one for each
+// part, keeps what they report, and shows it to the reader.
 type Stage struct {
 	ctx    context.Context
-	page   *page
+	teller teller
 	wait   func(ctx context.Context, next string) error
 	cast   *cast
 	tracer *trace.Tracer
-	step   int // the first record of this step
-	shown  int // the records that the reader has seen
+	visit  *visit // where a page shows the stage; nil in the terminal
+	step   int    // the first record of this step
+	shown  int    // the first record that the reader has not seen
+	mu     sync.Mutex
 	kept   []io.Closer
+}
+
+// teller is what a lesson is told on.
+type teller interface {
+	title(s string)
+	text(s string)           // paragraphs
+	commands(lines []string) // command lines
+	records(list []entry)    // a piece of the trace
+	rested()                 // the reader had time
+	failure() error          // of the teller itself: nobody hears it any more
 }
 
 // entry is a record, and the part whose it is.
 type entry struct {
 	who string
 	trace.Record
+	number int
 }
 
 // cast keeps the records of all parts in one order.
-type cast struct {
-	recorder trace.Recorder
-	mu       sync.Mutex
-	who      []string // whose each record is
-}
+type cast struct{ live.Timeline }
 
 // part is the sink of one part.
 type part struct {
@@ -45,32 +56,40 @@ type part struct {
 }
 
 // Record implements [trace.Sink].
-func (p part) Record(r trace.Record) {
-	p.cast.mu.Lock()
-	defer p.cast.mu.Unlock()
-	p.cast.who = append(p.cast.who, p.name)
-	p.cast.recorder.Record(r)
-}
+func (p part) Record(r trace.Record) { p.cast.Sink(p.name, sideOf(p.name)).Record(r) }
 
-func (c *cast) entries() []entry {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	records := c.recorder.Records()
-	list := make([]entry, len(records))
-	for i, r := range records {
-		list[i] = entry{c.who[i], r}
+// sideOf is the end of a connection at which a part stands whose records do not
+// say so: an observer's.
+func sideOf(who string) string {
+	if strings.Contains(who, "server") {
+		return trace.Server
 	}
-	return list
+	return trace.Client
 }
 
-func newStage(ctx context.Context, p *page, wait func(context.Context, string) error) *Stage {
-	c := &cast{}
-	return &Stage{ctx: ctx, page: p, wait: wait, cast: c, tracer: trace.New(part{c, ""}, trace.Message)}
+func (c *cast) entries() []entry { return c.since(0) }
+
+func (c *cast) since(n int) []entry { return named(c.Since(n)) }
+
+func named(list []live.Entry) []entry {
+	entries := make([]entry, len(list))
+	for i, e := range list {
+		entries[i] = entry{e.Who, e.Record, e.Number}
+	}
+	return entries
+}
+
+func newStage(ctx context.Context, t teller, wait func(context.Context, string) error) *Stage {
+	return newStageOf(ctx, t, wait, &cast{})
+}
+
+func newStageOf(ctx context.Context, t teller, wait func(context.Context, string) error, c *cast) *Stage {
+	return &Stage{ctx: ctx, teller: t, wait: wait, cast: c, tracer: trace.New(part{c, ""}, trace.Message)}
 }
 
 // begin makes what comes from here on the records of a new step.
 func (s *Stage) begin() {
-	s.step = len(s.cast.entries())
+	s.step = s.cast.Next()
 	s.shown = s.step
 }
 
@@ -79,10 +98,10 @@ func (s *Stage) pause(next string) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	if s.page.err != nil {
-		return s.page.err
+	if err := s.teller.failure(); err != nil {
+		return err
 	}
-	s.page.lines = 0
+	s.teller.rested()
 	if s.wait == nil {
 		return nil
 	}
@@ -91,24 +110,34 @@ func (s *Stage) pause(next string) error {
 
 // close ends what is open, the latest first.
 func (s *Stage) close() error {
+	s.mu.Lock()
+	kept := s.kept
+	s.kept = nil
+	s.mu.Unlock()
 	var errs []error
-	for _, c := range slices.Backward(s.kept) {
+	for _, c := range slices.Backward(kept) {
 		errs = append(errs, c.Close())
 	}
-	s.kept = nil
 	return errors.Join(errs...)
 }
 
 // Keep has c closed at the end of the lesson, however it ends. What is closed
 // before has to bear being closed twice.
-func (s *Stage) Keep(c io.Closer) { s.kept = append(s.kept, once(c.Close)) }
+func (s *Stage) Keep(c io.Closer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = append(s.kept, once(c.Close))
+}
 
 // Context is the lesson's.
 func (s *Stage) Context() context.Context { return s.ctx }
 
 // As returns a tracer for the part that is called who in what is shown.
-func (s *Stage) As(who string) *trace.Tracer {
-	return s.tracer.View(part{s.cast, who}, trace.Message)
+func (s *Stage) As(who string) *trace.Tracer { return s.at(who, trace.Message) }
+
+// at is As with more, or less, detail.
+func (s *Stage) at(who string, level trace.Level) *trace.Tracer {
+	return s.tracer.View(part{s.cast, who}, level)
 }
 
 // Note puts a note of who's into the trace.
@@ -117,23 +146,23 @@ func (s *Stage) Note(who, format string, args ...any) {
 }
 
 // Tell narrates: it says what something means.
-func (s *Stage) Tell(format string, args ...any) { s.page.text(fmt.Sprintf(format, args...)) }
+func (s *Stage) Tell(format string, args ...any) { s.teller.text(fmt.Sprintf(format, args...)) }
 
 // Show shows what has happened since the last Show of this step.
 func (s *Stage) Show() {
-	list := s.cast.entries()
-	if s.shown < len(list) {
-		s.page.records(list[s.shown:])
+	list := s.cast.Since(s.shown)
+	if len(list) > 0 {
+		s.shown = list[len(list)-1].Number + 1
+		s.teller.records(named(list))
 	}
-	s.shown = len(list)
 }
 
 // Again shows records of an earlier step.
-func (s *Stage) Again(list []entry) { s.page.records(list) }
+func (s *Stage) Again(list []entry) { s.teller.records(list) }
 
 // Ask puts a question to the reader and gives time to think.
 func (s *Stage) Ask(question string) error {
-	s.page.text(question)
+	s.teller.text(question)
 	return s.pause("the answer")
 }
 
@@ -150,7 +179,7 @@ func (s *Stage) Await(what string, ok func([]entry) bool) error {
 func (s *Stage) awaitFor(limit time.Duration, what string, ok func([]entry) bool) error {
 	ctx, cancel := context.WithTimeout(s.ctx, limit)
 	defer cancel()
-	if s.cast.recorder.Wait(ctx.Done(), func([]trace.Record) bool { return ok(s.entries()) }) {
+	if s.cast.Await(ctx.Done(), s.step, func(list []live.Entry) bool { return ok(named(list)) }) {
 		return nil
 	}
 	if s.ctx.Err() != nil {
@@ -160,7 +189,7 @@ func (s *Stage) awaitFor(limit time.Duration, what string, ok func([]entry) bool
 }
 
 // entries are the records of this step.
-func (s *Stage) entries() []entry { return s.cast.entries()[s.step:] }
+func (s *Stage) entries() []entry { return s.cast.since(s.step) }
 
 // sent and received are the pieces of a stream that who wrote and read.
 func sent(list []entry, who string) []trace.Data     { return data(list, who, trace.Out) }

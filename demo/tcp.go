@@ -25,6 +25,7 @@ Two programs are going to talk over TCP, the set of rules that the web and mail 
 {loopback}: what is sent to it comes back to the same machine and never leaves it.
 
 ` + traceIntro,
+		Lab: tcpLab,
 		Steps: []Step{
 			{"A listener and a port", `
 A {socket} is a program's end of a conversation with another program. The {kernel}, the core of the operating system,

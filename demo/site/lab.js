@@ -1,0 +1,69 @@
+// What most labs need and no script of their own: forms that call, and places
+// that show what the stage pushes.
+
+/**
+ * forms has each <form data-call="name"> call that action with its fields.
+ * What it answers goes to the form's <output>; an answer to a question also
+ * marks the records that show it.
+ */
+export function forms(lab) {
+  for (const form of lab.root.querySelectorAll("form[data-call]")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      submit(lab, form, event.submitter);
+    });
+  }
+}
+
+async function submit(lab, form, button) {
+  const output = form.querySelector("output");
+  if (button) button.disabled = true;
+  try {
+    const answer = await lab.call(form.dataset.call, fields(form, button));
+    show(lab, output, answer);
+  } catch (error) {
+    if (output) {
+      output.className = "wrong";
+      output.textContent = error.message;
+    }
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
+
+// fields are those of a form, numbers and ticks as what they are.
+function fields(form, button) {
+  const args = {};
+  for (const field of form.elements) {
+    if (!field.name || field.disabled || field.type === "submit") continue;
+    if (field.type === "checkbox") args[field.name] = field.checked;
+    else if (field.type === "radio") { if (field.checked) args[field.name] = field.value; }
+    else if (field.type === "number" || field.type === "range") args[field.name] = field.valueAsNumber;
+    else args[field.name] = field.value;
+  }
+  if (button?.name) args[button.name] = button.value;
+  return args;
+}
+
+/** show puts what an action has answered into its place. */
+export function show(lab, output, answer) {
+  if (answer && typeof answer === "object" && Array.isArray(answer.rows)) lab.timeline.mark(answer.rows);
+  if (!output) return;
+  if (answer && typeof answer === "object" && "right" in answer) output.className = answer.right ? "right" : "wrong";
+  else output.className = "";
+  output.textContent = answer?.said ?? (answer === undefined || answer === null ? "" : String(answer));
+}
+
+/** values fills each element with data-value="name" or "name.field" as it is pushed. */
+export function values(lab) {
+  lab.visit.addEventListener("push", (event) => {
+    const { name, value } = event.detail;
+    for (const place of lab.root.querySelectorAll("[data-value]")) {
+      const [first, ...path] = place.dataset.value.split(".");
+      if (first !== name) continue;
+      const found = path.reduce((v, key) => v?.[key], value);
+      if (place instanceof HTMLMeterElement || place instanceof HTMLProgressElement) place.value = Number(found ?? 0);
+      else place.textContent = found === undefined || found === null ? "" : String(found);
+    }
+  });
+}

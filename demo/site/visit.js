@@ -1,0 +1,52 @@
+// A tab's way to its stage: calls and their replies, what the stage pushes, and
+// the story, all on one WebSocket.
+
+export class Visit extends EventTarget {
+  #socket; #calls = new Map(); #last = 0;
+
+  constructor(of, join) {
+    super();
+    const url = new URL("/visit", location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("of", of);
+    if (join) url.searchParams.set("join", join);
+    this.#socket = new WebSocket(url);
+    this.#socket.onmessage = (m) => this.#take(JSON.parse(m.data));
+    this.#socket.onclose = () => this.#lost();
+  }
+
+  #take(said) {
+    if (said.reply) {
+      const call = this.#calls.get(said.reply.id);
+      this.#calls.delete(said.reply.id);
+      if (said.reply.error) call?.reject(new Error(said.reply.error));
+      else call?.resolve(said.reply.value);
+    }
+    for (const kind of ["visit", "story", "push"]) {
+      if (said[kind]) this.dispatchEvent(new CustomEvent(kind, { detail: said[kind] }));
+    }
+  }
+
+  #lost() {
+    for (const call of this.#calls.values()) call.reject(new Error("the connection to the demo is over"));
+    this.#calls.clear();
+    this.dispatchEvent(new Event("lost"));
+  }
+
+  /** call has the stage do something, and resolves with what it answers. */
+  call(name, args = {}) {
+    return new Promise((resolve, reject) => {
+      if (this.#socket.readyState !== WebSocket.OPEN) {
+        reject(new Error("the connection to the demo is over: reload the page"));
+        return;
+      }
+      this.#calls.set(++this.#last, { resolve, reject });
+      this.#socket.send(JSON.stringify({ call: name, id: this.#last, args }));
+    });
+  }
+
+  /** on calls f with each value that the stage pushes under that name. */
+  on(name, f) {
+    this.addEventListener("push", (e) => { if (e.detail.name === name) f(e.detail.value); });
+  }
+}

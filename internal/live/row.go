@@ -1,0 +1,83 @@
+package live
+
+import (
+	"github.com/sockkit/sockkit/internal/render"
+	"github.com/sockkit/sockkit/trace"
+)
+
+// Row is a record as a line of the page.
+type Row struct {
+	Number int      `json:"n"`
+	At     int64    `json:"at"` // nanoseconds since 1970
+	Who    string   `json:"who,omitempty"`
+	Side   string   `json:"side,omitempty"` // the lane: client or server
+	Dir    string   `json:"dir,omitempty"`  // in or out, as in the trace
+	Way    string   `json:"way,omitempty"`  // right, to the server, or left
+	Event  string   `json:"event"`
+	Level  int      `json:"level"` // 1 to 4
+	Conn   trace.ID `json:"conn,omitempty"`
+	Lines  []string `json:"lines"`
+}
+
+// mostLines bounds the lines of a row; its bytes are in its details.
+const mostLines = 12
+
+// row words a record. It has no lines where the record is not shown.
+func (k *kept) row() Row {
+	dir, lines := render.Lines(k.Event)
+	if len(lines) > mostLines {
+		lines = append(lines[:mostLines:mostLines], "…")
+	}
+	return Row{
+		Number: k.Number, At: k.Time.UnixNano(), Who: k.Who, Side: k.ends.side, Dir: dir.String(), Way: way(k.ends.side, dir),
+		Event: k.Event.Name(), Level: int(k.Event.Level()), Conn: k.Conn, Lines: clip(lines),
+	}
+}
+
+// mostColumns bounds a line in bytes.
+const mostColumns = 400
+
+func clip(lines []string) []string {
+	for i, line := range lines {
+		if len(line) > mostColumns {
+			cut := mostColumns
+			for cut > 0 && line[cut]&0xC0 == 0x80 {
+				cut--
+			}
+			lines[i] = line[:cut] + "…"
+		}
+	}
+	return lines
+}
+
+// batch is what a browser is sent at once.
+type batch struct {
+	Rows    []Row `json:"rows"`
+	Next    int   `json:"next"`              // the number to ask from after it
+	Skipped int   `json:"skipped,omitempty"` // records that were forgotten before they could be sent
+}
+
+// mostRows bounds a batch.
+const mostRows = 200
+
+// batch returns what there is from number n on, and what is closed once there
+// is more.
+func (t *Timeline) batch(n int) (batch, <-chan struct{}) {
+	t.mu.Lock()
+	b := batch{Rows: []Row{}}
+	if n < t.first {
+		b.Skipped = t.first - n
+		n = t.first
+	}
+	from := t.kept[min(n-t.first, len(t.kept)):]
+	from = append([]kept(nil), from[:min(len(from), mostRows)]...)
+	b.Next = n + len(from)
+	more := t.more()
+	t.mu.Unlock()
+	for i := range from {
+		if r := from[i].row(); len(r.Lines) > 0 {
+			b.Rows = append(b.Rows, r)
+		}
+	}
+	return b, more
+}
