@@ -52,6 +52,7 @@ address.`,
 			return runDemo(c.Context(), s, o)
 		},
 	}
+	c.AddCommand(newDemoQuiz(s))
 	f := c.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.list, "list", false, "list the lessons")
