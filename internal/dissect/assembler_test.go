@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/dissect"
 	"github.com/sockkit/sockkit/internal/tap"
+	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
@@ -125,6 +127,20 @@ func (a *attached) checkFrame(t *testing.T, n int, e trace.WSFrame) {
 	}
 }
 
+// checkFrames holds that each frame has its bytes; heads need not.
+func (a *attached) checkFrames(t *testing.T) (frames int) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for n, r := range a.records {
+		if e, ok := r.Event.(trace.WSFrame); ok {
+			frames++
+			a.checkFrame(t, n, e)
+		}
+	}
+	return frames
+}
+
 // talk says many things in many sizes, waits for all answers, and leaves.
 func talk(t *testing.T, c *ws.Conn) {
 	t.Helper()
@@ -200,14 +216,14 @@ func dialTo(t *testing.T, d ws.Dialer, url string) *ws.Conn {
 	return c
 }
 
-func selfSigned(t *testing.T) *tls.Config {
-	t.Helper()
+// testTLS is a server's configuration.
+var testTLS = func() *tls.Config {
 	cert, err := tcp.SelfSigned([]string{"127.0.0.1"})
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}}
-}
+}()
 
 func TestEachFrameGetsItsBytes(t *testing.T) {
 	for _, handler := range []bool{false, true} {
@@ -221,7 +237,7 @@ func TestEachFrameGetsItsBytes(t *testing.T) {
 					}
 					d, scheme := ws.Dialer{Tracer: client.tracer()}, "ws"
 					if secure {
-						s.TCP = &tcp.Server{TLS: selfSigned(t)}
+						s.TCP = &tcp.Server{TLS: testTLS.Clone()}
 						d.TCP, scheme = &tcp.Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, "wss"
 					}
 					if deflate {
@@ -286,17 +302,8 @@ func TestOnNetHTTP(t *testing.T) {
 			t.Cleanup(func() { web.Close(); s.Close() })
 			talk(t, dialTo(t, ws.Dialer{}, "ws://"+l.Addr().String()))
 			server.await(t, 1)
-			server.mu.Lock()
-			defer server.mu.Unlock()
-			frames := 0
-			for n, r := range server.records {
-				if e, ok := r.Event.(trace.WSFrame); ok {
-					frames++
-					server.checkFrame(t, n, e)
-				}
-			}
-			if frames != said {
-				t.Errorf("%d frames", frames)
+			if n := server.checkFrames(t); n != said {
+				t.Errorf("%d frames", n)
 			}
 		})
 	}
@@ -308,12 +315,12 @@ func TestInTheMiddle(t *testing.T) {
 			middle := newAttached()
 			s, d, scheme := echoing(nil), ws.Dialer{Deflate: &handshake.Deflate{}}, "ws"
 			if secure {
-				s.TCP = &tcp.Server{TLS: selfSigned(t)}
+				s.TCP = &tcp.Server{TLS: testTLS.Clone()}
 				d.TCP, scheme = &tcp.Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, "wss"
 			}
 			target := serve(t, s)
 			l, tracer := listen(t), middle.tracer()
-			config := selfSigned(t)
+			config := testTLS.Clone()
 			relay := &tap.Server{
 				Listener: l, WebSocket: true,
 				Open: func(ctx context.Context, client net.Conn) (net.Conn, error) {
@@ -342,5 +349,45 @@ func TestInTheMiddle(t *testing.T) {
 				t.Errorf("%d frames", n)
 			}
 		})
+	}
+}
+
+// TestSocketIO: polling, the upgrade, and what is said over it.
+func TestSocketIO(t *testing.T) {
+	client, server := newAttached(), newAttached()
+	o := &socketio.ServerOptions{}
+	o.Tracer = server.tracer()
+	io := socketio.NewServer(o)
+	io.OnConnection(func(s *socketio.Socket) {
+		s.On("add", func(a, b int, ack func(int)) { ack(a + b) })
+	})
+	web := httptest.NewServer(io)
+	defer web.Close()
+	upgraded := make(chan struct{})
+	s := socketio.NewClient(web.URL, &socketio.ClientOptions{Tracer: trace.New(trace.Tee{
+		{Sink: client, Level: trace.Byte}, {Sink: onUpgrade(upgraded), Level: trace.Frame},
+	}, trace.Byte)})
+	if err := s.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-upgraded
+	for range 3 {
+		if _, err := s.Timeout(30*time.Second).EmitWithAck(t.Context(), "add", 2, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	io.Close(t.Context())
+	if n, m := client.checkFrames(t), server.checkFrames(t); n < 6 || m < 6 {
+		t.Errorf("%d and %d frames", n, m)
+	}
+}
+
+// onUpgrade is closed once a client of Engine.IO has changed to a WebSocket.
+type onUpgrade chan struct{}
+
+func (c onUpgrade) Record(r trace.Record) {
+	if e, ok := r.Event.(trace.EIOPacket); ok && e.Type == "upgrade" {
+		close(c)
 	}
 }

@@ -173,14 +173,12 @@ func TestMemory(t *testing.T) {
 	piece := string(bytes.Repeat([]byte("x"), 64<<10))
 	for id := range trace.ID(10000) {
 		s.on(id+1, trace.Open{})
-		if id < 100 {
-			for range 20 {
-				s.on(id+1, wire(trace.In, piece))
-			}
-		}
 		s.on(id+1, headEvent(trace.Out, request))
-		for range 30 {
-			s.on(id+1, headEvent(trace.Out, piece))
+		for range 20 {
+			if id < 100 {
+				s.on(id+1, wire(trace.In, piece))
+				s.on(id+1, headEvent(trace.Out, piece))
+			}
 		}
 	}
 	if total := s.asm.Kept(); total < 0 || total > 16<<20 {

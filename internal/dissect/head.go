@@ -9,14 +9,14 @@ import (
 
 // headOf is the head of a request or a response.
 func headOf(e trace.HTTPHead, wire []byte) Dissection {
-	b, note := wire, ""
+	b, size, note := wire, len(wire), ""
 	if len(b) == 0 {
-		b = e.Payload
+		b, size = e.Payload, e.Size
 	}
 	if len(b) == 0 && e.Line != "" {
 		b, note = []byte(e.Line), "only the first line was recorded"
 	}
-	return dissect(b, max(e.Size, len(b)), note, httpHead)
+	return dissect(b, max(size, len(b)), note, httpHead)
 }
 
 func looksLikeHTTP(b []byte) bool {

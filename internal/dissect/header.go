@@ -37,7 +37,7 @@ func headerMeaning(name string, response bool) (string, clause) {
 	w, ok := headers[name]
 	switch {
 	case !ok:
-		return "", rfc(9110, "6.3")
+		return "A header that is not known here: everybody may add some.", rfc(9110, "6.3")
 	case !response:
 		return w.request, w.clause
 	case w.clause == rfc(6455, "4.1"): // the server's side of it stands elsewhere

@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -15,6 +16,7 @@ func (f frameHeader) payload(b []byte, compressed bool) Field {
 	value, meaning := show(plain), "What is sent."
 	switch {
 	case f.op == ws.OpClose:
+		value = closeValue(plain)
 		meaning = "Why the connection is closed: a code, and a reason in words."
 	case compressed && !f.op.Control():
 		value, meaning = hexOf(plain), "What is sent, compressed by DEFLATE: the message record shows it inflated."
@@ -29,10 +31,40 @@ func (f frameHeader) payload(b []byte, compressed bool) Field {
 		meaning += " The bytes are masked; the value is what they are once they are combined with the key."
 	}
 	p := at(f.size, len(b), "payload", value, meaning, rfc(6455, "5.2"))
-	if f.op == ws.OpClose {
+	switch {
+	case f.op == ws.OpClose:
 		p.Fields = shift(closeFields(plain), f.size)
+	case f.op == ws.OpText && f.fin && !compressed:
+		p.Fields = shift(packetWithin(plain), f.size)
 	}
 	return p
+}
+
+// packetWithin is the packet of Engine.IO that a text is, where it cannot well
+// be anything else: an open packet, or a message with a packet of Socket.IO.
+func packetWithin(b []byte) []Field {
+	switch {
+	case bytes.HasPrefix(b, []byte(`0{"sid":`)):
+	case len(b) < 2 || b[0] != '4':
+		return nil
+	default:
+		if inner, ok := packetFields(b[1:]); !ok || inner[len(inner)-1].Name != "data" {
+			return nil
+		}
+	}
+	return engineFields(b)
+}
+
+// closeValue is the body of a close frame in words.
+func closeValue(b []byte) string {
+	if len(b) < 2 {
+		return hexOf(b)
+	}
+	code := ws.StatusCode(binary.BigEndian.Uint16(b)).String()
+	if len(b) == 2 {
+		return code
+	}
+	return code + ", " + show(b[2:])
 }
 
 func (f frameHeader) unmask(b []byte) []byte {
@@ -90,7 +122,11 @@ func messageOf(e trace.WSMessage) Dissection {
 		if e.Type == ws.Binary.String() {
 			value, meaning = hexOf(b), "A whole message of bytes, as the application gets it."
 		}
-		return []Field{at(0, len(b), "message", value, meaning, rfc(6455, "5.6"))}
+		f := at(0, len(b), "message", value, meaning, rfc(6455, "5.6"))
+		if e.Type == ws.Text.String() {
+			f.Fields = packetWithin(b)
+		}
+		return []Field{f}
 	})
 }
 
