@@ -1,6 +1,6 @@
 // Package faults does to traffic, on purpose, what bad networks and bad peers
 // do: it delays, slows, loses, doubles, reorders, stalls and cuts. It knows
-// readers and writers only, no sockets.
+// readers and writers only, no sockets, but for [DropSegments].
 //
 // A [Faults] says what is to be done. Each connection has a [Connection], and
 // each of its two directions a [Link] that moves the bytes or datagrams.
