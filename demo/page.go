@@ -213,13 +213,22 @@ func (b *block) many(list []entry) {
 }
 
 func (b *block) record(e entry) {
-	dir, lines := render.Lines(clipped(e.Event))
+	dir, lines := linesOf(clipped(e.Event))
 	for _, line := range lines {
 		if isClipped(e.Event) {
 			line += "…"
 		}
 		b.line(e.who, dir, line)
 	}
+}
+
+// linesOf is an event as text. Bytes of the wire stand in a row, which can be
+// folded anywhere.
+func linesOf(e trace.Event) (trace.Dir, []string) {
+	if wire, ok := e.(trace.Bytes); ok {
+		return wire.Dir, []string{fmt.Sprintf("on the wire: % x", wire.Payload)}
+	}
+	return render.Lines(e)
 }
 
 // line writes one line of the trace; what does not fit goes on below, behind

@@ -163,7 +163,7 @@ func (f *recoveryStory) travels(s *Stage, who string) (*traveller, error) {
 		failed: make(chan struct{}, mostSockets), back: make(chan int, mostSockets)}
 	t.Client = socketio.NewClient("http://"+f.network.listener.Addr().String(), &socketio.ClientOptions{
 		Transports: []string{"websocket"}, ReconnectionDelay: firstWait, ReconnectionDelayMax: mostWait, RandomizationFactor: -1,
-		Tracer: s.tracer.View(only[trace.SIOPacket]{part{s.cast, who}}, trace.Message),
+		Tracer: s.tracer.View(some{part{s.cast, who}, isPacket}, trace.Message),
 	})
 	s.Keep(t.Client)
 	t.OnDisconnect(func(reason string) { t.idle = time.Now(); t.reasons <- reason })
@@ -175,14 +175,10 @@ func (f *recoveryStory) travels(s *Stage, who string) (*traveller, error) {
 	return t, t.Connect(ctx)
 }
 
-// only is a sink that keeps events of one type.
-type only[E trace.Event] struct{ part }
-
-// Record implements [trace.Sink].
-func (o only[E]) Record(r trace.Record) {
-	if _, ok := r.Event.(E); ok {
-		o.part.Record(r)
-	}
+// isPacket picks packets of Socket.IO.
+func isPacket(e trace.Event) bool {
+	_, ok := e.(trace.SIOPacket)
+	return ok
 }
 
 // cuts cuts the network, and waits until both sides know.
