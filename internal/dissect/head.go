@@ -31,29 +31,42 @@ func looksLikeHTTP(b []byte) bool {
 // httpHead are the fields of a head, and what stands behind it.
 func httpHead(b []byte) []Field {
 	response := bytes.HasPrefix(b, []byte("HTTP/"))
-	n := lineLen(b)
-	first := requestLine(b[:n])
-	if response {
-		first = statusLine(b[:n])
-	}
-	fields := []Field{first}
-	for from := n; from < len(b); {
-		n := lineLen(b[from:])
-		line := trimEnd(b[from : from+n])
-		if len(line) == 0 {
-			fields = append(fields, at(from, n, "end of the head", show(b[from:from+n]), "An empty line: the headers are over.", rfc(9112, "2.1")))
+	from := lineLen(b)
+	fields := []Field{firstLine(b[:from], response)}
+	for from < len(b) {
+		n := headerLen(b[from:])
+		line := b[from : from+n]
+		switch {
+		case len(trimEnd(line)) == 0:
+			fields = append(fields, at(from, n, "end of the head", show(line), "An empty line: the headers are over.", rfc(9112, "2.1")))
 			return append(fields, bodyOf(b, from+n)...)
-		}
-		for from+n < len(b) && (b[from+n] == ' ' || b[from+n] == '\t') { // folded
-			n += lineLen(b[from+n:])
-		}
-		if len(fields) == mostParts {
+		case len(fields) == mostParts:
 			return append(fields, at(from, len(b)-from, "more headers", "", "There are more headers than are told apart here.", rfc(9112, "5")))
 		}
-		fields = append(fields, shift([]Field{header(b[from:from+n], response)}, from)...)
+		fields = append(fields, shift([]Field{header(line, response)}, from)...)
 		from += n
 	}
 	return fields
+}
+
+func firstLine(line []byte, response bool) Field {
+	if response {
+		return statusLine(line)
+	}
+	return requestLine(line)
+}
+
+// headerLen is the length of the first header, with the lines that are folded
+// onto it.
+func headerLen(b []byte) int {
+	n := lineLen(b)
+	if len(trimEnd(b[:n])) == 0 {
+		return n
+	}
+	for n < len(b) && (b[n] == ' ' || b[n] == '\t') {
+		n += lineLen(b[n:])
+	}
+	return n
 }
 
 func bodyOf(b []byte, from int) []Field {

@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -48,25 +49,29 @@ func skipSpace(b []byte, i int) int {
 
 // skipValue is the end of the value that begins at i, in valid JSON.
 func skipValue(b []byte, i int) int {
-	depth := 0
-	for ; i < len(b); i++ {
+	switch b[i] {
+	case '"':
+		return skipString(b, i)
+	case '[', '{':
+		return skipNested(b, i)
+	}
+	if n := bytes.IndexAny(b[i:], ",:]} \t\r\n"); n >= 0 {
+		return i + n
+	}
+	return len(b)
+}
+
+func skipNested(b []byte, i int) int {
+	for depth := 0; i < len(b); i++ {
 		switch b[i] {
 		case '"':
 			i = skipString(b, i) - 1
 		case '[', '{':
 			depth++
 		case ']', '}':
-			if depth--; depth < 0 {
-				return i
+			if depth--; depth == 0 {
+				return i + 1
 			}
-		case ',', ':', ' ', '\t', '\n', '\r':
-			if depth == 0 {
-				return i
-			}
-			continue
-		}
-		if depth == 0 && (b[i] == '"' || b[i] == ']' || b[i] == '}') {
-			return i + 1
 		}
 	}
 	return i

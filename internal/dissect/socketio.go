@@ -90,15 +90,28 @@ func packetFields(b []byte) (fields []Field, ok bool) {
 	digit := int(b[0] - '0')
 	t := packetTypes[digit]
 	fields = []Field{at(0, 1, "packet type", string(b[0])+" "+t.name, t.meaning, t.clause)}
-	from := 1
 	if digit >= 5 {
-		n := digits(b[from:])
-		if n == 0 || from+n >= len(b) || b[from+n] != '-' {
+		if fields, ok = attachmentCount(fields, b); !ok {
 			return nil, false
 		}
-		fields = append(fields, at(from, n+1, "attachments", string(b[from:from+n]), "How many binary values follow, each in a message of its own.", attachments))
-		from += n + 1
 	}
+	fields = address(fields, b, digit)
+	return packetData(fields, b, end(fields), digit)
+}
+
+// attachmentCount adds the number of attachments, which has to be there.
+func attachmentCount(fields []Field, b []byte) ([]Field, bool) {
+	n := digits(b[1:])
+	if n == 0 || 1+n >= len(b) || b[1+n] != '-' {
+		return nil, false
+	}
+	return append(fields, at(1, n+1, "attachments", string(b[1:1+n]), "How many binary values follow, each in a message of its own.", attachments)), true
+}
+
+// address adds the namespace and the number of an acknowledgement, where they
+// are there.
+func address(fields []Field, b []byte, digit int) []Field {
+	from := end(fields)
 	if from < len(b) && b[from] == '/' {
 		n := namespaceLen(b[from:])
 		fields = append(fields, at(from, n, "namespace", show(bytes.TrimSuffix(b[from:from+n], []byte(","))),
@@ -107,9 +120,8 @@ func packetFields(b []byte) (fields []Field, ok bool) {
 	}
 	if n := digits(b[from:]); n > 0 && digit != 0 && digit != 4 {
 		fields = append(fields, at(from, n, "acknowledgement id", string(b[from:from+n]), ackMeaning(digit), acking))
-		from += n
 	}
-	return packetData(fields, b, from, digit)
+	return fields
 }
 
 func ackMeaning(digit int) string {

@@ -40,22 +40,25 @@ func escape(s string) string {
 			out.WriteString("…")
 			break
 		}
-		switch {
-		case r == '\r':
-			out.WriteString(`\r`)
-		case r == '\n':
-			out.WriteString(`\n`)
-		case r == '\t':
-			out.WriteString(`\t`)
-		case r == ' ' || unicode.IsPrint(r):
-			out.WriteRune(r)
-		case r < 0x80:
-			fmt.Fprintf(&out, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&out, `\u%04x`, r)
-		}
+		out.WriteString(printable(r))
 	}
 	return out.String()
+}
+
+func printable(r rune) string {
+	switch {
+	case r == '\r':
+		return `\r`
+	case r == '\n':
+		return `\n`
+	case r == '\t':
+		return `\t`
+	case r == ' ' || unicode.IsPrint(r):
+		return string(r)
+	case r < 0x80:
+		return fmt.Sprintf(`\x%02x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
 }
 
 func hexOf(b []byte) string {
