@@ -40,7 +40,7 @@ function show({ id, name, text, time }) {
   lastId = id;
   const list = $("messages");
   const atEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
-  list.append(node("li", { className: name === me ? "own" : "" }, node("b", {}, name), " ", node("time", { className: "quiet small" }, clock(time)), " ", text));
+  list.append(node("p", { className: name === me ? "own" : "" }, node("b", {}, name), " ", node("time", { className: "quiet small" }, clock(time)), " ", text));
   while (list.children.length > 200) list.firstChild.remove();
   if (atEnd) list.scrollTop = list.scrollHeight;
   stopped(name);

@@ -1,0 +1,244 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/sockkit/sockkit/examples/browser"
+	chat "github.com/sockkit/sockkit/examples/chat/app"
+	notifications "github.com/sockkit/sockkit/examples/notifications/app"
+	"github.com/sockkit/sockkit/socketio"
+)
+
+// serveApp serves an application of the examples below a prefix, and returns the
+// URL of its page.
+func serveApp(t testing.TB, io *socketio.Server, app browser.App) (page string) {
+	t.Helper()
+	s := httptest.NewServer(http.StripPrefix("/below", app))
+	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		app.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		must(t, io.Close(ctx))
+	})
+	return s.URL + "/below/"
+}
+
+// appTab is a page in a tab of its own. What goes wrong in it is kept: errors on
+// its console, and requests to anybody else.
+type appTab struct {
+	t    testing.TB
+	ctx  context.Context
+	name string
+
+	mu    sync.Mutex
+	wrong []string
+}
+
+// view is what somebody looks at a page with.
+type view struct {
+	width int64
+	dark  bool
+}
+
+var (
+	wideView   = view{1280, false}
+	narrowView = view{360, true}
+)
+
+// openApp opens a page, and wants it to have had no fault by the end of the test.
+func openApp(t testing.TB, browser context.Context, v view, page string) *appTab {
+	t.Helper()
+	ctx, end := chromedp.NewContext(browser)
+	tab := &appTab{t: t, ctx: ctx, name: page}
+	t.Cleanup(func() {
+		end()
+		for _, w := range tab.wrong {
+			t.Errorf("%s: %s", tab.name, w)
+		}
+	})
+	origin := page[:strings.Index(page, "/below/")]
+	must(t, chromedp.Listen(ctx, func(ev any) { tab.heard(ev, origin) }))
+	scheme := map[bool]string{true: "dark", false: "light"}[v.dark]
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	must(t, chromedp.Do(ctx, chromedp.EmulateViewport(v.width, 800)))
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media)
+	must(t, err)
+	must(t, chromedp.Do(ctx, chromedp.Navigate(page)))
+	return tab
+}
+
+func (p *appTab) heard(ev any, origin string) {
+	var wrong string
+	switch ev := ev.(type) {
+	case *runtime.EventConsoleAPICalled:
+		if ev.Type == "error" || ev.Type == "warning" {
+			wrong = fmt.Sprintf("console: %v", ev.Args)
+		}
+	case *runtime.EventExceptionThrown:
+		wrong = fmt.Sprintf("an exception: %+v", ev.ExceptionDetails)
+	case *log.EventEntryAdded:
+		if ev.Entry.Level == "error" {
+			wrong = fmt.Sprintf("log: %s %s", ev.Entry.Text, ev.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(ev.Request.URL, origin+"/below/") {
+			wrong = "a request to " + ev.Request.URL
+		}
+	}
+	if wrong != "" {
+		p.mu.Lock()
+		p.wrong = append(p.wrong, wrong)
+		p.mu.Unlock()
+	}
+}
+
+// await waits until an expression is true.
+func (p *appTab) await(expression string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[any](expression, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
+		text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		p.shot("failed")
+		p.t.Fatalf("%s: waited in vain for %s: %v; the page reads\n%s", p.name, expression, err, text)
+	}
+}
+
+// says waits until an element's text has this in it.
+func (p *appTab) says(id, text string) {
+	p.t.Helper()
+	p.await(fmt.Sprintf("document.getElementById(%q).textContent.includes(%q)", id, text))
+}
+
+// do evaluates a script.
+func (p *appTab) do(script string) {
+	p.t.Helper()
+	must(p.t, chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void]("void (() => {"+script+"})()")))
+}
+
+// keys types into an element.
+func (p *appTab) keys(id, text string) {
+	p.t.Helper()
+	must(p.t, chromedp.Do(p.ctx, chromedp.SendKeys("#"+id, text)))
+}
+
+func (p *appTab) click(selector string) {
+	p.t.Helper()
+	must(p.t, chromedp.Do(p.ctx, chromedp.Click(selector)))
+}
+
+// sound wants no fault of accessibility, and no part of the page beyond its edge.
+func (p *appTab) sound(name string) {
+	p.t.Helper()
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	must(p.t, err)
+	faults, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](string(axe)+`;
+axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.help + ": " + v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")).join("\n"))`, chromedp.EvalAwaitPromise))
+	must(p.t, err)
+	if faults != "" {
+		p.t.Errorf("%s: axe-core finds\n%s", name, faults)
+	}
+	over, err := chromedp.Run(p.ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+	must(p.t, err)
+	if over > 0 {
+		p.t.Errorf("%s: the page is %d pixels too wide", name, over)
+	}
+	p.shot(name)
+}
+
+// shot keeps a picture of the page in the folder SOCKKIT_SHOTS, if it is named.
+func (p *appTab) shot(name string) {
+	folder := os.Getenv("SOCKKIT_SHOTS")
+	if folder == "" {
+		return
+	}
+	picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	must(p.t, err)
+	must(p.t, os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
+}
+
+// eachView runs a test of an application with two tabs, on a wide window and on
+// a narrow one.
+func eachView(t *testing.T, test func(t *testing.T, open func(page string) *appTab, shot string)) {
+	t.Parallel()
+	browser := chromium(t)
+	for name, v := range map[string]view{"wide": wideView, "narrow": narrowView} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(page string) *appTab { return openApp(t, browser, v, page) }, strings.ToLower(strings.TrimPrefix(strings.Split(t.Name(), "/")[0], "TestApp"))+"-"+name)
+		})
+	}
+}
+
+func TestAppChat(t *testing.T) {
+	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+		io := socketio.NewServer(nil)
+		page := serveApp(t, io, chat.New(io))
+		ann, bob := open(page+"?name=Ann"), open(page)
+		ann.says("people", "Ann")
+		bob.keys("name", "Bob\r")
+		ann.says("people", "Ann, Bob")
+		bob.keys("text", "<b>hello</b>")
+		ann.says("typing", "Bob is typing")
+		bob.keys("text", "\r")
+		ann.says("messages", "<b>hello</b>")
+		ann.await(`document.getElementById("typing").textContent === ""`)
+		ann.keys("text", "hi Bob\r")
+		bob.says("messages", "hi Bob")
+		bob.await(`document.querySelector("#messages .own b").textContent === "Bob"`)
+		ann.sound(shot)
+		io.DisconnectSockets(true) // the server's wish: nobody comes back by himself
+		ann.says("state", "io server disconnect")
+	})
+}
+
+func TestAppNotifications(t *testing.T) {
+	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+		var recovery *socketio.Recovery
+		if strings.HasSuffix(shot, "wide") { // with it, and without
+			recovery = &socketio.Recovery{}
+		}
+		io := socketio.NewServer(&socketio.ServerOptions{Recovery: recovery})
+		page := serveApp(t, io, notifications.New(io))
+		ann, bob := open(page+"?name=Ann&topics=builds,lunch"), open(page+"?name=Bob")
+		ann.says("state", "websocket")
+		bob.says("state", "websocket")
+		publish := func(topic, text string) {
+			bob.do(fmt.Sprintf(`document.getElementById("topic").value = %q`, topic))
+			bob.keys("text", text+"\r")
+			bob.await(`document.getElementById("text").value === ""`)
+		}
+		publish("builds", "the build is green")
+		publish("incidents", "smoke in the kitchen")
+		ann.says("notices", "the build is green")
+		bob.says("notices", "smoke in the kitchen")
+		ann.await(`document.title === "(1) Notifications"`)
+		ann.click("#cut")
+		ann.says("state", "not connected: forced close")
+		publish("lunch", "the soup is ready")
+		publish("builds", "the build is red")
+		ann.says("notices", "the build is red")
+		ann.says("notices", "the soup is ready")
+		ann.says("unread", "3")
+		ann.says("back", map[bool]string{true: "as it was before", false: "after notice 1, and got 2"}[recovery != nil])
+		ann.await(`!document.getElementById("notices").textContent.includes("smoke")`)
+		ann.sound(shot)
+		ann.click("#read")
+		ann.says("unread", "0")
+	})
+}
