@@ -45,7 +45,7 @@ func socketIOQuestions() []Question {
 			header: func(h http.Header) { h.Del("Access-Control-Allow-Origin") },
 		}).start,
 	}, {
-		Group: SocketIO, Symptom: "We updated the clients, as everybody does. They get an answer and say that it is no answer.",
+		Group: SocketIO, Symptom: "We updated the clients, as everybody does. Now they say timeout, and the answer was there after five milliseconds.",
 		Hint: "Two numbers stand in a request: EIO=4. In which version is it answered?",
 		Rule: "engine_version_3", Clause: "Engine.IO 4, History",
 		Words:  []string{"version", "eio 3", "eio3", "eio", "socket io 2", "v3", "v2", "old", "eio other version"},

@@ -90,13 +90,13 @@ func upgradeQuestions() []Question {
 		Shown:  []Look{{shake + " -s chat -s log", `\bresponse-protocol-several\b`}},
 		start:  answering(allProtocols),
 	}, {
-		Group: Upgrade, Symptom: "We switched compression on for everybody. Old clients are gone since.",
+		Group: Upgrade, Symptom: "We switched compression on for everybody. Browsers like it, and old clients are gone since.",
 		Hint:   "handshake dial offers no extension. Which does the server use?",
 		Rule:   "response-extension-not-offered",
 		Words:  []string{"extension", "deflate", "compression"},
 		Broken: "The 101 names permessage-deflate, and the client has not offered it.",
 		Shown:  finds("response-extension-not-offered"),
-		start:  bent(handshake.Bend{Add: []handshake.Field{field("Sec-WebSocket-Extensions", "permessage-deflate")}}),
+		start:  (&websocket{deflate: true, bend: alwaysCompressed}).start,
 	}, {
 		Group: Upgrade, Symptom: "Each header is right, you can compare them. It must be something about the server's age.",
 		Hint:   "Not a header, then. What stands in front of the status?",
@@ -161,6 +161,14 @@ func page(_, answer *handshake.Head) []byte {
 	const text = "<!doctype html><title>Chat</title><p>Welcome to our chat!</p>\n"
 	answer.Reset()
 	return []byte("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n\r\n" + text)
+}
+
+// alwaysCompressed names the extension also where it was not offered.
+func alwaysCompressed(_, answer *handshake.Head) []byte {
+	if !answer.Has("Sec-WebSocket-Extensions") {
+		answer.Set(field("Sec-WebSocket-Extensions", "permessage-deflate"))
+	}
+	return nil
 }
 
 // allProtocols chooses all that are offered.

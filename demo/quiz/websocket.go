@@ -23,6 +23,8 @@ type websocket struct {
 	// bend changes the answer to a right request, or makes bytes of its own of
 	// it; nil bytes are those of the head.
 	bend func(request, answer *handshake.Head) []byte
+	// deflate compresses for clients that have offered it.
+	deflate bool
 	// echo sends a message back; nil does it well.
 	echo func(ctx context.Context, c *ws.Conn, kind ws.MessageType, message []byte) error
 }
@@ -40,7 +42,7 @@ func (s *websocket) serve(ctx context.Context, conn net.Conn) {
 	var request handshake.Head
 	var answer handshake.Answer
 	failed := reader.ReadRequest(&request)
-	refused := (&handshake.Acceptor{}).Accept(&request, &answer)
+	refused := s.acceptor().Accept(&request, &answer)
 	wire := answer.AppendTo(nil)
 	if failed == nil && refused == nil && s.bend != nil {
 		head := answer.Head()
@@ -53,7 +55,14 @@ func (s *websocket) serve(ctx context.Context, conn net.Conn) {
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	s.talk(ctx, ws.NewConn(conn, ws.Config{Role: ws.ServerRole, Early: reader.Rest()}))
+	s.talk(ctx, ws.NewConn(conn, ws.Config{Role: ws.ServerRole, Agreed: answer.Agreement, Early: reader.Rest()}))
+}
+
+func (s *websocket) acceptor() *handshake.Acceptor {
+	if s.deflate {
+		return &handshake.Acceptor{Deflate: &handshake.Deflate{}}
+	}
+	return &handshake.Acceptor{}
 }
 
 func (s *websocket) talk(ctx context.Context, c *ws.Conn) {
