@@ -21,7 +21,11 @@ func (p *page) refusal(x *handshake.Exchange, findings []handshake.Finding) {
 		return
 	}
 	p.gap()
-	p.text("", bold, "What the status says: "+nameOfRefusal(findings), 0)
+	name := nameOfRefusal(findings)
+	p.text("", bold, "What the status says: "+name.Summary, 0)
+	if name.ID != "" {
+		p.labelled(4, "rule", name.ID+", "+name.Clause)
+	}
 	title := "Likely causes, the likeliest first:"
 	if len(causes) == 1 {
 		title = "The likely cause:"
@@ -47,14 +51,14 @@ func (p *page) cause(n int, c handshake.Likely, findings []handshake.Finding) {
 	p.labelled(indent, "fault", string(c.Fault))
 }
 
-// nameOfRefusal is the sentence that calls a refusal by its name.
-func nameOfRefusal(findings []handshake.Finding) string {
+// nameOfRefusal is the rule that calls a refusal by its name.
+func nameOfRefusal(findings []handshake.Finding) handshake.Rule {
 	for _, f := range findings {
 		if isName(f) {
-			return f.Summary
+			return f.Rule
 		}
 	}
-	return "this is no answer that opens a WebSocket."
+	return handshake.Rule{Summary: "this is no answer that opens a WebSocket."}
 }
 
 // body shows the beginning of what came with a refusal.

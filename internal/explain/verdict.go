@@ -41,7 +41,7 @@ func Judge(x *handshake.Exchange, findings []handshake.Finding) Verdict {
 	case x.Response == nil:
 		v.request(findings)
 	case x.Response.Status != 101 && x.Response.Status != 0:
-		v.Outcome, v.Summary = Refused, "No WebSocket: "+lowerFirst(nameOfRefusal(findings))
+		v.Outcome, v.Summary = Refused, "No WebSocket: "+lowerFirst(nameOfRefusal(findings).Summary)
 	default:
 		v.response(x, findings)
 	}
