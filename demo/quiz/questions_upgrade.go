@@ -45,7 +45,7 @@ func upgradeQuestions() []Question {
 		Rule:   "refused-200",
 		Words:  []string{"200", "not 101", "no 101", "status", "page"},
 		Broken: "The server answers 200 with a page, where 101 was due.",
-		Shown:  []Look{{shake, `an ordinary page \(200\)`}},
+		Shown:  finds("refused-200"),
 		start:  answering(page),
 	}, {
 		Group: Upgrade, Symptom: "We wrote the accept value by the book. It looks right, it is just longer than the others'.",
@@ -137,7 +137,7 @@ func upgradeQuestions() []Question {
 		Rule:   "refused-upgrade-removed",
 		Words:  []string{"proxy", "upgrade removed", "removed", "stripped", "strips", "hop by hop"},
 		Broken: "A proxy stands before the server and does not pass Upgrade and Connection on: the server saw a plain request.",
-		Shown:  []Look{{shake, `something in between removed the headers`}},
+		Shown:  finds("refused-upgrade-removed"),
 		start:  plainProxy,
 	}}
 }

@@ -55,6 +55,7 @@ func (q *Quiz) Say(line string) (string, Outcome) {
 const helpText = `  3 response-accept-wrong   an answer: the rule as sockkit prints it,
   3 4.1 item 4              or its clause,
   3 accept                  or a plain word for it
+  3                         what is known of it, once more
   hint 3                    where to look
   give up 3                 what it is
   list · score · quit
