@@ -24,6 +24,8 @@ type tapOptions struct {
 	text     bool
 	binary   bool
 	login    webSocketFlags // that the target's address holds
+	ui       string
+	uiHosts  []string
 
 	listen, target endpoint.Address
 	mode           os.FileMode
@@ -67,7 +69,10 @@ waited for as dial does: -w for a first one, and then for a second of silence.
 
 Faults are for tests of other software. What is to happen after a size happens
 after so many bytes in all directions that suffer together; "10s" is a time and
-"10M" a size, and with both given whichever is reached first counts.`,
+"10M" a size, and with both given whichever is reached first counts.
+
+--ui shows the same trace as a page, live: each record opens to its bytes, and
+each byte to the field that it belongs to. It keeps the last 20,000 records.`,
 		Example: `  sockkit tap :8080 localhost:80
   sockkit tap -vvvv tls://:9443 tcp://localhost:9000 --self-signed
   sockkit tap tcp://:9000 tls://example.com:443 --trace tap.pcapng
@@ -75,6 +80,7 @@ after so many bytes in all directions that suffer together; "10s" is a time and
   sockkit tap :9000 unix:/tmp/app.sock --delay 80ms --jitter 20ms
   sockkit tap -vvv ws://:8080 ws://localhost:3000
   sockkit tap sio://:8080 sio://localhost:3000
+  sockkit tap --ui localhost:9999 sio://:8080 sio://localhost:3000
   sockkit tap ws://:8080 tcp://localhost:6379
   sockkit tap ws://:8080 'exec:tail -f /var/log/syslog'
   sockkit tap 9000 'exec:cat' --once --cut-after 1M
@@ -99,6 +105,10 @@ func (o *tapOptions) add(f *pflag.FlagSet) {
 		f.IntVar(&o.limits.maxConns, "max-conns", defaultMaxConns, "turn connections away beyond `N` at once; 0: no bound")
 		f.StringArrayVar(&o.limits.allow, "allow", nil, "let only these addresses in, `CIDR` (repeatable)")
 		f.StringArrayVar(&o.limits.deny, "deny", nil, "turn these addresses away, `CIDR` (repeatable; before --allow)")
+	})
+	group(f, "The live trace as a page", func(f *pflag.FlagSet) {
+		f.StringVar(&o.ui, "ui", "", "serve the live trace, every byte of it, as a page at this `ADDRESS`")
+		f.StringArrayVar(&o.uiHosts, "ui-allow-host", nil, "a `NAME` beside the loopback ones that browsers may know the page by (repeatable)")
 	})
 	group(f, "WebSocket at one end", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.text, "text", false, "send text messages (the default for lines: exec: and -)")
@@ -231,7 +241,13 @@ func runTap(ctx context.Context, s *Streams, o *tapOptions) (err error) {
 	defer cancel()
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
-	t, err := o.newTracing(s, o.view(s, leave))
+	v := o.view(s, leave)
+	closeUI, err := o.serveUI(ctx, s, &v)
+	if err != nil {
+		return err
+	}
+	defer closeUI()
+	t, err := o.newTracing(s, v)
 	if err != nil {
 		return err
 	}

@@ -32,12 +32,12 @@ func (o *tapOptions) view(s *Streams, leave context.CancelCauseFunc) view {
 // only, as payload is shown once, from the target's side; files have all. Where
 // the clients alone speak WebSocket their messages and frames are shown too.
 func (t *tracing) clients(webSockets bool) *trace.Tracer {
-	tee := slices.Clone(t.tee)
-	switch {
-	case t.shown && webSockets:
-		tee[0].Level = min(tee[0].Level, trace.Frame)
-	case t.shown:
-		tee[0].Level = min(tee[0].Level, trace.Connection)
+	tee, most := slices.Clone(t.tee), trace.Connection
+	if webSockets {
+		most = trace.Frame
+	}
+	for i := range t.views {
+		tee[i].Level = min(tee[i].Level, most)
 	}
 	return t.tracer.View(tee, tee.Level())
 }

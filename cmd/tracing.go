@@ -18,7 +18,7 @@ import (
 type tracing struct {
 	tracer  *trace.Tracer
 	tee     trace.Tee
-	shown   bool // the first branch of tee is the view
+	views   int // so many of the first branches of tee are shown to people
 	closers []io.Closer
 	json    *trace.JSON
 }
@@ -30,6 +30,7 @@ type view struct {
 	tags  bool        // name the connection on each line
 	json  io.Writer   // where JSON lines go; nil: standard output
 	lost  func(error) // told of a line that could not be written; nil: nobody
+	page  trace.Sink  // the page that shows them too, every byte; nil: none
 }
 
 // viewWriter tells of what could not be written.
@@ -50,7 +51,6 @@ func (w viewWriter) Write(p []byte) (int, error) {
 // newTracing opens the sinks that the flags name.
 func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
 	t := &tracing{}
-	t.shown = o.json || v.level > trace.Off
 	if o.json {
 		if v.json == nil {
 			v.json = s.Out
@@ -63,6 +63,10 @@ func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
 			W: viewWriter{v.out, v.lost}, Color: o.colored(v.out), Tags: v.tags, ShowSecrets: o.showSecrets,
 		}})
 	}
+	if v.page != nil {
+		t.tee = append(t.tee, trace.Branch{Sink: masked(v.page, o.showSecrets), Level: trace.Byte})
+	}
+	t.views = len(t.tee)
 	for _, name := range o.traceFiles {
 		if err := t.openFile(name, v.level); err != nil {
 			t.Close()

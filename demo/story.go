@@ -47,7 +47,7 @@ func (v *visit) begin() error {
 	ctx, end := context.WithCancel(v.ctx)
 	t := &telling{visit: v, next: make(chan struct{}), end: end, done: make(chan struct{})}
 	t.stage = newStageOf(ctx, t, t.wait, &v.cast)
-	t.stage.visit = v
+	t.stage.visit, t.stage.tracer = v, v.lab.tracer // one count of connections for both
 	v.mu.Lock()
 	v.story = t
 	v.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -286,3 +287,5 @@ func said(d *runtime.ExceptionDetails) string {
 	}
 	return d.Exception.Description
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

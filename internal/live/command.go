@@ -88,6 +88,9 @@ func (k *kept) sends(dir trace.Dir, b []byte) string {
 func piped(b []byte) string {
 	if text := string(b); utf8.Valid(b) && !strings.ContainsFunc(text, isControl) {
 		format := strings.NewReplacer(`\`, `\\`, "%", "%%", "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(text)
+		if strings.HasPrefix(format, "-") {
+			return "printf -- " + quoted(format)
+		}
 		return "printf " + quoted(format)
 	}
 	return "printf %s " + base64.StdEncoding.EncodeToString(b) + " | base64 -d"

@@ -23,5 +23,5 @@ func (t *Timeline) Detail(n int) (Detail, bool) {
 	}
 	k := t.kept[n-t.first]
 	t.mu.Unlock()
-	return Detail{Row: k.row(), Dissection: dissect.Event(k.Event, k.wire), Command: k.command(), Record: k.json()}, true
+	return Detail{Row: k.row(t.Between), Dissection: dissect.Event(k.Event, k.wire), Command: k.command(), Record: k.json()}, true
 }

@@ -23,15 +23,31 @@ type Row struct {
 const mostLines = 12
 
 // row words a record. It has no lines where the record is not shown.
-func (k *kept) row() Row {
+func (k *kept) row(between bool) Row {
 	dir, lines := render.Lines(k.Event)
 	if len(lines) > mostLines {
 		lines = append(lines[:mostLines:mostLines], "…")
 	}
 	return Row{
-		Number: k.Number, At: k.Time.UnixNano(), Who: k.Who, Side: k.ends.side, Dir: dir.String(), Way: way(k.ends.side, dir),
+		Number: k.Number, At: k.Time.UnixNano(), Who: k.Who, Side: lane(k.ends.side, dir, between), Dir: dir.String(), Way: way(k.ends.side, dir),
 		Event: k.Event.Name(), Level: int(k.Event.Level()), Conn: k.Conn, Lines: clip(lines),
 	}
+}
+
+// lane is where a record stands. Between the ends what passes is at neither, and
+// what becomes of the connection to a client is the client's.
+func lane(side string, dir trace.Dir, between bool) string {
+	switch {
+	case !between:
+		return side
+	case dir != trace.None:
+		return ""
+	case side == trace.Server:
+		return trace.Client
+	case side == trace.Client:
+		return trace.Server
+	}
+	return ""
 }
 
 // mostColumns bounds a line in bytes.
@@ -75,7 +91,7 @@ func (t *Timeline) batch(n int) (batch, <-chan struct{}) {
 	more := t.more()
 	t.mu.Unlock()
 	for i := range from {
-		if r := from[i].row(); len(r.Lines) > 0 {
+		if r := from[i].row(t.Between); len(r.Lines) > 0 {
 			b.Rows = append(b.Rows, r)
 		}
 	}

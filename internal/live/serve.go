@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -23,6 +24,23 @@ func Assets() fs.FS {
 		panic(err) // the folder is embedded above
 	}
 	return sub
+}
+
+//go:embed page.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// Page serves a page that holds the timeline and nothing else.
+func (t *Timeline) Page(title string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/trace/", http.StripPrefix("/trace", t.Handler()))
+	mux.Handle("GET /live/", http.StripPrefix("/live/", http.FileServerFS(Assets())))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_ = page.Execute(w, title) // the browser may have left
+	})
+	return mux
 }
 
 // Handler serves a timeline to timeline.js, below the path at which it is

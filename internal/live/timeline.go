@@ -19,6 +19,9 @@ type Timeline struct {
 	// MaxBytes bounds the bytes of their payloads, as they passed and as they are
 	// put together again; 0 is 32 MiB.
 	MaxBytes int
+	// Between says that the records are made between the two ends of each
+	// connection, and by neither: tap's.
+	Between bool
 
 	mu      sync.Mutex
 	first   int // the number of kept[0]

@@ -179,7 +179,7 @@ export class Timeline {
   #row(row) {
     this.#first ||= row.at;
     const where = row.way === "right" ? "to the server" : row.way === "left" ? "to the client" : "";
-    const who = row.who || row.side || "";
+    const who = row.who || (row.conn ? `connection ${row.conn}` : row.side || "");
     const button = element("button", { type: "button", className: "record", "aria-expanded": "false", onclick: () => this.#toggle(item, row) },
       element("span", { className: "at", textContent: since(row.at - this.#first) }),
       element("span", { className: "who", textContent: who }),
