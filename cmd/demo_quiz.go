@@ -112,23 +112,18 @@ func (o *quizOptions) keepUp(ctx context.Context, s *Streams, q *quiz.Quiz) erro
 // against the reader.
 func (o *quizOptions) ask(ctx context.Context, s *Streams, q *quiz.Quiz) error {
 	atTerminal := isTerminal(s.In) && isTerminal(s.Out)
-	var out io.Writer = s.Out
-	if _, err := io.WriteString(out, q.Welcome()); err != nil {
+	if _, err := s.Out.WriteString(q.Welcome()); err != nil {
 		return outputError(err)
 	}
+	talk := converse
 	if atTerminal && os.Getenv("TERM") != "dumb" {
-		through, asking, restore, err := prompt(ctx, s, &o.common)
-		if err != nil {
-			return err
-		}
-		defer restore()
-		s, ctx, out = through, asking, through.console.Notes()
+		talk = o.prompted
 	}
-	wrong, err := o.converse(ctx, s.input(), out, q)
+	wrong, err := talk(ctx, s, q)
 	if err != nil {
-		return asked(err)
+		return err
 	}
-	if _, err := io.WriteString(out, q.Goodbye()); err != nil || atTerminal {
+	if _, err := s.Out.WriteString(q.Goodbye()); err != nil || atTerminal {
 		return outputError(err)
 	}
 	switch {
@@ -147,10 +142,24 @@ func numbered(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// prompted is converse at a prompt with history and editing.
+func (o *quizOptions) prompted(ctx context.Context, s *Streams, q *quiz.Quiz) (wrong int, err error) {
+	through, ctx, restore, err := prompt(ctx, s, &o.common)
+	if err != nil {
+		return 0, err
+	}
+	defer restore()
+	wrong, err = converse(ctx, through, q)
+	return wrong, asked(err)
+}
+
 // converse says what there is to say to each line, and counts wrong answers. Once
 // all is found there is nothing more to ask.
-func (o *quizOptions) converse(ctx context.Context, in io.Reader, out io.Writer, q *quiz.Quiz) (wrong int, err error) {
-	lines := quizLines(in)
+func converse(ctx context.Context, s *Streams, q *quiz.Quiz) (wrong int, err error) {
+	lines, out := quizLines(s.input()), io.Writer(s.Out)
+	if s.console != nil {
+		out = s.console.Notes()
+	}
 	for q.Score() < len(q.Questions) {
 		select {
 		case <-ctx.Done():
