@@ -20,6 +20,7 @@ import (
 
 	"github.com/sockkit/sockkit/examples/browser"
 	chat "github.com/sockkit/sockkit/examples/chat/app"
+	document "github.com/sockkit/sockkit/examples/document/app"
 	notifications "github.com/sockkit/sockkit/examples/notifications/app"
 	"github.com/sockkit/sockkit/socketio"
 )
@@ -240,5 +241,44 @@ func TestAppNotifications(t *testing.T) {
 		ann.sound(shot)
 		ann.click("#read")
 		ann.says("unread", "0")
+	})
+}
+
+func TestAppDocument(t *testing.T) {
+	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+		io := socketio.NewServer(nil)
+		page := serveApp(t, io, document.New(io))
+		ann, bob := open(page+"?name=Ann"), open(page+"?name=Bob")
+		reads := func(tab *appTab, text string) {
+			tab.t.Helper()
+			tab.await(fmt.Sprintf("document.getElementById('text').value === %q", text))
+		}
+		place := func(tab *appTab, at int) {
+			tab.do(fmt.Sprintf("const f = document.getElementById('text'); f.focus(); f.setSelectionRange(%d, %d)", at, at))
+		}
+		const list = "Shopping list\n\n- bread\n- coffee\n"
+		reads(ann, list)
+		reads(bob, list)
+		ann.says("people", "Bob, line")
+		// Both type at once, each where the other does not.
+		place(bob, len(list))
+		place(ann, 0)
+		ann.keys("text", "My ")
+		bob.keys("text", "- 🧀\r")
+		reads(ann, "My "+list+"- 🧀\n")
+		reads(bob, "My "+list+"- 🧀\n")
+		ann.says("people", "Bob, line 6, column 1")
+		bob.says("people", "Ann, line 1, column 4")
+		ann.await(`document.querySelector("#shadow span").dataset.name === "Bob"`)
+		ann.sound(shot)
+		// Without a connection one can go on; it all comes together again.
+		for _, s := range io.Sockets() {
+			s.Engine().Close(true)
+		}
+		ann.keys("text", "own ")
+		bob.keys("text", "- tea")
+		reads(ann, "My own "+list+"- 🧀\n- tea")
+		reads(bob, "My own "+list+"- 🧀\n- tea")
+		ann.await("document.getElementById('pending').textContent === ''")
 	})
 }
