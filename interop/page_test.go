@@ -289,3 +289,9 @@ func said(d *runtime.ExceptionDetails) string {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// says waits until the output of a form of the lab has those words.
+func (p *pageTab) says(form, words string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf(`one('form[data-call=%q] output', %q)`, form, words))
+}
