@@ -268,7 +268,7 @@ const mostBytes = 512; // shown at once
 /** dissection shows bytes and their fields, each of which points to the other. */
 export function dissection(bytes, fields) {
   const flat = [];
-  const hex = element("div", { className: "hex", role: "img", "aria-label": `${bytes.length} bytes in hexadecimal; the list of fields says what they are` });
+  const hex = element("div", { className: "hex", role: "group", tabIndex: 0, "aria-label": `${bytes.length} bytes in hexadecimal; the list of fields says what they are` });
   const info = element("ul", { className: "fields" });
   const choose = (chosen) => {
     for (const f of flat) {
