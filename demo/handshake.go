@@ -19,6 +19,7 @@ func handshakeLesson() Lesson {
 	return Lesson{
 		Name:  "handshake",
 		Title: "how a WebSocket begins, and why it may not",
+		Lab:   handshakeLab,
 		Intro: `
 A web page can keep a connection to its server open, on which both may speak at any time: a {WebSocket}. It begins as
 an ordinary request of {HTTP}, the language of the web, in which the client asks to go on in another language. That is
