@@ -223,10 +223,12 @@ export class Timeline {
     }
   }
 
-  /** mark shows the rows of these numbers, and brings the first into view. */
+  /** mark shows the rows of these numbers, and scrolls the list, but not the page, to the first. */
   mark(numbers) {
     for (const item of this.#list.children) item.classList.toggle("marked", numbers.includes(Number(item.dataset.n)));
-    this.#list.querySelector(".marked")?.scrollIntoView({ block: "nearest" });
+    const first = this.#list.querySelector(".marked")?.getBoundingClientRect();
+    const list = this.#list.getBoundingClientRect();
+    if (first && (first.top < list.top || first.bottom > list.bottom)) this.#list.scrollTop += first.top - list.top - 8;
   }
 }
 
