@@ -20,7 +20,9 @@ import (
 
 	"github.com/sockkit/sockkit/examples/browser"
 	chat "github.com/sockkit/sockkit/examples/chat/app"
+	dashboard "github.com/sockkit/sockkit/examples/dashboard/app"
 	document "github.com/sockkit/sockkit/examples/document/app"
+	game "github.com/sockkit/sockkit/examples/game/app"
 	notifications "github.com/sockkit/sockkit/examples/notifications/app"
 	"github.com/sockkit/sockkit/socketio"
 )
@@ -280,5 +282,62 @@ func TestAppDocument(t *testing.T) {
 		reads(ann, "My own "+list+"- 🧀\n- tea")
 		reads(bob, "My own "+list+"- 🧀\n- tea")
 		ann.await("document.getElementById('pending').textContent === ''")
+	})
+}
+
+func TestAppGame(t *testing.T) {
+	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+		io := socketio.NewServer(nil)
+		page := serveApp(t, io, game.New(io))
+		ann, bob := open(page+"?name=Ann"), open(page)
+		bob.keys("name", "Bob\r")
+		ann.says("players", "Ann (you)")
+		ann.says("players", "Bob")
+		ann.says("where", "The dot is ")
+		// Ann runs to the dot: by the keys, and Bob along one edge by the buttons.
+		cell := func(who, column string) string {
+			return fmt.Sprintf(`[...document.querySelectorAll("#players tr")].find((r) => r.textContent.startsWith(%q)).children[%s].textContent`, who, column)
+		}
+		bob.click("[data-way=left]")
+		bob.await(cell("Bob (you)", "2") + ` === "1"`)
+		bob.await("document.activeElement !== document.getElementById('name')")
+		dot := `document.getElementById("dot").getAttribute(%q) - 0.5 + 1`
+		ann.do("document.getElementById('board').focus()")
+		for axis, keys := range map[string][3]string{"cx": {"2", "a", "d"}, "cy": {"3", "w", "s"}} {
+			at, to := "Number("+cell("Ann", keys[0])+")", fmt.Sprintf(dot, axis)
+			for {
+				way, err := chromedp.Run(ann.ctx, chromedp.Evaluate[float64](fmt.Sprintf("Math.sign(%s - (%s))", at, to)))
+				must(t, err)
+				if way == 0 {
+					break
+				}
+				ann.keys("board", map[bool]string{true: keys[1], false: keys[2]}[way > 0])
+				ann.await(fmt.Sprintf("Math.sign(%s - (%s)) !== %v", at, to, way))
+				ann.keys("board", " ")
+			}
+		}
+		for _, tab := range []*appTab{ann, bob} {
+			tab.says("news", " has 1.")
+		}
+		ann.await(`document.querySelectorAll("#picture g").length === 2`)
+		ann.sound(shot)
+	})
+}
+
+func TestAppDashboard(t *testing.T) {
+	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+		io := socketio.NewServer(nil)
+		page := serveApp(t, io, dashboard.New(io, nil))
+		ann, bob := open(page), open(page)
+		for _, tab := range []*appTab{ann, bob} {
+			tab.await(`document.querySelector("#table tr td").textContent === "2"`)
+			tab.await(`!document.querySelector("#table tr:nth-child(6) td").textContent.startsWith("0.0")`)
+		}
+		bob.click("#burst")
+		ann.await(`Number(document.querySelector("#table tr:nth-child(3) td:last-child").textContent) > 100`)
+		ann.await(`document.querySelector("polyline").getAttribute("points").split(" ").length > 2`)
+		ann.click("#speak")
+		ann.says("said", "Connections: 2; ")
+		ann.sound(shot)
 	})
 }

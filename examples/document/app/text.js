@@ -37,10 +37,9 @@ export class Text {
   // delete takes n characters out, and returns what the others have to apply.
   delete(at, n) {
     const op = { delete: [] };
-    while (n-- > 0) {
-      const c = this.#chars[this.#visible(at)];
-      c.char = "";
-      op.delete.push(c.id);
+    for (let i = this.#visible(at); op.delete.length < n; i++) {
+      if (this.#chars[i].char !== "") op.delete.push(this.#chars[i].id);
+      this.#chars[i].char = "";
     }
     return op;
   }
