@@ -166,7 +166,7 @@ func (a *App) sample(f Figures, now time.Time) sample {
 		In: float64(f.In-a.before.In) / seconds, Out: float64(f.Out-a.before.Out) / seconds,
 	}
 	if slices.Sort(a.trips); len(a.trips) > 0 {
-		s.Trip = milliseconds(a.trips[len(a.trips)/2])
+		s.Trip = milliseconds(a.trips[(len(a.trips)-1)/2])
 		s.Slowest = milliseconds(a.trips[len(a.trips)-1])
 	}
 	return s
