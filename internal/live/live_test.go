@@ -95,6 +95,20 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestLevels holds that packets of Socket.IO are not shown twice.
+func TestLevels(t *testing.T) {
+	for target, want := range map[string]trace.Level{"/chat": trace.Message, "/socket.io/?EIO=4&transport=websocket": trace.Frame} {
+		tl := &Timeline{}
+		tracer := trace.New(tl.Sink("", ""), trace.Byte)
+		id := tracer.NewID()
+		tracer.Emit(id, trace.Upgrade{Side: trace.Server, Target: target})
+		tracer.Emit(id, trace.WSMessage{Dir: trace.Out, Type: "text"})
+		if b, _ := tl.batch(1); b.Rows[0].Level != int(want) {
+			t.Errorf("%s: level %d, want %d", target, b.Rows[0].Level, want)
+		}
+	}
+}
+
 // TestCommands has a shell read what is to be copied.
 func TestCommands(t *testing.T) {
 	tcp := ends{side: trace.Client, network: "tcp", server: "127.0.0.1:9000"}

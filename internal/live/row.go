@@ -1,6 +1,8 @@
 package live
 
 import (
+	"strings"
+
 	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/trace"
 )
@@ -30,8 +32,17 @@ func (k *kept) row(between bool) Row {
 	}
 	return Row{
 		Number: k.Number, At: k.Time.UnixNano(), Who: k.Who, Side: lane(k.ends.side, dir, between), Dir: dir.String(), Way: way(k.ends.side, dir),
-		Event: k.Event.Name(), Level: int(k.Event.Level()), Conn: k.Conn, Lines: clip(lines),
+		Event: k.Event.Name(), Level: int(k.level()), Conn: k.Conn, Lines: clip(lines),
 	}
+}
+
+// level is the record's. What a WebSocket of Engine.IO carries is shown by its
+// packets, so its messages are what frames are elsewhere.
+func (k *kept) level() trace.Level {
+	if _, ok := k.Event.(trace.WSMessage); ok && strings.Contains(k.ends.target, "EIO=") {
+		return trace.Frame
+	}
+	return k.Event.Level()
 }
 
 // lane is where a record stands. Between the ends what passes is at neither, and

@@ -22,6 +22,7 @@ export class Timeline {
   #root; #base; #list; #count; #pauseButton;
   #rows = []; // all that came, for replay
   #waiting = []; // not shown yet
+  #marks = new Set(); // the numbers of rows that are marked
   #paused = false;
   #timer = 0;
   #next = 0; // the number to ask from
@@ -186,7 +187,7 @@ export class Timeline {
       element("span", { className: "spoken", textContent: where ? ` ${where}: ` : ": " }),
       element("span", { className: "text" }, ...row.lines.flatMap((line, i) => (i === 0 ? [line] : [element("br"), line]))));
     const item = element("li", {
-      className: `row ${row.way ? "way-" + row.way : "note"} side-${row.side || "none"} event-${row.event}`,
+      className: `row ${row.way ? "way-" + row.way : "note"} side-${row.side || "none"} event-${row.event}${this.#marks.has(row.n) ? " marked" : ""}`,
       "data-n": String(row.n), "data-level": String(row.level),
     }, button);
     return item;
@@ -223,12 +224,18 @@ export class Timeline {
     }
   }
 
-  /** mark shows the rows of these numbers, and scrolls the list, but not the page, to the first. */
-  mark(numbers) {
-    for (const item of this.#list.children) item.classList.toggle("marked", numbers.includes(Number(item.dataset.n)));
-    const first = this.#list.querySelector(".marked")?.getBoundingClientRect();
-    const list = this.#list.getBoundingClientRect();
-    if (first && (first.top < list.top || first.bottom > list.bottom)) this.#list.scrollTop += first.top - list.top - 8;
+  /**
+   * mark shows the rows of these numbers, those too that are still to come, and
+   * scrolls the list to the first; the page as well, where go says so.
+   */
+  mark(numbers, go = false) {
+    this.#marks = new Set(numbers);
+    for (const item of this.#list.children) item.classList.toggle("marked", this.#marks.has(Number(item.dataset.n)));
+    const first = [...this.#list.querySelectorAll(".marked")].find((item) => item.offsetParent !== null);
+    if (!first) return;
+    const [row, list] = [first.getBoundingClientRect(), this.#list.getBoundingClientRect()];
+    if (row.top < list.top || row.bottom > list.bottom) this.#list.scrollTop += row.top - list.top - 8;
+    if (go) first.scrollIntoView({ block: "nearest" });
   }
 }
 
