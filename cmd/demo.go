@@ -19,6 +19,7 @@ type demoOptions struct {
 	common
 	list   bool
 	yes    bool
+	byHand bool
 	lesson *demo.Lesson
 	page   pageOptions
 }
@@ -33,8 +34,9 @@ Each lesson opens real sockets on this machine, and beside it stands the trace o
 what they do. Leaving the page closes them.
 
 With a LESSON it is told in the terminal. Each step waits for Enter there, and q
-leaves; in a pipe, and with -y, it goes on by itself. Nothing leaves the loopback
-address.`,
+leaves; in a pipe, and with -y, it goes on by itself. With --by-hand your own nc
+or curl is the other side: each command to run stands there, and the lesson waits
+for you. Nothing leaves the loopback address.`,
 		Example: `  sockkit demo
   sockkit demo --listen localhost:8080 --open
   sockkit demo --list
@@ -43,6 +45,8 @@ address.`,
   sockkit demo handshake
   sockkit demo frames
   sockkit demo fallback
+  sockkit demo tcp --by-hand
+  sockkit demo handshake --by-hand
   sockkit demo tcp | less`,
 		ValidArgsFunction: completeLessons,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,6 +61,7 @@ address.`,
 	f.SortFlags = false
 	f.BoolVar(&o.list, "list", false, "list the lessons")
 	f.BoolVarP(&o.yes, "yes", "y", false, "go on by itself, without waiting for Enter")
+	f.BoolVar(&o.byHand, "by-hand", false, "tell the lesson with your own nc or curl as the other side")
 	f.StringVar(&o.color, "color", "auto", "color the trace: auto, always or never")
 	o.page.add(c)
 	return c
@@ -85,15 +90,36 @@ func (o *demoOptions) complete(c *cobra.Command, args []string) error {
 		return usagef("--list and a lesson exclude each other", "sockkit demo --list, or sockkit demo "+args[0])
 	case len(args) == 1 && o.page.given(c) != "":
 		return usagef(fmt.Sprintf("--%s is for the page, and a lesson is told in the terminal", o.page.given(c)), "leave out one of them")
+	case len(args) == 0 && o.byHand:
+		return usagef("--by-hand wants a lesson", byHandLessons())
 	case len(args) == 0:
 		return nil
 	}
-	lesson, ok := demo.Find(args[0])
+	return o.find(args[0])
+}
+
+// find takes the lesson of that name.
+func (o *demoOptions) find(name string) error {
+	lesson, ok := demo.Find(name)
 	if !ok {
-		return usagef(fmt.Sprintf("the lesson %q is unknown", args[0]), nearLesson(args[0]))
+		return usagef(fmt.Sprintf("the lesson %q is unknown", name), nearLesson(name))
+	}
+	if o.byHand {
+		if lesson, ok = demo.FindByHand(name); !ok {
+			return usagef(fmt.Sprintf("the lesson %q cannot be followed by hand", name), byHandLessons())
+		}
 	}
 	o.lesson = &lesson
 	return nil
+}
+
+// byHandLessons is the hint that names the lessons with a form by hand.
+func byHandLessons() string {
+	var commands []string
+	for _, l := range demo.LessonsByHand() {
+		commands = append(commands, "sockkit demo "+l.Name+" --by-hand")
+	}
+	return strings.Join(commands, ", or ")
 }
 
 // nearLesson is the hint for a lesson that there is not.
@@ -125,9 +151,13 @@ func runDemo(ctx context.Context, s *Streams, o *demoOptions) error {
 		return runDemoPage(ctx, s, &o.page)
 	}
 	options := demo.Options{Color: o.colored(s.Out), Width: columns(s.Out)}
-	if isTerminal(s.In) && isTerminal(s.Out) && !o.yes {
-		options.Height = rows(s.Out)
-		options.Wait = (&pager{s, options.Color}).wait
+	if isTerminal(s.In) && isTerminal(s.Out) {
+		p := &pager{streams: s, color: options.Color}
+		options.Watch = p.watch
+		if !o.yes {
+			options.Height = rows(s.Out)
+			options.Wait = p.wait
+		}
 	}
 	return outputError(o.lesson.Tell(ctx, s.Out, options))
 }
@@ -155,6 +185,13 @@ func (o *demoOptions) listLessons(s *Streams) error {
 type pager struct {
 	streams *Streams
 	color   bool
+	keys    chan pressed // nil before the first wait
+}
+
+// pressed is a key, or why there are no more.
+type pressed struct {
+	key byte
+	err error
 }
 
 // What a key means. Whatever else is typed is passed over.
@@ -166,35 +203,44 @@ const (
 // wait waits for Enter or the space bar. Ctrl-C and the end of ctx are those of
 // the run, q and Ctrl-D the reader's wish to leave.
 func (p *pager) wait(ctx context.Context, next string) error {
+	return p.until(ctx, "Enter: "+next+" · q: leave ", "\r\n ")
+}
+
+// watch waits for the reader's wish to leave, while something else is waited
+// for.
+func (p *pager) watch(ctx context.Context, what string) error {
+	return p.until(ctx, "waiting for "+what+" · q: leave ", "")
+}
+
+// until waits for one of the keys, below a question.
+func (p *pager) until(ctx context.Context, question, wanted string) error {
 	old, err := term.MakeRaw(int(p.streams.In.Fd()))
 	if err != nil {
 		return fmt.Errorf("the terminal cannot be prepared: %w", err)
 	}
 	defer p.erase()
 	defer func() { _ = term.Restore(int(p.streams.In.Fd()), old) }()
-	p.ask(next)
+	p.ask(question)
 	for {
 		key, err := p.key(ctx)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		switch key {
-		case '\r', '\n', ' ':
+		case strings.IndexByte(wanted, key) >= 0:
 			return nil
-		case 'q', 'Q', keyEnd:
+		case key == 'q', key == 'Q', key == keyEnd:
 			return demo.ErrLeave
-		case keyInterrupt:
+		case key == keyInterrupt:
 			return stopped{statusInterrupted, "interrupted"}
 		}
 	}
 }
 
-func (p *pager) ask(next string) {
-	text := "Enter: " + next + " · q: leave "
+func (p *pager) ask(question string) {
 	if p.color {
-		text = "\x1b[90m" + text + "\x1b[0m"
+		question = "\x1b[90m" + question + "\x1b[0m"
 	}
-	fmt.Fprint(p.streams.Out, text)
+	fmt.Fprint(p.streams.Out, question)
 }
 
 // erase takes the question away, where the terminal can.
@@ -206,26 +252,29 @@ func (p *pager) erase() {
 	fmt.Fprint(p.streams.Out, "\r\x1b[K")
 }
 
-// key reads one key, or returns the cause of ctx's end. The reading goroutine
-// ends with the process then.
+// key takes one key, or returns the cause of ctx's end.
 func (p *pager) key(ctx context.Context) (byte, error) {
-	type pressed struct {
-		key byte
-		err error
+	if p.keys == nil {
+		p.keys = make(chan pressed)
+		go p.read()
 	}
-	keys := make(chan pressed, 1)
-	go func() {
-		var b [1]byte
-		_, err := p.streams.In.Read(b[:])
-		keys <- pressed{b[0], err}
-	}()
 	select {
-	case k := <-keys:
+	case k := <-p.keys:
 		if k.err != nil {
 			return 0, errors.Join(demo.ErrLeave, k.err)
 		}
 		return k.key, nil
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
+	}
+}
+
+// read reads keys, until the process ends: what is pressed between two waits is
+// for the second.
+func (p *pager) read() {
+	for {
+		var b [1]byte
+		_, err := p.streams.In.Read(b[:])
+		p.keys <- pressed{b[0], err}
 	}
 }

@@ -4,8 +4,10 @@ package cmd_test
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +25,13 @@ func lesson(t *testing.T, args ...string) (*exec.Cmd, *os.File, *screen) {
 	}
 	t.Cleanup(func() { terminal.Close() })
 	return program, terminal, watch(terminal)
+}
+
+// shown is all that has been on the screen.
+func (s *screen) shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // wantStatus waits for the program's end.
@@ -48,20 +57,41 @@ func TestDemoWaits(t *testing.T) {
 	s.wait(t, "Enter: step 3 of 9")
 	_, _ = terminal.WriteString("q")
 	wantStatus(t, program, 0)
-	if s.mu.Lock(); strings.Contains(s.text.String(), "3 of 9 · N") {
+	if strings.Contains(s.shown(), "3 of 9 · N") {
 		t.Error("the next step was told")
 	}
-	s.mu.Unlock()
 }
 
 func TestDemoGoesOnByItself(t *testing.T) {
 	program, _, s := lesson(t, "tcp", "-y")
 	s.wait(t, "ss -tn") // the last line
 	wantStatus(t, program, 0)
-	if s.mu.Lock(); strings.Contains(s.text.String(), "q: leave") {
+	if strings.Contains(s.shown(), "q: leave") {
 		t.Error("it waited")
 	}
-	s.mu.Unlock()
+}
+
+// TestDemoByHandLeaves holds that q leaves at once while the lesson waits for
+// somebody's nc, and that a key is pressed for one question only.
+func TestDemoByHandLeaves(t *testing.T) {
+	program, terminal, s := lesson(t, "tcp", "--by-hand")
+	s.wait(t, "Enter: step 1 of 6")
+	_, _ = terminal.WriteString("\r")
+	s.wait(t, "waiting for a connection to 127.0.0.1:")
+	at := regexp.MustCompile(`nc -N 127\.0\.0\.1 (\d+)`).FindStringSubmatch(s.shown())
+	conn, err := net.Dial("tcp", "127.0.0.1:"+at[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s.wait(t, "Enter: step 2 of 6")
+	_, _ = terminal.WriteString("\r")
+	s.wait(t, "waiting for a line from your nc")
+	_, _ = terminal.WriteString("xq")
+	wantStatus(t, program, 0)
+	if text := s.shown(); strings.Contains(text, "3 of 6") {
+		t.Errorf("the lesson went on:\n%s", text)
+	}
 }
 
 // TestDemoInterrupted holds that Ctrl-C and a signal end the wait with their

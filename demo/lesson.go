@@ -77,6 +77,10 @@ type Options struct {
 	// An error ends the lesson; [ErrLeave] does so without being one. Nil goes
 	// on at once.
 	Wait func(ctx context.Context, next string) error
+	// Watch is called while a lesson by hand waits for the reader's own program,
+	// with what for: it returns [ErrLeave] when the reader leaves, and anything at
+	// the end of ctx. Nobody writes meanwhile. Nil is a reader who stays.
+	Watch func(ctx context.Context, what string) error
 
 	normal func(string) string // puts stable words in the place of what varies
 }
@@ -91,6 +95,7 @@ func (l Lesson) Tell(ctx context.Context, w io.Writer, o Options) error {
 func (l Lesson) tell(ctx context.Context, w io.Writer, o Options) (*Stage, error) {
 	p := newPage(w, o)
 	s := newStage(ctx, p, o.Wait)
+	s.watch = o.Watch
 	if o.Wait != nil {
 		p.full = func() error { return s.pause("go on") }
 	}

@@ -20,6 +20,7 @@ type Stage struct {
 	ctx    context.Context
 	teller teller
 	wait   func(ctx context.Context, next string) error
+	watch  func(ctx context.Context, what string) error
 	cast   *cast
 	tracer *trace.Tracer
 	visit  *visit // where a page shows the stage; nil in the terminal
