@@ -43,7 +43,7 @@ function passage(p, timeline) {
     case "records": {
       const [from, to] = p.rows;
       const numbers = Array.from({ length: to - from + 1 }, (_, i) => from + i);
-      return element("p", {}, element("button", { type: "button", className: "see", textContent: "Show it in the timeline", onclick: () => timeline.mark(numbers) }));
+      return element("p", {}, element("button", { type: "button", className: "see", textContent: "Show it in the timeline", onclick: () => timeline.mark(numbers, true) }));
     }
   }
   return null;
