@@ -15,6 +15,7 @@ func framesLesson() Lesson {
 	return Lesson{
 		Name:  "frames",
 		Title: "what a WebSocket sends, byte by byte",
+		Lab:   framesLab,
 		Intro: `
 Behind its opening handshake (sockkit demo handshake) a {WebSocket} carries {messages}: texts or bytes, whole, in
 order, in both directions at any time. TCP below it knows none, only a stream of bytes. So each message is put into
