@@ -17,8 +17,7 @@ Between a client and its server lie cables, routers and wireless networks of oth
 private on such a way: https:// is HTTP in TLS, and {wss://} is WebSocket in TLS. In this lesson the same few words are said
 over ws:// and over wss://, and {the middle}, a program through which all bytes pass, shows what it can read.
 
-The server is called chat.example. Its certificates are made here and now, in memory, and all of it stays on this machine.
-` + "\n\n" + traceIntro,
+The server is called chat.example. Its certificates are made here and now, in memory, and all of it stays on this machine.` + "\n\n" + traceIntro,
 		Steps: []Step{
 			{"ws: an open book", `
 The client opens ws://chat.example/chat, says its PIN, and the server repeats it. Afterwards the middle shows what passed.`, w.open},
@@ -36,7 +35,7 @@ The middle makes a certificate for chat.example, too, signed by itself, and answ
 		},
 		Try: []Exercise{
 			{`
-Both ways, with a certificate made on the spot. listen prints its pin; put it into the third command.`, []string{
+A certificate made on the spot. The second command refuses it; for the third put in the pin that the first has printed.`, []string{
 				"sockkit listen -k --echo --self-signed wss://:9443",
 				"sockkit dial wss://localhost:9443",
 				"sockkit dial -vvv wss://localhost:9443 --pin sha256:…",
