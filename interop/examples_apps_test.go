@@ -71,6 +71,8 @@ func openApp(t testing.TB, browser context.Context, v view, page string) *appTab
 	tab := &appTab{t: t, ctx: ctx, name: page}
 	t.Cleanup(func() {
 		end()
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
 		for _, w := range tab.wrong {
 			t.Errorf("%s: %s", tab.name, w)
 		}
@@ -91,10 +93,16 @@ func (p *appTab) heard(ev any, origin string) {
 	switch ev := ev.(type) {
 	case *runtime.EventConsoleAPICalled:
 		if ev.Type == "error" || ev.Type == "warning" {
-			wrong = fmt.Sprintf("console: %v", ev.Args)
+			wrong = "console:"
+			for _, a := range ev.Args {
+				wrong += fmt.Sprintf(" %s%s", a.Value, a.Description)
+			}
 		}
 	case *runtime.EventExceptionThrown:
-		wrong = fmt.Sprintf("an exception: %+v", ev.ExceptionDetails)
+		wrong = "an exception: " + ev.ExceptionDetails.Text
+		if e := ev.ExceptionDetails.Exception; e != nil {
+			wrong += " " + e.Description
+		}
 	case *log.EventEntryAdded:
 		if ev.Entry.Level == "error" {
 			wrong = fmt.Sprintf("log: %s %s", ev.Entry.Text, ev.Entry.URL)
@@ -317,7 +325,7 @@ func TestAppGame(t *testing.T) {
 			}
 		}
 		for _, tab := range []*appTab{ann, bob} {
-			tab.says("news", " has 1.")
+			tab.await(`/(Ann|Bob) has [1-9]/.test(document.getElementById("news").textContent)`)
 		}
 		ann.await(`document.querySelectorAll("#picture g").length === 2`)
 		ann.sound(shot)

@@ -191,7 +191,7 @@ func (a *App) judge(op Op) error {
 	return nil
 }
 
-// cursor is volatile: the next one makes this one worthless.
+// cursor is not volatile: there may be no next one, and the last one counts.
 func (a *App) cursor(s *socketio.Socket, v any) (any, error) {
 	var at ID
 	if data, err := json.Marshal(v); err != nil || json.Unmarshal(data, &at) != nil || len(at.Site) > maxName {
@@ -204,7 +204,7 @@ func (a *App) cursor(s *socketio.Socket, v any) (any, error) {
 		return nil, errNotOpen
 	}
 	p.At = at
-	return map[string]any{}, s.Volatile().Broadcast().To(opened).Emit("cursor", map[string]any{"who": p.Who, "at": at})
+	return map[string]any{}, s.Broadcast().To(opened).Emit("cursor", map[string]any{"who": p.Who, "at": at})
 }
 
 func (a *App) tellPeople() {

@@ -82,6 +82,7 @@ async function open() {
     const at = offsetOf(text.toString(), text.place(place));
     write(at, at);
     field.disabled = false;
+    last = ""; // the server has forgotten it
     tellCursor();
   } catch (e) {
     $("error").textContent = e.message;
@@ -137,9 +138,9 @@ function tellCursor() {
   clearTimeout(told);
   told = undefined;
   const at = text.idBefore(placeOf(field.selectionEnd));
-  if (JSON.stringify(at) === last) return;
+  if (!socket.connected || JSON.stringify(at) === last) return;
   last = JSON.stringify(at);
-  socket.volatile.emit("cursor", at);
+  socket.emit("cursor", at);
 }
 
 socket.on("people", (all) => { people = all; draw(); });
