@@ -8,6 +8,7 @@ func fallbackLesson() Lesson {
 	return Lesson{
 		Name:  "fallback",
 		Title: "Socket.IO's polling, its move to a WebSocket, and the way back",
+		Lab:   fallbackLab,
 		Intro: `
 A WebSocket (sockkit demo handshake) carries messages, and nothing says what they mean, who gets them, and what becomes
 of them where a proxy lets no WebSocket through. {Socket.IO} is an agreement about that, in two layers. {Engine.IO} below

@@ -2,7 +2,8 @@
 // that show what the stage pushes.
 
 /**
- * forms has each <form data-call="name"> call that action with its fields.
+ * forms has each <form data-call="name"> call that action with its fields; one in
+ * lab.acts is the page's own.
  * What it answers goes to the form's <output>; an answer to a question also
  * marks the records that show it.
  */
@@ -19,7 +20,9 @@ async function submit(lab, form, button) {
   const output = form.querySelector("output");
   if (button) button.disabled = true;
   try {
-    const answer = await lab.call(form.dataset.call, fields(form, button));
+    const name = form.dataset.call;
+    const act = lab.acts[name] ?? ((args) => lab.call(name, args));
+    const answer = await act(fields(form, button));
     show(lab, output, answer);
   } catch (error) {
     if (output) {

@@ -19,7 +19,7 @@ visit.addEventListener("visit", async (event) => {
   const timeline = new Timeline(document.getElementById("timeline"), base + "trace/", Number(root?.querySelector("[data-level]")?.dataset.level ?? 2));
   story(visit, timeline);
   if (!root) return;
-  const lab = { root, visit, timeline, base, id, call: (name, args) => visit.call(name, args), on: (name, f) => visit.on(name, f) };
+  const lab = { root, acts: {}, visit, timeline, base, id, call: (name, args) => visit.call(name, args), on: (name, f) => visit.on(name, f) };
   forms(lab);
   values(lab);
   if (page.module) {
