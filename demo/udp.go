@@ -14,6 +14,7 @@ func udpLesson() Lesson {
 	return Lesson{
 		Name:  "udp",
 		Title: "datagrams, and what nobody promises about them",
+		Lab:   udpLab,
 		Intro: `
 Two programs are going to talk over UDP, the set of rules that name look-ups and calls stand on: a {server}, which
 waits, and a {client}. sockkit plays both, here and now, with real {sockets}: a socket is a program's end of a
