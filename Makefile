@@ -7,7 +7,7 @@ FUZZTIME ?= 1m
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check peers vet cross man bench soak fuzz clean
+.PHONY: build test check peers vet cross man bench pictures soak fuzz clean
 
 build: ## the binary, static
 	$(GO) build -trimpath -o sockkit .
@@ -39,6 +39,10 @@ man: ## manual pages, in dist/man/
 
 bench: ## beside nc, socat, other libraries and Node, as ratios of CPU time
 	cd bench && $(GO) run .
+
+pictures: ## of each lesson and application, in dist/pictures/
+	mkdir -p dist/pictures
+	cd interop && SOCKKIT_PICTURES=$(CURDIR)/dist/pictures $(GO) test -count=1 -timeout 10m -run '^TestPage' .
 
 soak: ## long runs: gigabytes, both ways, in constant memory
 	cd interop && SOCKKIT_SOAK=1 $(GO) test -count=1 -timeout 60m -run Soak -v ./...

@@ -69,6 +69,7 @@ func Status(err error) int {
 		option    *tcp.TLSOptionError
 		wrong     *verdictError
 		unmet     *session.Unmet
+		other     *differs
 		dns       *net.DNSError
 		security  *tcp.TLSError
 		proxy     *tcp.ProxyError
@@ -90,7 +91,7 @@ func Status(err error) int {
 		return statusUsage
 	case errors.As(err, &wrong):
 		return wrong.status
-	case errors.As(err, &unmet):
+	case errors.As(err, &unmet), errors.As(err, &other):
 		return statusUnmet
 	case errors.As(err, &broken) && broken.Level == handshake.Must:
 		return statusFindings

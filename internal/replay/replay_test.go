@@ -1,0 +1,231 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// recorded are records at intervals of one second.
+func recorded(events ...any) iter.Seq2[trace.Record, error] {
+	return func(yield func(trace.Record, error) bool) {
+		at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		conn := trace.ID(1)
+		for _, e := range events {
+			switch e := e.(type) {
+			case trace.ID:
+				conn = e
+			case error:
+				if !yield(trace.Record{}, e) {
+					return
+				}
+			case trace.Event:
+				if !yield(trace.Record{Time: at, Conn: conn, Event: e}, nil) {
+					return
+				}
+				at = at.Add(time.Second)
+			}
+		}
+	}
+}
+
+func out(text string) trace.Event {
+	return trace.Data{Dir: trace.Out, Size: len(text), Payload: []byte(text)}
+}
+func in(text string) trace.Event {
+	return trace.Data{Dir: trace.In, Size: len(text), Payload: []byte(text)}
+}
+
+// told is a script in one line.
+func told(s *Script) string {
+	var b strings.Builder
+	for _, item := range s.Items {
+		sign := "<"
+		if item.Ours {
+			sign = ">"
+		}
+		fmt.Fprintf(&b, "%s%s", sign, item.Data)
+		if item.End {
+			fmt.Fprintf(&b, "end %d", item.Code)
+		}
+	}
+	return b.String()
+}
+
+func TestRead(t *testing.T) {
+	dialled, accepted := trace.Open{Side: trace.Client}, trace.Open{Side: trace.Server}
+	for _, c := range []struct {
+		name  string
+		layer Layer
+		side  string
+		trace iter.Seq2[trace.Record, error]
+		want  string // scripts, or the error
+	}{
+		{"a client, as the client", Stream, trace.Client, recorded(dialled, out("a"), in("b"), trace.HalfClose{Dir: trace.Out}), ">a<b>end 0"},
+		{"a client, as the server", Stream, trace.Server, recorded(dialled, out("a"), in("b")), "<a>b"},
+		{"a server, as the client", Stream, trace.Client, recorded(accepted, in("a"), out("b")), ">a<b"},
+		{"a server, as the server", Stream, trace.Server, recorded(accepted, in("a"), out("b")), "<a>b"},
+		{"a tap", Stream, trace.Client, recorded(accepted, in("a"), trace.ID(2), dialled, out("a"), in("b"), trace.ID(1), out("b")), ">a<b"},
+		{"two connections", Stream, trace.Client, recorded(dialled, out("a"), trace.ID(2), dialled, out("b")), ">a|>b"},
+		{"messages", Messages, trace.Client, recorded(trace.Upgrade{Side: trace.Client, Target: "/x"}, out("no"),
+			trace.WSMessage{Dir: trace.Out, Type: "text", Payload: []byte("a")}, trace.WSClose{Dir: trace.Out, Code: 1001}), ">a>end 1001"},
+		{"events", Events, trace.Client, recorded(
+			trace.SIOPacket{Dir: trace.Out, Session: "s", Namespace: "/", Type: "CONNECT"},
+			trace.SIOPacket{Dir: trace.Out, Session: "s", Namespace: "/", Type: "EVENT", EventName: "add", AckID: "0", Payload: []byte(`["add",2,3]`)},
+			trace.SIOPacket{Dir: trace.In, Session: "s", Namespace: "/", Type: "ACK", AckID: "0", Payload: []byte(`[5]`)}), ">add 2 3<ack 5"},
+		{"bytes before an event", Events, trace.Client, recorded(
+			trace.EIOPacket{Dir: trace.In, Session: "s", Binary: true, Payload: []byte{1, 2, 3}},
+			trace.SIOPacket{Dir: trace.In, Session: "s", Type: "EVENT", EventName: "u", Attachments: 1, Payload: []byte(`["u",{"_placeholder":true,"num":0}]`)}), `<u {"_base64":"AQID"}`},
+		{"bytes behind an event", Events, trace.Client, recorded(
+			trace.SIOPacket{Dir: trace.Out, Session: "s", Type: "EVENT", EventName: "u", Attachments: 1, Payload: []byte(`["u",{"_placeholder":true,"num":0}]`)},
+			trace.EIOPacket{Dir: trace.Out, Session: "s", Binary: true, Payload: []byte{1, 2, 3}}), `>u {"_base64":"AQID"}`},
+		{"bytes that are not there", Events, trace.Client, recorded(
+			trace.SIOPacket{Dir: trace.Out, Session: "s", Type: "EVENT", EventName: "u", Attachments: 1, Payload: []byte(`["u",{"_placeholder":true,"num":0}]`)}), "lacks the bytes of 1 events"},
+		{"datagrams of a socket with many peers", Datagrams, trace.Server, recorded(trace.ID(0),
+			trace.Datagram{Dir: trace.In, Remote: "a", Payload: []byte("1")}, trace.Datagram{Dir: trace.In, Remote: "b", Payload: []byte("2")},
+			trace.Datagram{Dir: trace.Out, Remote: "a", Payload: []byte("3")}), "<1>3|<2"},
+		{"nothing of the kind", Messages, trace.Client, recorded(dialled, out("a")), "the trace has no messages of a WebSocket"},
+		{"a broken trace", Stream, trace.Client, recorded(dialled, out("a"), io.ErrUnexpectedEOF), "unexpected EOF"},
+	} {
+		scripts, err := Read(c.trace, c.layer, c.side)
+		var lines []string
+		for _, s := range scripts {
+			lines = append(lines, told(s))
+		}
+		if got := strings.Join(lines, "|"); err == nil && got != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	heard := func(texts ...string) (items []Item) {
+		for _, text := range texts {
+			items = append(items, Item{Data: []byte(text)})
+		}
+		return items
+	}
+	for _, c := range []struct {
+		name           string
+		layer          Layer
+		ignore         string
+		recorded, came []Item
+		want           string
+	}{
+		{"the same", Messages, "", heard("a", "b"), heard("a", "b"), ""},
+		{"nothing", Messages, "", nil, nil, ""},
+		{"another", Messages, "", heard("a", "b", "c"), heard("a", "x", "c"), ` "a"|-"b"|+"x"| "c"`},
+		{"one more, one less", Messages, "", heard("a", "b", "c"), heard("b", "c", "d"), `-"a"| "b"| "c"|+"d"`},
+		{"order", Messages, "", heard("a", "b"), heard("b", "a"), `-"a"| "b"|+"a"`},
+		{"not text", Messages, "", heard("\xff\x00"), heard("\xff\x01"), `-ff 00|+ff 01`},
+		{"control characters", Messages, "", heard("a"), heard("\x1b[31m"), `-"a"|+"\x1b[31m"`},
+		{"pieces of a stream mean nothing", Stream, "", heard("hel", "lo\nyou\n"), heard("hello\n", "you\n"), ""},
+		{"lines of a stream", Stream, "", heard("hello\nyou\n"), heard("hello\nme\n"), ` "hello\n"|-"you\n"|+"me\n"`},
+		{"what may differ", Messages, `id=\d+`, heard("id=1 a", "b"), heard("id=23 a", "b"), ""},
+		{"what may differ is not all", Messages, `id=\d+`, heard("id=1 a"), heard("id=23 b"), `-"id=1 a"|+"id=23 b"`},
+	} {
+		comparer := &Comparer{Layer: c.layer}
+		if c.ignore != "" {
+			comparer.Ignore = []*regexp.Regexp{regexp.MustCompile(c.ignore)}
+		}
+		r := comparer.Compare(&Script{Items: c.recorded}, c.came)
+		var lines []string
+		for _, l := range r.Lines {
+			lines = append(lines, string(l.Sign)+l.Text)
+		}
+		if got := strings.Join(lines, "|"); got != c.want || r.Same != (c.want == "") {
+			t.Errorf("%s: %s, same %v; want %s", c.name, got, r.Same, c.want)
+		}
+	}
+}
+
+// TestCompareMany holds that a long conversation is compared within bounds, and
+// what is far from a difference is left out.
+func TestCompareMany(t *testing.T) {
+	var a, b []Item
+	for i := range 20_000 {
+		a = append(a, Item{Data: fmt.Appendf(nil, "a%d", i)})
+		b = append(b, Item{Data: fmt.Appendf(nil, "b%d", i)})
+	}
+	if r := (&Comparer{Layer: Messages}).Compare(&Script{Items: a}, b); r.Same || len(r.Lines) != 40_000 {
+		t.Errorf("%d lines, same %v", len(r.Lines), r.Same)
+	}
+	b = append([]Item(nil), a...)
+	b[10_000] = Item{Data: []byte("x")}
+	r := (&Comparer{Layer: Messages}).Compare(&Script{Items: a}, b)
+	if len(r.Lines) != 2+2+2+2 || r.Lines[0].Text != "… 9998 the same …" {
+		t.Errorf("the lines are %v", r.Lines)
+	}
+}
+
+// TestRhythm plays in a bubble, in which time passes when nobody does anything.
+func TestRhythm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scripts, err := Read(recorded(trace.Open{Side: trace.Client}, out("a"), out("b"), in("B"), out("c"), in("C")), Stream, trace.Client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for fast, want := range map[bool]time.Duration{false: 4 * time.Second, true: 0} {
+			ours, theirs := net.Pipe()
+			came := make(chan string, 10)
+			go answer(theirs, came)
+			began := time.Now()
+			o := (&Player{Layer: Stream, Fast: fast, Linger: time.Nanosecond}).Play(t.Context(), scripts[0], Connection(ours, Stream))
+			if o.Err != nil || o.Sent != 3 || len(o.Came) != 2 {
+				t.Errorf("fast %v: %+v", fast, o)
+			}
+			if took := time.Since(began).Round(time.Millisecond); took != want {
+				t.Errorf("fast %v: it took %v, want %v", fast, took, want)
+			}
+		}
+	})
+}
+
+// answer is a server that answers b and c, in capitals.
+func answer(c net.Conn, came chan string) {
+	defer c.Close()
+	b := make([]byte, 10)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		if text := string(b[:n]); text != "a" {
+			if _, err := io.WriteString(c, strings.ToUpper(text)); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestEnds plays to servers that end too early, or not at all.
+func TestEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		script := &Script{Items: []Item{{Ours: true, Data: []byte("a")}, {Data: []byte("A")}, {Ours: true, Data: []byte("b")}}}
+		ours, theirs := net.Pipe()
+		go func() {
+			_, _ = theirs.Read(make([]byte, 1))
+			theirs.Close()
+		}()
+		if o := (&Player{Layer: Stream, Fast: true}).Play(t.Context(), script, Connection(ours, Stream)); o.Err == nil || o.Sent != 1 {
+			t.Errorf("a server that leaves: %+v", o)
+		}
+
+		ours, theirs = net.Pipe()
+		defer theirs.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if o := (&Player{Layer: Stream, Fast: true}).Play(ctx, script, Connection(ours, Stream)); o.Err == nil || o.Sent != 0 {
+			t.Errorf("a server that reads nothing: %+v", o)
+		}
+	})
+}
