@@ -5,17 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/sockkit/sockkit/examples/browser"
@@ -42,16 +35,8 @@ func serveApp(t testing.TB, io *socketio.Server, app browser.App) (page string) 
 	return s.URL + "/below/"
 }
 
-// appTab is a page in a tab of its own. What goes wrong in it is kept: errors on
-// its console, and requests to anybody else.
-type appTab struct {
-	t    testing.TB
-	ctx  context.Context
-	name string
-
-	mu    sync.Mutex
-	wrong []string
-}
+// appTab is the page of an application.
+type appTab struct{ *pageTab }
 
 // view is what somebody looks at a page with.
 type view struct {
@@ -59,145 +44,58 @@ type view struct {
 	dark  bool
 }
 
-var (
-	wideView   = view{1280, false}
-	narrowView = view{360, true}
-)
+var views = map[string]view{"wide": {1280, false}, "narrow": {360, true}}
 
-// openApp opens a page, and wants it to have had no fault by the end of the test.
-func openApp(t testing.TB, browser context.Context, v view, page string) *appTab {
+func openApp(t *testing.T, browser context.Context, v view, page string) appTab {
 	t.Helper()
-	ctx, end := chromedp.NewContext(browser)
-	tab := &appTab{t: t, ctx: ctx, name: page}
-	t.Cleanup(func() {
-		end()
-		tab.mu.Lock()
-		defer tab.mu.Unlock()
-		for _, w := range tab.wrong {
-			t.Errorf("%s: %s", tab.name, w)
-		}
-	})
-	origin := page[:strings.Index(page, "/below/")]
-	must(t, chromedp.Listen(ctx, func(ev any) { tab.heard(ev, origin) }))
+	p := turnTo(t, browser, page, v.width)
 	scheme := map[bool]string{true: "dark", false: "light"}[v.dark]
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	must(t, chromedp.Do(ctx, chromedp.EmulateViewport(v.width, 800)))
-	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media)
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
 	must(t, err)
-	must(t, chromedp.Do(ctx, chromedp.Navigate(page)))
-	return tab
-}
-
-func (p *appTab) heard(ev any, origin string) {
-	var wrong string
-	switch ev := ev.(type) {
-	case *runtime.EventConsoleAPICalled:
-		if ev.Type == "error" || ev.Type == "warning" {
-			wrong = "console:"
-			for _, a := range ev.Args {
-				wrong += fmt.Sprintf(" %s%s", a.Value, a.Description)
-			}
-		}
-	case *runtime.EventExceptionThrown:
-		wrong = "an exception: " + ev.ExceptionDetails.Text
-		if e := ev.ExceptionDetails.Exception; e != nil {
-			wrong += " " + e.Description
-		}
-	case *log.EventEntryAdded:
-		if ev.Entry.Level == "error" {
-			wrong = fmt.Sprintf("log: %s %s", ev.Entry.Text, ev.Entry.URL)
-		}
-	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(ev.Request.URL, origin+"/below/") {
-			wrong = "a request to " + ev.Request.URL
-		}
-	}
-	if wrong != "" {
-		p.mu.Lock()
-		p.wrong = append(p.wrong, wrong)
-		p.mu.Unlock()
-	}
-}
-
-// await waits until an expression is true.
-func (p *appTab) await(expression string) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[any](expression, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
-		text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
-		p.shot("failed")
-		p.t.Fatalf("%s: waited in vain for %s: %v; the page reads\n%s", p.name, expression, err, text)
-	}
+	return appTab{p}
 }
 
 // says waits until an element's text has this in it.
-func (p *appTab) says(id, text string) {
+func (p appTab) says(id, text string) {
 	p.t.Helper()
-	p.await(fmt.Sprintf("document.getElementById(%q).textContent.includes(%q)", id, text))
-}
-
-// do evaluates a script.
-func (p *appTab) do(script string) {
-	p.t.Helper()
-	must(p.t, chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void]("void (() => {"+script+"})()")))
+	p.until(fmt.Sprintf("document.getElementById(%q).textContent.includes(%q)", id, text))
 }
 
 // keys types into an element.
-func (p *appTab) keys(id, text string) {
+func (p appTab) keys(id, text string) {
 	p.t.Helper()
-	must(p.t, chromedp.Do(p.ctx, chromedp.SendKeys("#"+id, text)))
+	p.run(chromedp.SendKeys("#"+id, text))
 }
 
-func (p *appTab) click(selector string) {
+func (p appTab) click(selector string) {
 	p.t.Helper()
-	must(p.t, chromedp.Do(p.ctx, chromedp.Click(selector)))
+	p.run(chromedp.Click(selector))
 }
 
 // sound wants no fault of accessibility, and no part of the page beyond its edge.
-func (p *appTab) sound(name string) {
+func (p appTab) sound(name string) {
 	p.t.Helper()
-	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
-	must(p.t, err)
-	faults, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](string(axe)+`;
-axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.help + ": " + v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")).join("\n"))`, chromedp.EvalAwaitPromise))
-	must(p.t, err)
-	if faults != "" {
-		p.t.Errorf("%s: axe-core finds\n%s", name, faults)
-	}
-	over, err := chromedp.Run(p.ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
-	must(p.t, err)
-	if over > 0 {
-		p.t.Errorf("%s: the page is %d pixels too wide", name, over)
-	}
-	p.shot(name)
-}
-
-// shot keeps a picture of the page in the folder SOCKKIT_SHOTS, if it is named.
-func (p *appTab) shot(name string) {
-	folder := os.Getenv("SOCKKIT_SHOTS")
-	if folder == "" {
-		return
-	}
-	picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
-	must(p.t, err)
-	must(p.t, os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
+	p.accessible()
+	p.fits()
+	p.pictured(name)
 }
 
 // eachView runs a test of an application with two tabs, on a wide window and on
 // a narrow one.
-func eachView(t *testing.T, test func(t *testing.T, open func(page string) *appTab, shot string)) {
+func eachView(t *testing.T, test func(t *testing.T, open func(page string) appTab, shot string)) {
 	t.Parallel()
 	browser := chromium(t)
-	for name, v := range map[string]view{"wide": wideView, "narrow": narrowView} {
+	for name, v := range views {
 		t.Run(name, func(t *testing.T) {
-			test(t, func(page string) *appTab { return openApp(t, browser, v, page) }, strings.ToLower(strings.TrimPrefix(strings.Split(t.Name(), "/")[0], "TestApp"))+"-"+name)
+			test(t, func(page string) appTab { return openApp(t, browser, v, page) }, strings.ToLower(strings.TrimPrefix(strings.Split(t.Name(), "/")[0], "TestApp"))+"-"+name)
 		})
 	}
 }
 
 func TestAppChat(t *testing.T) {
-	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+	eachView(t, func(t *testing.T, open func(string) appTab, shot string) {
 		io := socketio.NewServer(nil)
 		page := serveApp(t, io, chat.New(io))
 		ann, bob := open(page+"?name=Ann"), open(page)
@@ -208,10 +106,10 @@ func TestAppChat(t *testing.T) {
 		ann.says("typing", "Bob is typing")
 		bob.keys("text", "\r")
 		ann.says("messages", "<b>hello</b>")
-		ann.await(`document.getElementById("typing").textContent === ""`)
+		ann.until(`document.getElementById("typing").textContent === ""`)
 		ann.keys("text", "hi Bob\r")
 		bob.says("messages", "hi Bob")
-		bob.await(`document.querySelector("#messages .own b").textContent === "Bob"`)
+		bob.until(`document.querySelector("#messages .own b").textContent === "Bob"`)
 		ann.sound(shot)
 		io.DisconnectSockets(true) // the server's wish: nobody comes back by himself
 		ann.says("state", "io server disconnect")
@@ -219,7 +117,7 @@ func TestAppChat(t *testing.T) {
 }
 
 func TestAppNotifications(t *testing.T) {
-	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+	eachView(t, func(t *testing.T, open func(string) appTab, shot string) {
 		var recovery *socketio.Recovery
 		if strings.HasSuffix(shot, "wide") { // with it, and without
 			recovery = &socketio.Recovery{}
@@ -232,13 +130,13 @@ func TestAppNotifications(t *testing.T) {
 		publish := func(topic, text string) {
 			bob.do(fmt.Sprintf(`document.getElementById("topic").value = %q`, topic))
 			bob.keys("text", text+"\r")
-			bob.await(`document.getElementById("text").value === ""`)
+			bob.until(`document.getElementById("text").value === ""`)
 		}
 		publish("builds", "the build is green")
 		publish("incidents", "smoke in the kitchen")
 		ann.says("notices", "the build is green")
 		bob.says("notices", "smoke in the kitchen")
-		ann.await(`document.title === "(1) Notifications"`)
+		ann.until(`document.title === "(1) Notifications"`)
 		ann.click("#cut")
 		ann.says("state", "not connected: forced close")
 		publish("lunch", "the soup is ready")
@@ -247,7 +145,7 @@ func TestAppNotifications(t *testing.T) {
 		ann.says("notices", "the soup is ready")
 		ann.says("unread", "3")
 		ann.says("back", map[bool]string{true: "as it was before", false: "after notice 1, and got 2"}[recovery != nil])
-		ann.await(`!document.getElementById("notices").textContent.includes("smoke")`)
+		ann.until(`!document.getElementById("notices").textContent.includes("smoke")`)
 		ann.sound(shot)
 		ann.click("#read")
 		ann.says("unread", "0")
@@ -255,15 +153,15 @@ func TestAppNotifications(t *testing.T) {
 }
 
 func TestAppDocument(t *testing.T) {
-	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+	eachView(t, func(t *testing.T, open func(string) appTab, shot string) {
 		io := socketio.NewServer(nil)
 		page := serveApp(t, io, document.New(io))
 		ann, bob := open(page+"?name=Ann"), open(page+"?name=Bob")
-		reads := func(tab *appTab, text string) {
+		reads := func(tab appTab, text string) {
 			tab.t.Helper()
-			tab.await(fmt.Sprintf("document.getElementById('text').value === %q", text))
+			tab.until(fmt.Sprintf("document.getElementById('text').value === %q", text))
 		}
-		place := func(tab *appTab, at int) {
+		place := func(tab appTab, at int) {
 			tab.do(fmt.Sprintf("const f = document.getElementById('text'); f.focus(); f.setSelectionRange(%d, %d)", at, at))
 		}
 		const list = "Shopping list\n\n- bread\n- coffee\n"
@@ -279,7 +177,7 @@ func TestAppDocument(t *testing.T) {
 		reads(bob, "My "+list+"- 🧀\n")
 		ann.says("people", "Bob, line 6, column 1")
 		bob.says("people", "Ann, line 1, column 4")
-		ann.await(`document.querySelector("#shadow span").dataset.name === "Bob"`)
+		ann.until(`document.querySelector("#shadow span").dataset.name === "Bob"`)
 		ann.sound(shot)
 		// Without a connection one can go on; it all comes together again.
 		for _, s := range io.Sockets() {
@@ -289,12 +187,12 @@ func TestAppDocument(t *testing.T) {
 		bob.keys("text", "- tea")
 		reads(ann, "My own "+list+"- 🧀\n- tea")
 		reads(bob, "My own "+list+"- 🧀\n- tea")
-		ann.await("document.getElementById('pending').textContent === ''")
+		ann.until("document.getElementById('pending').textContent === ''")
 	})
 }
 
 func TestAppGame(t *testing.T) {
-	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+	eachView(t, func(t *testing.T, open func(string) appTab, shot string) {
 		io := socketio.NewServer(nil)
 		page := serveApp(t, io, game.New(io))
 		ann, bob := open(page+"?name=Ann"), open(page)
@@ -307,43 +205,42 @@ func TestAppGame(t *testing.T) {
 			return fmt.Sprintf(`[...document.querySelectorAll("#players tr")].find((r) => r.textContent.startsWith(%q)).children[%s].textContent`, who, column)
 		}
 		bob.click("[data-way=left]")
-		bob.await(cell("Bob (you)", "2") + ` === "1"`)
-		bob.await("document.activeElement !== document.getElementById('name')")
+		bob.until(cell("Bob (you)", "2") + ` === "1"`)
+		bob.until("document.activeElement !== document.getElementById('name')")
 		dot := `document.getElementById("dot").getAttribute(%q) - 0.5 + 1`
 		ann.do("document.getElementById('board').focus()")
 		for axis, keys := range map[string][3]string{"cx": {"2", "a", "d"}, "cy": {"3", "w", "s"}} {
 			at, to := "Number("+cell("Ann", keys[0])+")", fmt.Sprintf(dot, axis)
 			for {
-				way, err := chromedp.Run(ann.ctx, chromedp.Evaluate[float64](fmt.Sprintf("Math.sign(%s - (%s))", at, to)))
-				must(t, err)
+				way := value[float64](ann.pageTab, fmt.Sprintf("Math.sign(%s - (%s))", at, to))
 				if way == 0 {
 					break
 				}
 				ann.keys("board", map[bool]string{true: keys[1], false: keys[2]}[way > 0])
-				ann.await(fmt.Sprintf("Math.sign(%s - (%s)) !== %v", at, to, way))
+				ann.until(fmt.Sprintf("Math.sign(%s - (%s)) !== %v", at, to, way))
 				ann.keys("board", " ")
 			}
 		}
-		for _, tab := range []*appTab{ann, bob} {
-			tab.await(`/(Ann|Bob) has [1-9]/.test(document.getElementById("news").textContent)`)
+		for _, tab := range []appTab{ann, bob} {
+			tab.until(`/(Ann|Bob) has [1-9]/.test(document.getElementById("news").textContent)`)
 		}
-		ann.await(`document.querySelectorAll("#picture g").length === 2`)
+		ann.until(`document.querySelectorAll("#picture g").length === 2`)
 		ann.sound(shot)
 	})
 }
 
 func TestAppDashboard(t *testing.T) {
-	eachView(t, func(t *testing.T, open func(string) *appTab, shot string) {
+	eachView(t, func(t *testing.T, open func(string) appTab, shot string) {
 		io := socketio.NewServer(nil)
 		page := serveApp(t, io, dashboard.New(io, nil))
 		ann, bob := open(page), open(page)
-		for _, tab := range []*appTab{ann, bob} {
-			tab.await(`document.querySelector("#table tr td").textContent === "2"`)
-			tab.await(`!document.querySelector("#table tr:nth-child(6) td").textContent.startsWith("0.0")`)
+		for _, tab := range []appTab{ann, bob} {
+			tab.until(`document.querySelector("#table tr td").textContent === "2"`)
+			tab.until(`!document.querySelector("#table tr:nth-child(6) td").textContent.startsWith("0.0")`)
 		}
 		bob.click("#burst")
-		ann.await(`Number(document.querySelector("#table tr:nth-child(3) td:last-child").textContent) > 100`)
-		ann.await(`document.querySelector("polyline").getAttribute("points").split(" ").length > 2`)
+		ann.until(`Number(document.querySelector("#table tr:nth-child(3) td:last-child").textContent) > 100`)
+		ann.until(`document.querySelector("polyline").getAttribute("points").split(" ").length > 2`)
 		ann.click("#speak")
 		ann.says("said", "Connections: 2; ")
 		ann.sound(shot)
