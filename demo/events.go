@@ -11,6 +11,7 @@ func eventsLesson() Lesson {
 	return Lesson{
 		Name:  "events",
 		Title: "Socket.IO's events, acknowledgements and bytes",
+		Lab:   eventsLab,
 		Intro: `
 Engine.IO (sockkit demo fallback) moves messages. {Socket.IO} says what is in them: {events}, with a name and with
 arguments. Whoever has sent one may want to know what became of it.` + "\n\n" + bySocketIO,
