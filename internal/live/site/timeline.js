@@ -226,16 +226,28 @@ export class Timeline {
 
   /**
    * mark shows the rows of these numbers, those too that are still to come, and
-   * scrolls the list to the first; the page as well, where go says so.
+   * scrolls the list to the first; the page as well, where go says so. Rows of
+   * which none would be seen have their level shown.
    */
   mark(numbers, go = false) {
     this.#marks = new Set(numbers);
     for (const item of this.#list.children) item.classList.toggle("marked", this.#marks.has(Number(item.dataset.n)));
-    const first = [...this.#list.querySelectorAll(".marked")].find((item) => item.offsetParent !== null);
+    const first = this.#marked();
     if (!first) return;
     const [row, list] = [first.getBoundingClientRect(), this.#list.getBoundingClientRect()];
     if (row.top < list.top || row.bottom > list.bottom) this.#list.scrollTop += row.top - list.top - 8;
     if (go) first.scrollIntoView({ block: "nearest" });
+  }
+
+  // The first row that is marked and shown.
+  #marked() {
+    const all = [...this.#list.querySelectorAll(".marked")];
+    const shown = () => all.find((item) => item.offsetParent !== null);
+    if (all.length > 0 && !shown()) {
+      this.level.value = String(Math.min(...all.map((item) => Number(item.dataset.level))));
+      this.#filter();
+    }
+    return shown();
   }
 }
 
