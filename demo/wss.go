@@ -12,6 +12,7 @@ func wssLesson() Lesson {
 	return Lesson{
 		Name:  "wss",
 		Title: "ws:// and wss://, as somebody in the middle sees them",
+		Lab:   wssLab,
 		Intro: `
 Between a client and its server lie cables, routers and wireless networks of other people. {TLS} is what makes a connection
 private on such a way: https:// is HTTP in TLS, and {wss://} is WebSocket in TLS. In this lesson the same few words are said
