@@ -81,13 +81,20 @@ func TestSIOBrowserClientAtNode(t *testing.T) {
 			if way.transports == nil {
 				c.sioPeer.skipTo(t, c.of+"/manager", "upgrade")
 			}
+			c.do(sioAct{Do: "ask", Event: "hold", Timeout: 50})
+			if got := c.next("ack"); got.Error != "operation has timed out" {
+				t.Errorf("the client saw %v", got)
+			}
 			c.do(sioAct{Do: "drop"})
+			c.do(sioAct{Do: "emit", Event: "ask", Args: []any{"said while away"}, Ack: true})
+			c.do(sioAct{Do: "emit", Event: "ask", Args: []any{"not worth to wait for"}, Ack: true, Volatile: true})
 			if got := c.next("disconnect"); got.Reason != "forced close" || !got.Active {
 				t.Errorf("the client saw %v", got)
 			}
 			if got := c.skipTo("connect"); !got.Recovered || got.ID != id {
 				t.Errorf("the client saw %v; want %s, recovered", got, id)
 			}
+			sioWant(t, c.skipTo("ack"), "ask", `["said while away"]`)
 			c.do(sioAct{Do: "disconnect"})
 			if got := c.skipTo("disconnect"); got.Reason != "io client disconnect" || got.Active {
 				t.Errorf("the client saw %v", got)

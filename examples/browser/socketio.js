@@ -24,7 +24,7 @@ const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, CONNECT_ERROR = 4, BINARY
 
 function encode(type, namespace, id, data) {
   const bytes = [];
-  const json = JSON.stringify(data, (_, v) => (isBinary(v) ? { _placeholder: true, num: bytes.push(asBytes(v)) - 1 } : v));
+  const json = JSON.stringify(data ?? undefined, (_, v) => (isBinary(v) ? { _placeholder: true, num: bytes.push(asBytes(v)) - 1 } : v));
   const head = bytes.length > 0 ? `${type + BINARY}${bytes.length}-` : `${type}`;
   return ["4" + head + (namespace === "/" ? "" : namespace + ",") + (id ?? "") + (json ?? ""), ...bytes];
 }
@@ -41,7 +41,7 @@ function decode(text) {
 function dataOf({ json, bytes, due }) {
   return json && JSON.parse(json, (_, v) => {
     if (due === 0 || v?._placeholder !== true) return v;
-    if (!(v.num in bytes)) throw failure("illegal attachments");
+    if (typeof v.num !== "number" || !(v.num in bytes)) throw failure("illegal attachments");
     return bytes[v.num];
   });
 }
@@ -138,7 +138,7 @@ class Socket extends Emitter {
     else send(this.auth);
   }
 
-  #write(packets) { for (const p of packets) this.#engine.send(p); }
+  #write(packets) { for (const p of packets) this.#engine?.send(p); }
 
   #receive(data) {
     const text = typeof data === "string";
@@ -170,7 +170,7 @@ class Socket extends Emitter {
     this.connected = true;
     for (const event of this.#early.splice(0)) this.#event(...event);
     for (const { packets } of this.#buffer.splice(0)) this.#write(packets);
-    this.fire("connect");
+    if (this.connected) this.fire("connect"); // a listener may have left
   }
 
   #event(id, args) {
