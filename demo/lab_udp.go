@@ -32,7 +32,7 @@ func (b *udpBench) actions() Actions {
 		"race":     act(b.race),
 		"pieces":   act(b.pieces),
 		"size":     act(b.size),
-		"nobody":   do(b.nobody),
+		"nobody":   act(b.nobody),
 		"room":     act(b.room),
 		"question": act(b.question),
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sockkit/sockkit/tcp"
@@ -122,14 +123,19 @@ func (b *udpBench) size(ctx context.Context, a udpSize) (any, error) {
 }
 
 // nobody sends to a port that no socket has.
-func (b *udpBench) nobody(ctx context.Context) error {
+func (b *udpBench) nobody(ctx context.Context, _ struct{}) (any, error) {
 	s := b.part(ctx)
 	defer func() { _ = s.close() }() // the records are there already
 	told, err := (&udpStory{}).refusal(s)
-	if err == nil && !told {
+	switch {
+	case err != nil:
+		return nil, inWords(err)
+	case !told:
 		s.Note("client", "nothing came within a second: this system does not tell")
+		return "The send succeeded. This system does not tell that nobody was there.", nil
 	}
-	return inWords(err)
+	s.Note("client", "a read fails: %s", tcp.Reason(syscall.ECONNREFUSED))
+	return "The send succeeded, although nobody was there. The read behind it failed: " + tcp.Reason(syscall.ECONNREFUSED) + ".", nil
 }
 
 // udpRoom says how much room the reader has.

@@ -64,8 +64,8 @@ function axis(end, x) {
   const step = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((s) => end / s <= 6) ?? 10000;
   const marks = [];
   for (let ms = 0; ms <= end; ms += step) {
-    const anchor = x(ms) < 30 ? "start" : x(end) - x(ms) < 20 ? "end" : "middle";
-    marks.push(svg("text", { class: "mark", x: x(ms), y: height - 6, "text-anchor": anchor }, `${ms} ms`));
+    if (x(end) - x(ms) < 20) break; // it would be cut off
+    marks.push(svg("text", { class: "mark", x: x(ms), y: height - 6, "text-anchor": ms === 0 ? "start" : "middle" }, `${ms} ms`));
   }
   return marks;
 }
