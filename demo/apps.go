@@ -33,8 +33,8 @@ Each topic is a room. Subscribe on one side, publish on the other. Cut one side 
 it has missed is sent again, by {connection state recovery}.`,
 			func(io *socketio.Server) browser.App { return notifications.New(io) }},
 		{"document", "one text, many writers", `
-Write on both sides at once. Each change is an event; the server puts changes in one order, and each client moves its own
-along with those of the others, so that all end with the same text.`,
+Write on both sides at once. Each character has a name of its own, and stands behind another one; a change is an event that
+says so. In whichever order such events come, all end with the same text: they {converge}.`,
 			func(io *socketio.Server) browser.App { return document.New(io) }},
 		{"game", "a game for two and more", `
 The server alone moves the players, some times a second, and sends the whole board as a {volatile} event: one that is
