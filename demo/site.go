@@ -40,7 +40,10 @@ type Site struct {
 	gone   sync.WaitGroup
 }
 
-const defaultVisitors = 100
+const (
+	defaultVisitors = 100
+	visitBytes      = 16 << 20 // of payloads that a visit keeps
+)
 
 // NewSite returns a page that nobody visits yet. Close it.
 func NewSite() (*Site, error) {
@@ -137,6 +140,7 @@ func (s *Site) join(t *tab, id, of string) error {
 func (s *Site) newVisit(of string) *visit {
 	v := &visit{id: strings.ToLower(rand.Text()), of: of, looked: 1, ready: make(chan struct{})}
 	v.tabs, v.pushed, v.served = map[*tab]struct{}{}, map[string]json.RawMessage{}, map[string]http.Handler{}
+	v.cast.MaxBytes = visitBytes
 	v.ctx, v.cancel = context.WithCancelCause(s.ctx)
 	s.visits[v.id] = v
 	return v
