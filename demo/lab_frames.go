@@ -216,12 +216,7 @@ func (b *framesBench) say(ctx context.Context, a saying) (any, error) {
 		return nil, err
 	}
 	from := b.stage.cast.Next()
-	if a.Pieces <= 1 && key == nil {
-		err = this.Write(ctx, ws.Text, []byte(a.Text))
-	} else {
-		err = this.fragments(ctx, a, key)
-	}
-	if err != nil {
+	if err := this.say(ctx, a, key); err != nil {
 		return nil, err
 	}
 	got, err := b.arrival(ctx, from, other.who)
@@ -256,6 +251,14 @@ func (a *saying) check() (key []byte, err error) {
 		return nil, fmt.Errorf("%.20q is no masking key: 8 hexadecimal digits are due, for 4 bytes", a.Key)
 	}
 	return key, nil
+}
+
+// say sends a message in a frame as any program would, or by hand.
+func (e *framesEnd) say(ctx context.Context, a saying, key []byte) error {
+	if a.Pieces <= 1 && key == nil {
+		return e.Write(ctx, ws.Text, []byte(a.Text))
+	}
+	return e.fragments(ctx, a, key)
 }
 
 // fragments sends a message in pieces that are as alike as can be.

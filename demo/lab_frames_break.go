@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,15 +22,23 @@ type goodbye struct {
 // and the code takes two.
 const mostReason = 123
 
-// bye closes with a code, which may be one that must not be sent.
-func (b *framesBench) bye(ctx context.Context, a goodbye) (any, error) {
+// check says what of it cannot be sent at all.
+func (a *goodbye) check() error {
 	switch {
 	case a.Code < 0 || a.Code > 0xffff:
-		return nil, fmt.Errorf("%d is no code: two bytes hold 0 to 65535", a.Code)
+		return fmt.Errorf("%d is no code: two bytes hold 0 to 65535", a.Code)
 	case len(a.Reason) > mostReason:
-		return nil, fmt.Errorf("the reason has %s: a close frame has room for %d", counted(len(a.Reason), "byte"), mostReason)
+		return fmt.Errorf("the reason has %s: a close frame has room for %d", counted(len(a.Reason), "byte"), mostReason)
 	case a.Code == 0 && a.Reason != "":
-		return nil, fmt.Errorf("a reason stands behind a code: give one")
+		return errors.New("a reason stands behind a code: give one")
+	}
+	return nil
+}
+
+// bye closes with a code, which may be one that must not be sent.
+func (b *framesBench) bye(ctx context.Context, a goodbye) (any, error) {
+	if err := a.check(); err != nil {
+		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -38,12 +47,7 @@ func (b *framesBench) bye(ctx context.Context, a goodbye) (any, error) {
 		return nil, err
 	}
 	from := b.stage.cast.Next()
-	if mayBeSent(a.Code) {
-		err = this.Close(ws.StatusCode(a.Code), a.Reason)
-	} else {
-		err = this.WriteFrame(ctx, this.frame(ws.OpClose, closeBody(a.Code, a.Reason)))
-	}
-	if err != nil {
+	if err := this.bye(ctx, a); err != nil {
 		return nil, err
 	}
 	if err := b.ended(ctx); err != nil {
@@ -51,6 +55,14 @@ func (b *framesBench) bye(ctx context.Context, a goodbye) (any, error) {
 	}
 	b.stage.Push("frames", append(b.sent(from, this.who), b.sent(from, other.who)...))
 	return reaction{fmt.Sprintf("The %s's program is told: %s. The %s's program is told: %s.", this.who, this.told, other.who, other.told), b.verdict(from)}, nil
+}
+
+// bye closes as the rules have it, and sends a bare frame where they have it not.
+func (e *framesEnd) bye(ctx context.Context, a goodbye) error {
+	if mayBeSent(a.Code) {
+		return e.Close(ws.StatusCode(a.Code), a.Reason)
+	}
+	return e.WriteFrame(ctx, e.frame(ws.OpClose, closeBody(a.Code, a.Reason)))
 }
 
 // mayBeSent reports whether a code may stand in a close frame (RFC 6455 7.4).

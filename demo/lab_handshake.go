@@ -24,6 +24,7 @@ type upgradeBench struct {
 	stage  *Stage
 	server string        // the address of a real server, which answers requests by itself
 	hand   *tcp.Listener // where responses are served that the reader has written
+	filled sync.Once     // the boxes, when the first tab comes
 	mu     sync.Mutex    // one handshake at a time
 }
 
@@ -46,6 +47,7 @@ func handshakeLab(s *Stage) (Actions, error) {
 	s.Keep(b.hand)
 	s.Push("address", b.server)
 	return Actions{
+		"begin":    do(b.begin),
 		"preset":   act(b.preset),
 		"check":    act(b.check),
 		"send":     act(b.send),
@@ -193,21 +195,23 @@ func (b *upgradeBench) serve(ctx context.Context, a typedHeads) (any, error) {
 	if err != nil {
 		return nil, inWords(err)
 	}
-	defer theirs.Close()
 	defer context.AfterFunc(ctx, func() { ours.Close(); theirs.Close() })()
 	over := make(chan struct{})
 	go func() { defer close(over); answerByHand(ctx, theirs.(*tcp.Conn), raw) }()
-	d := ws.Dialer{Edit: func(h *handshake.Head) { *h = *request }, Timeout: upgradeWait, CloseTimeout: upgradeWait}
-	c, _, err := d.Upgrade(ctx, ours, "ws://"+b.hand.Addr().String()+chatPath)
-	said := ""
-	if err != nil {
-		said = "The client gives up: " + reasonOf(err)
-	} else {
-		said = "The client takes it. " + greets(ctx, c)
-	}
+	said := b.asks(ctx, ours, request)
 	theirs.Close()
 	<-over
 	return reaction{said, b.concluded(ctx, from, "client")}, nil
+}
+
+// asks has a client make its handshake with this request, and tells how it went.
+func (b *upgradeBench) asks(ctx context.Context, conn net.Conn, request *handshake.Head) string {
+	d := ws.Dialer{Edit: func(h *handshake.Head) { *h = *request }, Timeout: upgradeWait, CloseTimeout: upgradeWait}
+	c, _, err := d.Upgrade(ctx, conn, "ws://"+b.hand.Addr().String()+chatPath)
+	if err != nil {
+		return "The client gives up: " + reasonOf(err)
+	}
+	return "The client takes it. " + greets(ctx, c)
 }
 
 // reasonOf is why a client's handshake failed, without the address.

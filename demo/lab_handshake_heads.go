@@ -162,6 +162,13 @@ func (b *upgradeBench) preset(ctx context.Context, a presetName) (any, error) {
 	return b.send(ctx, heads)
 }
 
+// begin fills both boxes for the first tab of a visit; another one is shown what
+// stands in them.
+func (b *upgradeBench) begin(ctx context.Context) (err error) {
+	b.filled.Do(func() { _, err = b.preset(ctx, presetName{"right"}) })
+	return err
+}
+
 // heads are a right request and its answer, but for the mistake.
 func (b *upgradeBench) heads(m headMistake) (t typedHeads, err error) {
 	request, err := (&handshake.Request{URL: "ws://" + b.server + chatPath}).Head()

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"testing"
 )
 
@@ -45,6 +46,9 @@ func TestPageHandshake(t *testing.T) {
 			p.accessible()
 			p.fits()
 			if name == "wide" {
+				other := turnTo(t, browser, value[string](p, `location.href + "?join=" + one("#timeline a[download]").href.split("/")[4]`), width)
+				other.ready()
+				other.until(fmt.Sprintf(`one("#response").value === %q && one("#findings .must")`, value[string](p, `one("#response").value`)))
 				p.story()
 			}
 		})

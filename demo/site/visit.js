@@ -3,6 +3,7 @@
 
 export class Visit extends EventTarget {
   #socket; #calls = new Map(); #last = 0;
+  #pushed = new Map(); // the last value of each name
 
   constructor(of, join) {
     super();
@@ -22,6 +23,7 @@ export class Visit extends EventTarget {
       if (said.reply.error) call?.reject(new Error(said.reply.error));
       else call?.resolve(said.reply.value);
     }
+    if (said.push) this.#pushed.set(said.push.name, said.push.value);
     for (const kind of ["visit", "story", "push"]) {
       if (said[kind]) this.dispatchEvent(new CustomEvent(kind, { detail: said[kind] }));
     }
@@ -45,8 +47,9 @@ export class Visit extends EventTarget {
     });
   }
 
-  /** on calls f with each value that the stage pushes under that name. */
+  /** on calls f with each value that the stage pushes under that name, and with the last one at once. */
   on(name, f) {
+    if (this.#pushed.has(name)) f(this.#pushed.get(name));
     this.addEventListener("push", (e) => { if (e.detail.name === name) f(e.detail.value); });
   }
 }

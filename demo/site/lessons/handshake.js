@@ -17,7 +17,7 @@ export default async function (lab) {
     check();
   });
   find("#right").onclick = () => lab.call("preset", { name: "right" });
-  await lab.call("preset", { name: "right" });
+  await lab.call("begin");
   await check();
 }
 
