@@ -31,7 +31,10 @@ func (b *eventsBench) connected(c *socketio.Socket) {
 	c.On("hello", func(name string) { _ = c.Emit("welcome", "hello, "+name) }) // it may have left
 	c.On("add", func(x, y int, ack func(int)) { ack(x + y) })
 	c.On("upload", func(name string, picture, mirror []byte, ack func(string)) {
-		ack(fmt.Sprintf("%q came, with %s", name, count(len(picture)+len(mirror), "byte")))
+		ack(fmt.Sprintf("%s came, with %s", name, count(len(picture)+len(mirror), "byte")))
+		if mirror != nil {
+			picture = mirror
+		}
 		_ = c.Emit("picture", name, picture)
 	})
 	c.On("silent", func(...any) {})

@@ -14,6 +14,7 @@ func roomsLesson() Lesson {
 	return Lesson{
 		Name:  "rooms",
 		Title: "Socket.IO's broadcasts, rooms and namespaces",
+		Lab:   roomsLab,
 		Intro: `
 So far a server has talked with one client. Mostly it talks with many: to all of them, to all but the one who spoke, or to
 some. {Socket.IO} has two ways to say who is meant. {Rooms} are sets of clients that the server makes as it likes, and

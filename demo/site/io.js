@@ -13,6 +13,7 @@ export function client(lab, { namespace = "/", who = "browser", state, ...option
   const show = (text) => { if (state && state.textContent !== text) state.textContent = text; };
   const connected = () => show(`connected by ${socket.transport}, as ${socket.id}`);
   let since = performance.now();
+  addEventListener("pagehide", () => socket.disconnect());
   socket.on("connect", () => {
     note(`connect: it is ${socket.id}, by ${socket.transport}${socket.recovered ? ", recovered" : ""}`);
     connected();

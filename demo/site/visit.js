@@ -14,6 +14,9 @@ export class Visit extends EventTarget {
     this.#socket = new WebSocket(url);
     this.#socket.onmessage = (m) => this.#take(JSON.parse(m.data));
     this.#socket.onclose = () => this.#lost();
+    // A page that is left may be kept by the browser, frozen, with its sockets open.
+    addEventListener("pagehide", () => this.#socket.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
 
   #take(said) {

@@ -23,7 +23,7 @@ export default async function (lab) {
   };
   lab.acts.upload = ({ hex, mirror }) => {
     const bytes = bytesOf(hex);
-    return emit("upload", mirror ? ["face", bytes, bytes.map(mirrored)] : ["face", bytes], 2);
+    return emit("upload", mirror ? ["arrow", bytes, bytes.map(mirrored)] : ["arrow", bytes], 2);
   };
   lab.acts.wrong = () => emit("add", ["two", 3], 1);
   lab.acts.never = () => emit("silent", [], 1);
