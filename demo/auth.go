@@ -13,6 +13,7 @@ func authLesson() Lesson {
 	return Lesson{
 		Name:  "auth",
 		Title: "Socket.IO's middlewares: who is let in, and to what",
+		Lab:   authLab,
 		Intro: `
 A server that lets everybody do everything is rarely what is wanted. {Authentication} is to know who somebody is, and
 {authorization} to decide what they may do. {Socket.IO} has places for both: functions of yours that stand in the way, each

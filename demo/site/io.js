@@ -38,7 +38,7 @@ export function client(lab, { namespace = "/", who = "browser", state, ...option
 
 /** failed words an error of a client: its message, and what came with it. */
 export function failed(error) {
-  const more = error.data ?? error.description;
+  const more = error.data ?? (error.context ? `${error.description} ${error.context}` : error.description);
   return more === undefined ? error.message : `${error.message}, ${typeof more === "object" ? JSON.stringify(more) : more}`;
 }
 
