@@ -256,7 +256,7 @@ func (p *Peer) stopTimers() {
 // closeSocket frees the place first, so that whoever sees the end finds it free.
 func (p *Peer) closeSocket() {
 	p.srv.free(p)
-	if c, ok := p.conn.(*net.TCPConn); ok && p.reset {
+	if c, ok := p.conn.(interface{ SetLinger(int) error }); ok && p.reset {
 		_ = c.SetLinger(0)
 	}
 	_ = p.conn.Close()

@@ -43,7 +43,7 @@ type AttemptFailed struct {
 // Open says that a connection is established, before TLS or any other layer.
 type Open struct {
 	Side     string        `json:"side"`    // Client or Server
-	Network  string        `json:"network"` // tcp, udp, unix, unixgram, exec, stdio
+	Network  string        `json:"network"` // tcp, udp, unix, unixgram, exec, stdio, http2
 	Local    string        `json:"local"`
 	Remote   string        `json:"remote"`
 	Duration time.Duration `json:"duration_ns,omitempty"` // the winning attempt's
@@ -213,6 +213,7 @@ func AllEvents() []Event {
 		TurnedAway{}, Limit{}, Data{}, Datagram{}, Bytes{},
 		HalfClose{}, Close{}, Child{}, Fault{}, Note{},
 		HTTPHead{}, Upgrade{}, UpgradeFailed{}, Finding{}, WSFrame{}, WSMessage{}, WSPing{}, WSClose{},
+		HTTP2Frame{},
 		EIOPacket{},
 		SIOPacket{},
 	}

@@ -190,6 +190,10 @@ func (p *PCAPNG) open(r Record, e Open) {
 	if !c.stream {
 		return // each datagram brings its addresses
 	}
+	if e.Network == "http2" { // its bytes are in the connection that carries it
+		c.shadow = true
+		return
+	}
 	c.locate(e.Network, e.Local, e.Remote)
 	if _, both := p.streams[c.flow.reverse()]; both {
 		c.shadow = true

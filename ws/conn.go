@@ -55,6 +55,7 @@ type Conn struct {
 	countIn, countOut atomic.Uint64 // messages
 	rate              rate
 	beat              heartbeat
+	http2             *HTTP2Info
 }
 
 // closing is how far the closing handshake has come.

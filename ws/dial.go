@@ -48,6 +48,9 @@ type Dialer struct {
 	MaxRedirects int
 	// HeadLimits bound the response; nil has the defaults.
 	HeadLimits *handshake.Limits
+	// HTTP2 opens the WebSocket over HTTP/2 (RFC 8441): wss:// with h2 in TLS's
+	// ALPN, ws:// with prior knowledge. Nil is HTTP/1.1.
+	HTTP2 *HTTP2
 
 	// Limits bound what the server may send.
 	Limits Limits
@@ -71,6 +74,7 @@ const (
 type HandshakeError struct {
 	URL      string
 	Exchange *handshake.Exchange // what passed
+	HTTP2    *HTTP2Info          // where it was made over HTTP/2; else nil
 	Finding  *handshake.Finding  // the rule that was broken; nil where none was
 	Err      error               // the cause where it is no finding: the connection's failure, a time limit
 }
@@ -79,7 +83,9 @@ type HandshakeError struct {
 func (e *HandshakeError) Error() string {
 	s := "dial " + e.URL + ": "
 	switch {
-	case e.Status() != 0 && e.Status() != 101:
+	case e.Refused() && e.HTTP2 != nil:
+		return s + "the server answered " + e.Exchange.Response.Text() + " and not 200, which opens a WebSocket over HTTP/2 (RFC 8441 section 5)"
+	case e.Refused():
 		return s + "the server answered " + e.Exchange.Response.Text() + " and not 101 Switching Protocols"
 	case e.Finding != nil:
 		return s + e.Finding.Sentence()
@@ -108,6 +114,15 @@ func (e *HandshakeError) Status() int {
 		return 0
 	}
 	return e.Exchange.Response.Status
+}
+
+// Refused reports whether the server answered with a status that opens no
+// WebSocket.
+func (e *HandshakeError) Refused() bool {
+	if e.HTTP2 != nil {
+		return e.Status() != 0 && e.Status()/100 != 2 && e.Status() != 101
+	}
+	return e.Status() != 0 && e.Status() != 101
 }
 
 // Dial opens a connection to a ws:// or wss:// URL. The exchange is what passed
@@ -159,6 +174,13 @@ func (d *Dialer) dialOnce(ctx context.Context, address string, header []handshak
 	if err != nil {
 		return nil, nil, err
 	}
+	return d.opening(ctx, conn, address, head)
+}
+
+func (d *Dialer) opening(ctx context.Context, conn net.Conn, address string, head *handshake.Head) (*Conn, *handshake.Exchange, error) {
+	if d.HTTP2 != nil {
+		return d.overHTTP2(ctx, conn, address, head)
+	}
 	return d.upgrade(ctx, conn, address, head)
 }
 
@@ -172,7 +194,7 @@ func (d *Dialer) Upgrade(ctx context.Context, conn net.Conn, address string) (*C
 		conn.Close()
 		return nil, nil, err
 	}
-	return d.upgrade(ctx, conn, address, head)
+	return d.opening(ctx, conn, address, head)
 }
 
 // request builds the opening request.
@@ -207,7 +229,7 @@ func (d *Dialer) open(ctx context.Context, u *url.URL) (net.Conn, error) {
 		}
 	}
 	if dialer.TLS = nil; secure {
-		dialer.TLS = forHTTP(config, u.Hostname())
+		dialer.TLS = d.forHTTP(config, u.Hostname())
 	}
 	if d.NetDial == nil {
 		return dialer.DialContext(ctx, "tcp", address)
@@ -233,9 +255,9 @@ func port(u *url.URL, secure bool) string {
 	return "80"
 }
 
-// forHTTP is a TLS configuration that asks for HTTP/1.1, where it asks for
-// nothing: a server that prefers HTTP/2 would answer in that.
-func forHTTP(config *tls.Config, host string) *tls.Config {
+// forHTTP is a TLS configuration that asks for HTTP/1.1, or for HTTP/2, where it
+// asks for nothing: a server answers in what it prefers.
+func (d *Dialer) forHTTP(config *tls.Config, host string) *tls.Config {
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	} else {
@@ -243,6 +265,9 @@ func forHTTP(config *tls.Config, host string) *tls.Config {
 	}
 	if len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
+		if d.HTTP2 != nil {
+			config.NextProtos = []string{"h2"}
+		}
 	}
 	if config.ServerName == "" {
 		config.ServerName = host

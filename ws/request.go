@@ -18,6 +18,9 @@ type Request struct {
 	Remote net.Addr
 	TLS    *tls.ConnectionState // nil without
 	HTTP   *http.Request        // where the server is mounted on net/http; else nil
+	// HTTP2 is that it came over HTTP/2 (RFC 8441). The head is then what it would
+	// be over HTTP/1.1.
+	HTTP2 bool
 
 	// Answer are headers that Permit adds to the 101.
 	Answer []handshake.Field

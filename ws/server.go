@@ -78,6 +78,10 @@ type Server struct {
 	// HTTP takes what comes to a listener of Serve and asks for no WebSocket. Nil
 	// refuses it.
 	HTTP http.Handler
+	// HTTP2 serves HTTP/2 on the listeners of Serve, and WebSockets over it (RFC
+	// 8441): with TLS by ALPN, where TLS offers nothing else, without TLS by prior
+	// knowledge. Nil serves HTTP/1.1 only.
+	HTTP2 *HTTP2
 
 	// HandshakeTimeout bounds the time until a request is complete, and that of
 	// the TLS handshake before it; 0 is 10 seconds, less than 0 no bound.
@@ -116,6 +120,7 @@ type Server struct {
 	most     int
 	closing  atomic.Bool
 	web      webServer
+	http2    http2Set
 	conns    connSet
 	count    serverCounters
 
@@ -181,6 +186,9 @@ func (s *Server) setUp() {
 		if t.HandshakeTimeout == 0 {
 			t.HandshakeTimeout = s.HandshakeTimeout
 		}
+		if s.HTTP2 != nil {
+			t.TLS = withHTTP2(t.TLS)
+		}
 		t.OnOpen, t.OnData, t.OnEnd = s.accepted, s.data, s.ended
 		t.OnWritable, t.OnShutdown, t.OnClose, t.OnIdle = s.writable, s.shutPeer, s.closed, s.idle
 		t.OnPanic = func(p *tcp.Peer, err *tcp.PanicError) { s.panicked(p.RemoteAddr(), err) }
@@ -227,10 +235,11 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.setUp()
 	s.closing.Store(true)
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() { ended <- s.conns.shutdown(ctx) }()
 	go func() { ended <- s.web.shutdown(ctx) }()
-	return errors.Join(s.tcp.Shutdown(ctx), <-ended, <-ended)
+	go func() { ended <- s.http2.shutdown(ctx) }()
+	return errors.Join(s.tcp.Shutdown(ctx), <-ended, <-ended, <-ended)
 }
 
 // Close stops accepting and aborts every connection.
@@ -240,6 +249,7 @@ func (s *Server) Close() error {
 	err := s.tcp.Close()
 	s.conns.abort()
 	s.web.close()
+	s.http2.close()
 	return err
 }
 

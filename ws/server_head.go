@@ -80,6 +80,10 @@ func (p *Peer) headBytes(b []byte) []byte {
 		return nil
 	}
 	p.answered()
+	if p.srv.isPreface(b) {
+		p.toHTTP2(b)
+		return nil
+	}
 	j := heads.Get().(*judging)
 	defer heads.Put(j)
 	_, err = j.head.ParseRequest(b, p.srv.HeadLimits)

@@ -119,6 +119,7 @@ type adopted struct {
 	req    *Request
 	answer *handshake.Answer
 	begun  time.Time
+	http2  *http2Opening // where it comes from HTTP/2
 }
 
 // begin is the opening of a peer that was adopted.
@@ -127,7 +128,10 @@ func (p *Peer) begin() {
 	p.adopted = nil
 	p.tcp.Framed()
 	r := p.report()
-	if r.on(trace.Message) {
+	switch {
+	case a.http2 != nil:
+		a.http2.tell(r)
+	case r.on(trace.Message):
 		r.head(trace.In, a.req.Head)
 		r.head(trace.Out, a.answer.Head())
 	}

@@ -22,6 +22,8 @@ func webSocket(e trace.Event) (dir trace.Dir, lines []string, ok bool) {
 		return trace.None, findingLines(e), true
 	case trace.WSFrame:
 		return e.Dir, one(frame(e)), true
+	case trace.HTTP2Frame:
+		return e.Dir, one(http2Frame(e)), true
 	case trace.WSMessage:
 		return e.Dir, payload(message(e), e.Payload), true
 	case trace.WSPing:
@@ -111,6 +113,19 @@ func frame(e trace.WSFrame) string {
 	s += fmt.Sprintf(", header %d, payload %s", e.Head, bytesOf(e.Size))
 	if e.Compressed {
 		s += ", compressed"
+	}
+	return s
+}
+
+// http2Frame words a frame of HTTP/2.
+func http2Frame(e trace.HTTP2Frame) string {
+	s := fmt.Sprintf("HTTP/2 %s, stream %d", printable(e.Type), e.Stream)
+	if e.Flags != "" {
+		s += ", " + printable(e.Flags)
+	}
+	s += fmt.Sprintf(", payload %s", bytesOf(e.Size))
+	if e.Detail != "" {
+		s += ": " + printable(e.Detail)
 	}
 	return s
 }

@@ -30,6 +30,8 @@ func TestWebSocketWords(t *testing.T) {
 		{trace.WSFrame{Dir: trace.Out, Opcode: 1, Type: "text", Fin: true, RSV: 5, Mask: "37fa213d", Size: 7, Head: 6, Compressed: true},
 			"> frame text (opcode 1), FIN, RSV1, RSV3, mask 37fa213d, header 6, payload 7 bytes, compressed\n"},
 		{trace.WSFrame{Dir: trace.In, Type: "continuation", Size: 3, Head: 2}, "< frame continuation (opcode 0), not masked, header 2, payload 3 bytes\n"},
+		{trace.HTTP2Frame{Dir: trace.Out, Type: "HEADERS", Stream: 1, Flags: "END_HEADERS", Size: 78}, "> HTTP/2 HEADERS, stream 1, END_HEADERS, payload 78 bytes\n"},
+		{trace.HTTP2Frame{Dir: trace.In, Type: "SETTINGS", Size: 6, Detail: "ENABLE_CONNECT_PROTOCOL=1"}, "< HTTP/2 SETTINGS, stream 0, payload 6 bytes: ENABLE_CONNECT_PROTOCOL=1\n"},
 		{trace.WSMessage{Dir: trace.In, Type: "text", Size: 2, Wire: 2, Frames: 1, Payload: []byte("hi")}, "< text message, 2 bytes \"hi\"\n"},
 		{trace.WSMessage{Dir: trace.Out, Type: "binary", Size: 1000, Wire: 12, Frames: 3, Compressed: true}, "> binary message, 1000 bytes in 3 frames, compressed to 12\n"},
 		{trace.WSPing{Dir: trace.Out, Payload: []byte("1")}, "> ping \"1\"\n"},
