@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/internal/capture"
 	"github.com/sockkit/sockkit/internal/explain"
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
 )
 
 // checkOptions are the flags of handshake check, and the files.
@@ -20,6 +23,7 @@ type checkOptions struct {
 	common
 	explain bool
 	files   []string
+	keyLog  string
 }
 
 func newHandshakeCheck(s *Streams) *cobra.Command {
@@ -32,14 +36,16 @@ everything that is wrong with it: which rule, whose fault, what came and what
 was due, the likely cause and how to mend it.
 
 It reads raw heads, the output of curl -v, and what a browser's developer tools
-copy as cURL. A request and its response may stand in one file or in two; one
+copy as cURL, and finds the handshakes in captures: pcap, pcapng, a browser's
+HAR export, hex dumps (sockkit inspect FILE shows all that is in them). A request and its response may stand in one file or in two; one
 side is enough for the rules about that side.
 
 The status is 3 where a MUST of a specification is broken.`,
 		Example: `  sockkit handshake check request.txt response.txt
   curl -sv --max-time 2 -H 'Upgrade: websocket' http://localhost:9000/ 2>&1 | sockkit handshake check
   sockkit handshake request ws://localhost/ --omit Host | sockkit handshake check
-  sockkit handshake check --json capture.txt`,
+  sockkit handshake check --json capture.txt
+  sockkit handshake check traffic.pcapng --keylog keys.txt`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.files, o.maxMessage = args, mostCaptured
 			if err := o.check(c); err != nil {
@@ -54,6 +60,7 @@ The status is 3 where a MUST of a specification is broken.`,
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	f.BoolVar(&o.quiet, "quiet", false, "print no report; the status tells")
 	f.BoolVar(&o.showSecrets, "show-secrets", false, "do not mask credentials in what is shown")
+	f.StringVar(&o.keyLog, "keylog", "", "decrypt TLS in captures by the secrets in `FILE` (default: what SSLKEYLOGFILE names)")
 	f.StringVar(&o.color, "color", "auto", "color the report: `WHEN` is auto, always or never")
 	return c
 }
@@ -62,13 +69,9 @@ The status is 3 where a MUST of a specification is broken.`,
 const mostCaptured = 16 << 20
 
 func runHandshakeCheck(ctx context.Context, s *Streams, o *checkOptions) error {
-	texts, err := o.read(ctx, s)
+	exchanges, err := o.exchanges(ctx, s)
 	if err != nil {
 		return err
-	}
-	exchanges, err := handshake.ReadCapture(texts...)
-	if err != nil {
-		return &verdictError{statusFailure, o.name() + ": " + plainError(err).Error(), "raw heads are read, the output of curl -v, and what a browser copies as cURL"}
 	}
 	report := explain.Report{Version: explain.Version, Kind: explain.Kind}
 	for i := range exchanges {
@@ -78,6 +81,73 @@ func runHandshakeCheck(ctx context.Context, s *Streams, o *checkOptions) error {
 		return err
 	}
 	return found(o.name(), broken(report.Exchanges))
+}
+
+// exchanges are those in captures, one after the other, and those in texts,
+// where a request and its response may stand in two.
+func (o *checkOptions) exchanges(ctx context.Context, s *Streams) (list []handshake.Exchange, err error) {
+	names := o.files
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	var texts [][]byte
+	for _, name := range names {
+		in, err := o.open(s, name)
+		if err != nil {
+			return nil, err
+		}
+		defer in.Close()
+		first := bufio.NewReaderSize(in, 64<<10)
+		if begin, _ := first.Peek(4096); capture.IsCapture(begin) {
+			found, err := o.readCapture(ctx, name, first)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, found...)
+			continue
+		}
+		text, err := readBounded(ctx, first)
+		if err != nil {
+			return nil, fmt.Errorf("handshake check %s: %w", name, err)
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return list, nil
+	}
+	more, err := handshake.ReadCapture(texts...)
+	if err != nil {
+		return nil, &verdictError{statusFailure, o.name() + ": " + plainError(err).Error(), "raw heads are read, the output of curl -v, what a browser copies as cURL, and captures"}
+	}
+	return append(list, more...), nil
+}
+
+// mostExchanges bounds the handshakes of one capture that are reported.
+const mostExchanges = 1000
+
+// readCapture finds the opening handshakes in a capture.
+func (o *checkOptions) readCapture(ctx context.Context, name string, in io.Reader) (list []handshake.Exchange, err error) {
+	options := capture.Options{File: shownName(name), OnOpen: func(_ trace.ID, x *handshake.Exchange) {
+		if len(list) < mostExchanges {
+			list = append(list, *x)
+		}
+	}}
+	keys, err := openKeyLog(o.keyLog)
+	if err != nil {
+		return nil, err
+	}
+	if keys != nil {
+		defer keys.Close()
+		options.KeyLog = keys
+	}
+	report, err := capture.Read(ctx, in, options)
+	switch {
+	case err != nil:
+		return nil, fileVerdict("handshake check "+name, report, err)
+	case len(list) == 0:
+		return nil, &verdictError{statusFailure, fmt.Sprintf("handshake check %s: no opening handshake of a WebSocket is in this %s", name, report.Format), "sockkit inspect " + name + " shows what is in it"}
+	}
+	return list, nil
 }
 
 // broken are the findings that break a MUST.
@@ -100,39 +170,12 @@ func (o *checkOptions) name() string {
 	return "handshake check " + strings.Join(o.files, " ")
 }
 
-// read reads the files, or standard input where there are none or - is one.
-func (o *checkOptions) read(ctx context.Context, s *Streams) (texts [][]byte, err error) {
-	names := o.files
-	if len(names) == 0 {
-		names = []string{"-"}
-	}
-	for _, name := range names {
-		text, err := o.readOne(ctx, s, name)
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, text)
-	}
-	return texts, nil
-}
-
-func (o *checkOptions) readOne(ctx context.Context, s *Streams, name string) ([]byte, error) {
-	in := s.In
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, fmt.Errorf("handshake check %s: %s", name, reasonOfFile(err))
-		}
-		defer f.Close()
-		in = f
-	} else if isTerminal(s.In) && !o.quiet {
+// open opens a file, or standard input by the name -.
+func (o *checkOptions) open(s *Streams, name string) (io.ReadCloser, error) {
+	if name == "-" && isTerminal(s.In) && !o.quiet {
 		fmt.Fprintln(s.Err, "note: what is to be checked is read here; Ctrl-D ends it")
 	}
-	text, err := readBounded(ctx, in)
-	if err != nil {
-		return nil, fmt.Errorf("handshake check %s: %w", name, err)
-	}
-	return text, nil
+	return openCapture(s, "handshake check", name)
 }
 
 // reasonOfFile is an error of a file without the file's name.

@@ -37,7 +37,9 @@ type inspectOptions struct {
 	count      int
 	ws         webSocketFlags
 	sio        clientFlags
+	keyLog     string
 
+	file    string // in place of an address
 	address endpoint.Address
 	payload []byte
 	hosts   map[string]string
@@ -46,8 +48,8 @@ type inspectOptions struct {
 func newInspect(s *Streams) *cobra.Command {
 	o := &inspectOptions{bannerWait: duration(500 * time.Millisecond), interval: duration(time.Second)}
 	c := &cobra.Command{
-		Use:   "inspect ADDRESS | HOST PORT",
-		Short: "Open an address and report each layer with its timing",
+		Use:   "inspect ADDRESS | HOST PORT | FILE",
+		Short: "Open an address or a capture, and report each layer",
 		Long: `inspect opens an address, reports what it finds and leaves: the addresses that
 the name has, each attempt to connect, the socket and what the kernel knows of
 the connection, TLS with its certificates and all that is wrong with them, what
@@ -68,7 +70,14 @@ WebSocket or a namespace, and 3 where anything else is wrong. Notes do not count
 
 --watch goes on with samples of RTT and throughput until --count samples, the
 peer's end or a signal. The kernel measures RTT on what is sent: with --send the
-payload is sent again before each sample. A WebSocket gets a ping each time.`,
+payload is sent again before each sample. A WebSocket gets a ping each time.
+
+A FILE is a capture that is read: pcap, pcapng, a browser's HAR export, what
+curl -v wrote, a hex dump, or bytes. Streams are put together, TLS is decrypted
+where --keylog or the file has the secrets, and opening handshakes, frames and
+packets are shown as tap shows them (-vv, unless another level is asked for),
+with all that breaks a rule. Then the connections are summed up. The status is
+3 where a MUST is broken. - is standard input.`,
 		Example: `  sockkit inspect localhost:9000
   sockkit inspect tls://localhost:9443 --ca ca.pem --server-name app.test
   sockkit inspect -k tls://localhost:9443 --alpn h2,http/1.1 --json
@@ -76,10 +85,15 @@ payload is sent again before each sample. A WebSocket gets a ping each time.`,
   sockkit inspect unix:/run/app.sock
   sockkit inspect wss://localhost:9443/chat -k -s chat.v1
   sockkit inspect sio://localhost:3000/chat --auth '{"token":"abc"}'
-  sockkit inspect --watch --send ping --count 10 localhost 9000`,
+  sockkit inspect --watch --send ping --count 10 localhost 9000
+  sockkit inspect traffic.pcapng --keylog keys.txt
+  sockkit inspect -v export.har --json`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
 				return err
+			}
+			if o.file != "" {
+				return runInspectFile(c.Context(), s, o)
 			}
 			return runInspect(c.Context(), s, o)
 		},
@@ -105,6 +119,9 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 		f.Var(&o.interval, "interval", "the time between samples")
 		f.IntVar(&o.count, "count", 0, "leave after `N` samples; 0: go on until the peer or a signal ends it")
 	})
+	group(f, "Files", func(f *pflag.FlagSet) {
+		f.StringVar(&o.keyLog, "keylog", "", "decrypt TLS by the secrets in `FILE` (default: what SSLKEYLOGFILE names)")
+	})
 	o.common.add(f)
 	o.tls.add(f, o.tls.client)
 	f.Lookup("json").Usage = "print the report as one JSON object; with --watch, each sample as one more"
@@ -118,15 +135,22 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 // complete reads the words and checks the flags against each other.
 func (o *inspectOptions) complete(c *cobra.Command, args []string) (err error) {
 	if len(args) == 0 {
-		return usagef("inspect wants an address", "sockkit inspect HOST PORT, or sockkit inspect tls://HOST:PORT; sockkit help addresses")
+		return usagef("inspect wants an address or a file", "sockkit inspect HOST PORT, or sockkit inspect tls://HOST:PORT; sockkit help addresses")
 	}
 	if err := o.check(c); err != nil {
 		return err
+	}
+	if isCaptureName(args) {
+		o.file = args[0]
+		return o.completeFile(c)
 	}
 	if o.address, err = o.parse(args); err != nil {
 		if err = o.asFile(args, err); err != nil {
 			return err
 		}
+	}
+	if o.file != "" {
+		return o.completeFile(c)
 	}
 	if err := o.checkAddress(); err != nil {
 		return err
@@ -158,8 +182,8 @@ func (o *inspectOptions) asFile(args []string, err error) error {
 		o.address = endpoint.Address{Scheme: endpoint.Unix, Path: args[0]}
 		return nil
 	}
-	return usagef(fmt.Sprintf("%s is a file, and this version inspects addresses only", args[0]),
-		"tshark reads captures; an address is written HOST:PORT or unix:PATH")
+	o.file = args[0]
+	return nil
 }
 
 func (o *inspectOptions) checkAddress() error {

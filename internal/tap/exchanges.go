@@ -3,6 +3,7 @@ package tap
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,10 +33,13 @@ type exchanges struct {
 	client, server sent
 	waiting        []*asked
 	lost           bool // something else is spoken, or more than is kept
-	ends           [2]sync.Once
-	frames         atomic.Pointer[ws.Observer]
-	socket         *engine.ObservedSocket
-	good           bool // the upgrade has succeeded
+	resumes        bool // the next request may be understood again
+	most           int  // bytes that are kept of what is not complete
+	extras
+	ends   [2]sync.Once
+	frames atomic.Pointer[ws.Observer]
+	socket *engine.ObservedSocket
+	good   bool // the upgrade has succeeded
 }
 
 // sent is what one end has sent and is not read yet.
@@ -44,6 +48,7 @@ type sent struct {
 	scan  handshake.Scanner // of the head, which is whole or not
 	whole bool
 	need  int // bytes that there have to be before it is worth another look
+	pass  passing
 	ended bool
 }
 
@@ -96,11 +101,13 @@ func (x *exchanges) feed(from ws.Role, b []byte) {
 		return
 	}
 	s := x.sent(from)
-	if x.lost {
+	if x.lost && !x.resume(from, b) {
+		x.data(from, b)
 		return
 	}
-	if s.buf = append(s.buf, b...); len(s.buf) > mostKept {
-		x.giveUp(fmt.Sprintf("the %s sends more than %d MiB at once", from, mostKept>>20))
+	most := cmp.Or(x.most, mostKept)
+	if s.buf = append(s.buf, s.pass.over(b)...); len(s.buf) > most {
+		x.giveUp(fmt.Sprintf("the %s sends more than %d MiB at once", from, most>>20))
 		return
 	}
 	x.look(from)
@@ -127,7 +134,8 @@ func (x *exchanges) look(from ws.Role) {
 		if x.lost {
 			return
 		}
-		*s = sent{buf: append(s.buf[:0], s.buf[n:]...), ended: s.ended}
+		rest := s.pass.over(s.buf[n:])
+		*s = sent{buf: append(s.buf[:0], rest...), pass: s.pass, ended: s.ended}
 	}
 	if frames := x.frames.Load(); frames != nil {
 		x.early(frames)
@@ -161,8 +169,10 @@ func (x *exchanges) early(frames *ws.Observer) {
 
 // giveUp says that nothing more is decoded here.
 func (x *exchanges) giveUp(why string) {
-	x.lost, x.client.buf, x.server.buf = true, nil, nil
 	x.tracer.Emit(x.id, trace.Note{Text: why + ": what passes here is not decoded any more"})
+	x.data(ws.ClientRole, x.client.buf)
+	x.data(ws.ServerRole, x.server.buf)
+	x.lost, x.client.buf, x.server.buf = true, nil, nil
 }
 
 // reader reads what is buffered, and knows how much of it.
@@ -199,13 +209,17 @@ func (x *exchanges) request(s *sent) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	size := r.used()
-	body, err := s.body(r, request.ContentLength, request.Body)
-	if err != nil {
-		return 0, err
+	head := r.used()
+	size := head
+	var body []byte
+	if ofEngine(request.RequestURI) || !s.pass.begin(request.ContentLength, request.TransferEncoding) {
+		if body, err = s.body(r, request.ContentLength, request.Body); err != nil {
+			return 0, err
+		}
+		size = r.used()
 	}
-	a := &asked{Request: request, head: &handshake.Head{}, began: time.Now()}
-	raw := bytes.Clone(s.buf[:size])
+	a := &asked{Request: request, head: &handshake.Head{}, began: x.now()}
+	raw := bytes.Clone(s.buf[:head])
 	_, _ = a.head.ParseRequest(raw, nil)
 	x.head(trace.Out, a.head, raw)
 	if ofEngine(request.RequestURI) {
@@ -214,7 +228,7 @@ func (x *exchanges) request(s *sent) (int, error) {
 	if x.waiting = append(x.waiting, a); len(x.waiting) > mostWaiting {
 		x.giveUp("the client sends requests and gets no answers")
 	}
-	return r.used(), nil
+	return size, nil
 }
 
 // response reads one response, to the request that has waited longest.
@@ -229,15 +243,21 @@ func (x *exchanges) response(s *sent) (int, error) {
 		return 0, err
 	}
 	size := r.used()
+	used := size
+	wanted := a.exchange != nil || asks(a.head)
 	untilEnd := answer.ContentLength < 0 && len(answer.TransferEncoding) == 0 && answer.StatusCode >= 200
-	if untilEnd && !s.ended {
+	if untilEnd && !s.ended && wanted {
 		return 0, io.ErrUnexpectedEOF
 	}
 	var body []byte
-	if answer.StatusCode >= 200 {
+	switch {
+	case answer.StatusCode < 200, answer.Body == http.NoBody:
+	case !wanted && s.pass.begin(answer.ContentLength, answer.TransferEncoding):
+	default:
 		if body, err = s.body(r, answer.ContentLength, answer.Body); err != nil {
 			return 0, err
 		}
+		used = r.used()
 	}
 	head, raw := &handshake.Head{}, bytes.Clone(s.buf[:size])
 	_, _ = head.ParseResponse(raw, nil)
@@ -245,7 +265,7 @@ func (x *exchanges) response(s *sent) (int, error) {
 	if answer.StatusCode >= 200 || answer.StatusCode == http.StatusSwitchingProtocols {
 		x.answered(a, answer, head, body)
 	}
-	return r.used(), nil
+	return used, nil
 }
 
 // answered goes on with the answer to a request.
@@ -262,6 +282,7 @@ func (x *exchanges) answered(a *asked, answer *http.Response, head *handshake.He
 		return
 	}
 	o := &opening{tracer: x.tracer, id: x.id, x: handshake.Exchange{Request: a.head, Response: head, Body: body[:min(len(body), bodyShown)]}}
+	x.tell(&o.x)
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		o.failed()
 		if !isCode(body) { // else the finding on the code says more
@@ -284,7 +305,7 @@ func (x *exchanges) upgraded(o *opening, a *asked) {
 	agreed, err := handshake.CheckResponse(&o.x)
 	if x.good = err == nil; x.good {
 		x.tracer.Emit(x.id, trace.Upgrade{Side: trace.Client, Target: a.RequestURI, Subprotocol: agreed.Subprotocol,
-			Extensions: o.x.Response.Get("Sec-WebSocket-Extensions"), Duration: time.Since(a.began)})
+			Extensions: o.x.Response.Get("Sec-WebSocket-Extensions"), Duration: x.now().Sub(a.began)})
 	} else {
 		o.failed()
 		agreed = claimed(o.x.Response)
@@ -294,7 +315,8 @@ func (x *exchanges) upgraded(o *opening, a *asked) {
 		x.socket = x.io.engine.WebSocket(x.id, a.RequestURI)
 		tracer = tracer.View(&messageTap{x: x, socket: x.socket}, max(tracer.Level, trace.Message))
 	}
-	x.frames.Store(ws.NewObserver(tracer, x.id, agreed, x.limits))
+	x.begin(agreed, func() *ws.Observer { return ws.NewObserver(tracer, x.id, agreed, x.limits) })
+	x.frames.Store(x.fresh())
 }
 
 // messageTap passes records on, and messages to the engine.

@@ -27,6 +27,7 @@ type opening struct {
 	lost  bool   // there was more of that than is kept
 	good  bool   // the handshake has succeeded
 	told  bool   // it was said that what passes is not decoded
+	extras
 }
 
 // phase is how far an opening handshake has come.
@@ -109,7 +110,7 @@ func (o *opening) request(b []byte) *ws.Observer {
 	head := &handshake.Head{}
 	_, _ = head.ParseRequest(h.buf, nil) // what is wrong with it, a rule says
 	o.head(trace.Out, head)
-	o.x.Request, o.begun, o.phase = head, time.Now(), awaitResponse
+	o.x.Request, o.begun, o.phase = head, o.now(), awaitResponse
 	o.behindRequest(h.take(n, false))
 	return o.response(nil) // a server may have answered before it had all
 }
@@ -153,9 +154,11 @@ func (o *opening) response(b []byte) *ws.Observer {
 func (o *opening) answered(rest []byte) *ws.Observer {
 	o.x.Early = o.early
 	if o.x.Response.Status == 101 && o.x.Request != nil {
+		o.tell(&o.x)
 		return o.upgraded(rest)
 	}
 	o.x.Body = rest[:min(len(rest), bodyShown)]
+	o.tell(&o.x)
 	switch {
 	case o.x.Request == nil:
 		o.note("the server answers before it has the whole request")
@@ -192,13 +195,14 @@ func (o *opening) upgraded(rest []byte) *ws.Observer {
 	if o.good = err == nil; o.good {
 		o.emit(trace.Upgrade{
 			Side: trace.Client, Target: string(o.x.Request.Target), Subprotocol: agreed.Subprotocol,
-			Extensions: o.x.Response.Get("Sec-WebSocket-Extensions"), Duration: time.Since(o.begun),
+			Extensions: o.x.Response.Get("Sec-WebSocket-Extensions"), Duration: o.now().Sub(o.begun),
 		})
 	} else {
 		o.failed()
 		agreed = claimed(o.x.Response)
 	}
-	frames := ws.NewObserver(o.tracer, o.id, agreed, o.limits)
+	o.begin(agreed, func() *ws.Observer { return ws.NewObserver(o.tracer, o.id, agreed, o.limits) })
+	frames := o.fresh()
 	if o.lost {
 		o.note(fmt.Sprintf("the client sent more than %d KiB before it had an answer: what it sends is not decoded", mostEarly>>10))
 	}
@@ -297,6 +301,7 @@ func (o *opening) end(from ws.Role) {
 			o.x.Response = &handshake.Head{}
 			_, _ = o.x.Response.ParseResponse(cut, nil)
 		}
+		o.tell(&o.x)
 		o.failed()
 		o.phase = undecoded
 	case o.phase == awaitRequest && from == ws.ClientRole && len(o.heads[from].buf) > 0:

@@ -1,0 +1,369 @@
+package tap
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/socketio/engine"
+	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/ws"
+)
+
+// extras are what a connection that is read from a capture has beside one that
+// passes now.
+type extras struct {
+	clock  func() time.Time          // nil: time.Now
+	told   func(*handshake.Exchange) // of each opening handshake; nil: nobody
+	pieces bool                      // what is not decoded is shown as it came
+
+	agreed handshake.Agreement
+	fresh  func() *ws.Observer // makes one that begins anew
+}
+
+func (e *extras) now() time.Time {
+	if e.clock == nil {
+		return time.Now()
+	}
+	return e.clock()
+}
+
+func (e *extras) tell(x *handshake.Exchange) {
+	if e.told != nil && asks(x.Request) {
+		kept := *x
+		kept.Early, kept.Body = bytes.Clone(kept.Early), bytes.Clone(kept.Body)
+		e.told(&kept)
+	}
+}
+
+// begin notes what frames follow by.
+func (e *extras) begin(agreed handshake.Agreement, fresh func() *ws.Observer) {
+	e.agreed, e.fresh = agreed, fresh
+}
+
+// Following says how a connection is followed.
+type Following struct {
+	ID     trace.ID
+	Limits ws.Limits
+	Kept   int                       // bytes of what is not complete, by direction; 0 is 64 MiB
+	Now    func() time.Time          // the time of what is fed; nil is time.Now
+	OnOpen func(*handshake.Exchange) // called with each opening handshake, right or wrong; may be nil
+}
+
+// Follower follows one connection whose bytes are read somewhere else, such as
+// in a capture: opening handshakes, frames, Engine.IO and Socket.IO, and pieces
+// of what is none of them. It is for one goroutine.
+type Follower struct {
+	x       *exchanges
+	o       *opening
+	decided decided
+	frames  *ws.Observer
+	lanes   [2]lane
+	kept    [2][]byte // until it is decided
+	scan    handshake.Scanner
+	ended   [2]bool
+	tracer  *trace.Tracer
+}
+
+// decided says which machine follows a connection.
+type decided uint8
+
+const (
+	notDecided decided = iota
+	byOpening          // one opening handshake, or no HTTP
+	byExchanges
+)
+
+// lane is one direction once frames pass.
+type lane struct {
+	frames *ws.Observer // its own, behind a gap
+	lost   bool
+}
+
+// Follow begins to follow a connection.
+func (s *SocketIO) Follow(f Following) *Follower {
+	e := extras{clock: f.Now, told: f.OnOpen, pieces: true}
+	return &Follower{
+		tracer: s.tracer,
+		x:      &exchanges{watched: watched{tracer: s.tracer, id: f.ID}, io: s, limits: f.Limits, most: f.Kept, extras: e},
+		o:      &opening{tracer: s.tracer, id: f.ID, limits: f.Limits, extras: e},
+	}
+}
+
+// Feed takes bytes that one end sent, in one piece of any size.
+func (f *Follower) Feed(from ws.Role, b []byte) {
+	switch {
+	case len(b) == 0:
+	case f.decided == notDecided:
+		f.kept[from] = append(f.kept[from], b...)
+		f.decide()
+	default:
+		f.feed(from, b)
+	}
+}
+
+// decide looks at the first request to know what is spoken.
+func (f *Follower) decide() {
+	first := f.kept[ws.ClientRole]
+	if len(first) == 0 {
+		s := handshake.Scanner{Response: true}
+		if _, err := s.Scan(f.kept[ws.ServerRole], nil); err != nil && !errors.Is(err, handshake.ErrNeedMore) {
+			f.settle(byOpening)
+		}
+		return
+	}
+	n, err := f.scan.Scan(first, nil)
+	switch {
+	case errors.Is(err, handshake.ErrNeedMore):
+	case err != nil:
+		f.settle(byOpening)
+	default:
+		head := &handshake.Head{}
+		_, _ = head.ParseRequest(bytes.Clone(first[:n]), nil)
+		if asks(head) && !ofEngine(string(head.Target)) {
+			f.settle(byOpening)
+			return
+		}
+		f.settle(byExchanges)
+	}
+}
+
+// settle hands what was kept to the machine that follows from here on.
+func (f *Follower) settle(d decided) {
+	f.decided = d
+	kept := f.kept
+	f.kept = [2][]byte{}
+	for _, from := range []ws.Role{ws.ClientRole, ws.ServerRole} {
+		if len(kept[from]) > 0 {
+			f.feed(from, kept[from])
+		}
+	}
+}
+
+func (f *Follower) feed(from ws.Role, b []byte) {
+	if f.frames != nil {
+		f.feedFrames(from, b)
+		return
+	}
+	if f.decided == byOpening {
+		f.frames = f.o.feed(from, b)
+		return
+	}
+	f.x.feed(from, b)
+	f.frames = f.x.frames.Load()
+}
+
+// feedFrames hands bytes to the decoder of their direction.
+func (f *Follower) feedFrames(from ws.Role, b []byte) {
+	l := &f.lanes[from]
+	if l.lost && !f.resume(from, b) {
+		f.data(from, b)
+		return
+	}
+	if l.frames != nil {
+		l.frames.Feed(from, b)
+		return
+	}
+	f.frames.Feed(from, b)
+}
+
+// Gap says that n bytes of what one end sent are not known. What can be found
+// again behind it, is.
+func (f *Follower) Gap(from ws.Role, n int64) {
+	if f.decided == notDecided {
+		f.settle(byOpening)
+	}
+	switch {
+	case f.frames != nil:
+		if f.lanes[from].lost {
+			return
+		}
+		f.lanes[from] = lane{lost: true}
+		f.note(fmt.Sprintf("frames of the %s are lost in the gap; they are decoded again from a piece on that begins and ends with whole frames", from))
+	case f.decided == byOpening && f.o.phase != undecoded:
+		f.o.decodeNoMore(nil)
+	case f.decided == byExchanges && !f.x.lost:
+		f.x.left()
+		f.x.giveUp(fmt.Sprintf("%d bytes of the %s are missing", n, from))
+		f.x.resumes = true
+	}
+}
+
+// resume reports whether a piece behind a gap can be decoded again.
+func (f *Follower) resume(from ws.Role, b []byte) bool {
+	e := &f.x.extras
+	if f.decided == byOpening {
+		e = &f.o.extras
+	}
+	context := from == ws.ClientRole && !e.agreed.Deflate.ClientNoContextTakeover || from == ws.ServerRole && !e.agreed.Deflate.ServerNoContextTakeover
+	if e.agreed.Compressed && context || !wholeFrames(b, from == ws.ClientRole) {
+		return false
+	}
+	f.lanes[from] = lane{frames: e.fresh()}
+	f.note(fmt.Sprintf("what the %s sends is decoded again from here on", from))
+	return true
+}
+
+// wholeFrames reports whether bytes are frames, whole and one after the other,
+// the first of which begins and ends a message.
+func wholeFrames(b []byte, masked bool) bool {
+	if len(b) < 2 || b[0]&0x80 == 0 || b[0]&0x30 != 0 || b[0]&0x0f != 1 && b[0]&0x0f != 2 {
+		return false
+	}
+	for len(b) > 0 {
+		n, ok := FrameSize(b)
+		if !ok || n > len(b) || (b[1]&0x80 != 0) != masked {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// FrameSize is the size of the frame that bytes begin with, by its header (RFC
+// 6455 section 5.2). It reports false where the header is not whole, or says
+// more than 2 GiB.
+func FrameSize(b []byte) (int, bool) {
+	if len(b) < 2 {
+		return 0, false
+	}
+	head, length := 2, int(b[1]&0x7f)
+	extended := map[int]int{126: 2, 127: 8}[length]
+	if head += extended; len(b) < head {
+		return 0, false
+	}
+	if extended > 0 {
+		length = 0
+		for _, c := range b[2:head] {
+			if length = length<<8 | int(c); length > 1<<31 {
+				return 0, false
+			}
+		}
+	}
+	if b[1]&0x80 != 0 {
+		head += 4
+	}
+	return head + length, true
+}
+
+// End says that one end has sent all it will; whole is false where the capture
+// ends before the connection does, so that it proves nothing.
+func (f *Follower) End(from ws.Role, whole bool) {
+	if f.ended[from] {
+		return
+	}
+	f.ended[from] = true
+	if f.decided == notDecided && (len(f.kept[from]) > 0 || from == ws.ServerRole) {
+		f.settle(byOpening)
+	}
+	switch {
+	case f.frames != nil:
+		f.endFrames(from, whole)
+	case f.decided == byOpening && whole:
+		f.o.end(from)
+	case f.decided == byExchanges:
+		f.x.end(from)
+	}
+}
+
+func (f *Follower) endFrames(from ws.Role, whole bool) {
+	if l := &f.lanes[from]; whole && !l.lost && f.good() {
+		if l.frames != nil {
+			l.frames.End(from)
+		} else {
+			f.frames.End(from)
+		}
+	}
+	if f.decided == byExchanges && from == ws.ServerRole {
+		f.x.left()
+	}
+}
+
+func (f *Follower) good() bool { return f.x.good || f.o.good }
+
+// Held is how many bytes are kept of what is not complete.
+func (f *Follower) Held() int {
+	n := len(f.x.client.buf) + len(f.x.server.buf) + len(f.o.early)
+	for role := range f.kept {
+		n += len(f.kept[role]) + len(f.o.heads[role].buf)
+	}
+	return n
+}
+
+// GiveUp has nothing more decoded, for the reason that is told.
+func (f *Follower) GiveUp(why string) {
+	if f.decided == notDecided {
+		f.settle(byOpening)
+	}
+	switch {
+	case f.frames != nil:
+	case f.decided == byOpening:
+		f.note(why)
+		f.o.decodeNoMore(nil)
+	case !f.x.lost:
+		f.x.giveUp(why)
+	}
+}
+
+func (f *Follower) note(text string) { f.o.note(text) }
+
+func (f *Follower) data(from ws.Role, b []byte) { f.o.data(from, b) }
+
+// data shows what is not decoded, where nobody else does.
+func (x *exchanges) data(from ws.Role, b []byte) {
+	if x.pieces && len(b) > 0 && x.tracer.On(trace.Message) {
+		x.tracer.Emit(x.id, trace.Data{Dir: dirOf(from), Size: len(b), Payload: b})
+	}
+}
+
+// resume begins anew with a request, behind a gap.
+func (x *exchanges) resume(from ws.Role, b []byte) bool {
+	if !x.resumes || from != ws.ClientRole || !beginsRequest(b) {
+		return false
+	}
+	x.lost, x.resumes = false, false
+	x.client, x.server, x.waiting = sent{ended: x.client.ended}, sent{ended: x.server.ended}, nil
+	return true
+}
+
+// Request takes a request that was read whole somewhere else, such as in a HAR
+// export. What it returns takes the answer; it is nil where the request is not
+// for an engine.
+func (s *SocketIO) Request(id trace.ID, method, target string, header http.Header, body []byte) *engine.ObservedExchange {
+	if !ofEngine(target) {
+		return nil
+	}
+	return s.engine.Request(id, method, target, header, body)
+}
+
+// WebSocket takes an upgrade that was read somewhere else. What it returns takes
+// the messages; it is nil where the request was not for an engine.
+func (s *SocketIO) WebSocket(id trace.ID, target string) *engine.ObservedSocket {
+	if !ofEngine(target) {
+		return nil
+	}
+	return s.engine.WebSocket(id, target)
+}
+
+// Judge reports what came of an opening handshake whose heads were read
+// somewhere else, and what is wrong with it. Nothing is reported where the
+// request does not ask for a WebSocket.
+func (s *SocketIO) Judge(id trace.ID, x *handshake.Exchange) {
+	if !asks(x.Request) && (x.Response == nil || x.Response.Status != http.StatusSwitchingProtocols) {
+		return
+	}
+	o := &opening{tracer: s.tracer, id: id, x: *x}
+	o.findings()
+	agreed, err := handshake.CheckResponse(x)
+	switch {
+	case x.Response == nil || x.Request == nil:
+	case err != nil:
+		o.failed()
+		o.cause()
+	default:
+		o.emit(trace.Upgrade{Side: trace.Client, Target: string(x.Request.Target), Subprotocol: agreed.Subprotocol, Extensions: x.Response.Get("Sec-WebSocket-Extensions")})
+	}
+}
