@@ -38,7 +38,7 @@ program, and what to change.`,
 		}
 		return usage(c)
 	})
-	c.AddCommand(newHandshakeCheck(s), newHandshakeDial(s), newHandshakeListen(s), newHandshakeRequest(s), newHandshakeResponse(s), newHandshakeKey(s))
+	c.AddCommand(newHandshakeCheck(s), newHandshakeDial(s), newHandshakeListen(s), newHandshakeRequest(s), newHandshakeResponse(s), newHandshakeKey(s), newHandshakeAudit(s))
 	return c
 }
 
