@@ -157,6 +157,7 @@ func (d *ioDoor) cut(context.Context) error {
 	}
 	d.down = true
 	d.stage.Note("network", "is cut")
+	d.stage.Push("network", "cut")
 	for end := range d.polls {
 		(*end)()
 	}
@@ -174,6 +175,7 @@ func (d *ioDoor) mend(context.Context) error {
 	}
 	d.down = false
 	d.stage.Note("network", "is back")
+	d.stage.Push("network", "up")
 	return nil
 }
 

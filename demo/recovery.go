@@ -13,6 +13,7 @@ func recoveryLesson() Lesson {
 	return Lesson{
 		Name:  "recovery",
 		Title: "how Socket.IO's connections end, and come back",
+		Lab:   recoveryLab,
 		Intro: `
 Every connection ends: somebody leaves, a server is restarted, a train goes into a tunnel. {Socket.IO} tells both sides
 why, by one of a few fixed words, and its client comes back by itself. What was said meanwhile is another matter, and the

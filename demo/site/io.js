@@ -5,11 +5,15 @@ import { io } from "/site/socketio.js";
 
 /**
  * client makes a socket that reaches the lab's server, not connected yet. What
- * becomes of it is shown in the element state, and noted in the timeline as who's.
+ * becomes of it is shown in the element state, and noted in the timeline as who's;
+ * tell gets it, too.
  */
-export function client(lab, { namespace = "/", who = "browser", state, ...options } = {}) {
+export function client(lab, { namespace = "/", who = "browser", state, tell, ...options } = {}) {
   const socket = io(namespace, { path: lab.base + "socket.io/", autoConnect: false, ...options });
-  const note = (text) => lab.call("note", { who, text: text.slice(0, 250) }).catch(() => {}); // the visit may be over
+  const note = (text) => {
+    tell?.(text);
+    lab.call("note", { who, text: text.slice(0, 250) }).catch(() => {}); // the visit may be over
+  };
   const show = (text) => { if (state && state.textContent !== text) state.textContent = text; };
   const connected = () => show(`connected by ${socket.transport}, as ${socket.id}`);
   let since = performance.now();
