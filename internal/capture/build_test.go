@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -219,4 +220,11 @@ func wantStory(t *testing.T, rec *trace.Recorder, want ...string) {
 // mentions reports whether a note has the words.
 func mentions(rec *trace.Recorder, words string) bool {
 	return slices.ContainsFunc(story(rec), func(s string) bool { return strings.HasPrefix(s, "note ") && strings.Contains(s, words) })
+}
+
+func newBuffered(b []byte) *bufio.Reader { return bufio.NewReader(bytes.NewReader(b)) }
+
+// netipPort is a client's end by its number.
+func netipPort(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 14), 1}), uint16(40000+i&0x3fff))
 }

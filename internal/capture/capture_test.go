@@ -31,9 +31,11 @@ func TestWebSocket(t *testing.T) {
 // The same whatever the packets look like.
 func TestWebSocketHoweverItCame(t *testing.T) {
 	shapes := map[string]func(*session){
-		"bytes":      func(s *session) { s.list = pieces(s.list, 1) },
-		"reversed":   func(s *session) { slices.Reverse(s.list[3:5]); slices.Reverse(s.list[5:7]) },
-		"again":      func(s *session) { s.list = append(s.list[:9:9], append([]wire{s.list[3], s.list[5]}, s.list[9:]...)...) },
+		"bytes":    func(s *session) { s.list = pieces(s.list, 1) },
+		"reversed": func(s *session) { slices.Reverse(s.list[3:5]); slices.Reverse(s.list[5:7]) },
+		"again": func(s *session) {
+			s.list = append(s.list[:9:9], append([]wire{s.list[3], s.list[5]}, s.list[9:]...)...)
+		},
 		"synAgain":   func(s *session) { s.list = append([]wire{s.list[0]}, s.list...) },
 		"wrapAround": func(s *session) { shift(s.list, 0xffffffff-1000-20) },
 		"keepAlive": func(s *session) {
@@ -48,7 +50,9 @@ func TestWebSocketHoweverItCame(t *testing.T) {
 			bend(s)
 			_, rec := readBytes(t, s.file())
 			got := story(rec)
-			got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "note bytes of the client came again") && name == "keepAlive" })
+			got = slices.DeleteFunc(got, func(s string) bool {
+				return strings.HasPrefix(s, "note bytes of the client came again") && name == "keepAlive"
+			})
 			slices.Sort(got)
 			want := slices.Sorted(slices.Values(wholeStory))
 			if !slices.Equal(got, want) {

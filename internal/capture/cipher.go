@@ -11,6 +11,8 @@ import (
 	"hash"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/sockkit/sockkit/ws"
 )
 
 // suite is a cipher suite that can be decrypted: those with authenticated
@@ -83,8 +85,8 @@ func (s suite) openers12(master, client, server []byte) [2]*opener {
 	seed := append(append([]byte("key expansion"), server...), client...)
 	block := s.prf(master, seed, 2*(s.key+fixed))
 	var out [2]*opener
-	for role := range out {
-		key, iv := block[role*s.key:][:s.key], block[2*s.key+role*fixed:][:fixed]
+	for i, role := range []ws.Role{ws.ClientRole, ws.ServerRole} { // the client's come first
+		key, iv := block[i*s.key:][:s.key], block[2*s.key+i*fixed:][:fixed]
 		out[role] = &opener{aead: s.aead(key), iv: iv, suite: s}
 	}
 	return out

@@ -70,6 +70,10 @@ func hasOurs(b []byte) bool {
 
 // plainHex reads digits and nothing else (xxd -p).
 func plainHex(b []byte) ([]byte, bool) {
+	first, _, _ := bytes.Cut(b, []byte("\n"))
+	if l, ok := parseHexLine(string(first)); ok && l.offset == 0 {
+		return nil, false
+	}
 	digits := bytes.Join(bytes.Fields(b[:min(len(b), mostText)]), nil)
 	if len(digits) < 4 || len(digits)%2 != 0 {
 		return nil, false
