@@ -37,6 +37,7 @@ type inspectOptions struct {
 	count      int
 	ws         webSocketFlags
 	sio        clientFlags
+	doctor     doctorFlags
 	keyLog     string
 
 	file    string // in place of an address
@@ -64,7 +65,16 @@ opens by polling, whether requests on connections of their own find it again
 (sticky sessions), whether the move to a WebSocket works and else why not, what
 became of the namespace that the address names, and the first events.
 
-Nothing is sent but what --send says, an empty datagram on UDP, and a ping on a
+Where a WebSocket or Socket.IO does not work the doctor is called, who tries what
+a person would try: TLS and none, the other loopback address, the usual other
+ports and paths, with and without the subprotocol, compression and Origin, both
+versions of Engine.IO and each transport; and says what is wrong, where, what to
+change, and what proves it. It takes 15 seconds at most, and sends no credentials
+to anybody but the server that was named. --doctor calls it where nothing is
+wrong, too, --doctor=never not at all. --idle keeps a connection open without a
+word to see who ends it, and whether pings keep it.
+
+Else nothing is sent but what --send says, an empty datagram on UDP, and a ping on a
 WebSocket. The status is 7 where TLS is wrong, 4 where a server refuses a
 WebSocket or a namespace, and 3 where anything else is wrong. Notes do not count.
 
@@ -85,6 +95,7 @@ with all that breaks a rule. Then the connections are summed up. The status is
   sockkit inspect unix:/run/app.sock
   sockkit inspect wss://localhost:9443/chat -k -s chat.v1
   sockkit inspect sio://localhost:3000/chat --auth '{"token":"abc"}'
+  sockkit inspect wss://example.com/chat --doctor --origin https://app.example.com --idle 2m
   sockkit inspect --watch --send ping --count 10 localhost 9000
   sockkit inspect traffic.pcapng --keylog keys.txt
   sockkit inspect -v export.har --json`,
@@ -114,6 +125,7 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 	})
 	group(f, "WebSocket, Socket.IO", o.ws.addOpening)
 	group(f, "Socket.IO", o.sio.addOpening)
+	group(f, "The doctor, for both", o.doctor.add)
 	group(f, "Watching", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.watch, "watch", false, "go on with samples of the connection, and draw RTT and throughput")
 		f.Var(&o.interval, "interval", "the time between samples")
@@ -159,6 +171,9 @@ func (o *inspectOptions) complete(c *cobra.Command, args []string) (err error) {
 		return err
 	}
 	if err := o.checkSocketIO(c); err != nil {
+		return err
+	}
+	if err := o.checkDoctor(c); err != nil {
 		return err
 	}
 	o.address.User = "" // is in the request, and belongs in no report
@@ -261,8 +276,10 @@ func runInspect(ctx context.Context, s *Streams, o *inspectOptions) (err error) 
 	defer t.closeInto(&err)
 	in, failure := inspect.Open(ctx, o.options(s, t))
 	defer in.Close()
-	if !o.watch {
+	if !o.watch || failure != nil {
 		in.Close() // the trace is whole before the report comes
+		in.Diagnose(ctx)
+		o.doctor.end(s)
 	}
 	if signal, ok := context.Cause(ctx).(stopped); ok {
 		return signal
@@ -297,6 +314,7 @@ func (o *inspectOptions) options(s *Streams, t *tracing) inspect.Options {
 			Header: o.ws.fields, Subprotocols: o.ws.subprotocols, Origin: o.ws.origin, NoDeflate: o.ws.noCompress, ShowSecrets: o.showSecrets,
 		},
 		SocketIO: o.sio.options(),
+		Doctor:   o.doctorOptions(s),
 	}
 }
 

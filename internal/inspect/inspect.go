@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
@@ -36,6 +37,7 @@ type Options struct {
 	SendBinary bool
 	WebSocket  WebSocketOptions
 	SocketIO   SocketIOOptions
+	Doctor     DoctorOptions
 
 	Family   int               // 4, 6, or 0 for both
 	NoLookup bool              // refuse names
@@ -69,15 +71,20 @@ type Inspection struct {
 	judge *judge
 	ws    *ws.Conn
 
-	assumed bool // nobody asked for the application protocol that is offered
+	assumed       bool             // nobody asked for the application protocol that is offered
+	failure       error            // why the plain way did not reach its end
+	targets       []netip.AddrPort // the addresses of the name
+	upgradeFailed error            // of Socket.IO's move to a WebSocket
 }
 
-// Run inspects an address and closes the connection. A report always comes, up
+// Run inspects an address, closes the connection, and calls the doctor where
+// that is asked for. A report always comes, up
 // to the layer that was reached; the error says why it did not reach the next,
 // and is a [*tcp.Error]. What is wrong otherwise stands in the findings.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	in, err := Open(ctx, o)
 	in.Close()
+	in.Diagnose(ctx)
 	return in.Report, err
 }
 
@@ -97,6 +104,7 @@ func Open(ctx context.Context, o Options) (*Inspection, error) {
 		Reached: ReachedNothing, Attempts: []Attempt{}, Findings: []Finding{},
 	}}
 	err := in.open(ctx)
+	in.failure = err
 	in.finish(err)
 	if err != nil {
 		return in, &tcp.Error{Op: "inspect", Address: in.Report.Address, Err: err}
@@ -143,6 +151,7 @@ func (in *Inspection) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	in.targets = targets
 	conn := in.race(ctx, targets)
 	defer in.awaitRest()
 	if conn == nil {

@@ -37,8 +37,9 @@ type Report struct {
 	Engine     *Engine     `json:"engine,omitempty"` // of Socket.IO
 	SocketIO   *SocketIO   `json:"socketio,omitempty"`
 
-	Findings []Finding `json:"findings"`        // errors first
-	Error    string    `json:"error,omitempty"` // what stopped the inspection
+	Findings []Finding `json:"findings"`         // errors first
+	Doctor   *Doctor   `json:"doctor,omitempty"` // absent where none was called
+	Error    string    `json:"error,omitempty"`  // what stopped the inspection
 }
 
 // The values of [Report.Reached].

@@ -155,12 +155,8 @@ func (in *Inspection) join(ctx context.Context, s engineSession) error {
 	ctx, cancel := in.within(ctx)
 	defer cancel()
 	started := time.Now()
-	packet := &socketio.Packet{Type: socketio.PacketConnect, Namespace: name}
-	if in.o.SocketIO.Auth != nil {
-		packet.Data, _ = json.Marshal(in.o.SocketIO.Auth)
-	}
 	n := newNamespace(s, name)
-	if err := n.send(ctx, packet); err != nil {
+	if err := n.send(ctx, in.connectPacket()); err != nil {
 		return overdue(ctx, err)
 	}
 	answer, err := n.answer(ctx)
@@ -177,6 +173,16 @@ func (in *Inspection) join(ctx context.Context, s engineSession) error {
 	r.SID, r.Recovery = told.SID, told.PID != ""
 	r.Events = n.listen(ctx, in.o.BannerWait)
 	return n.send(ctx, &socketio.Packet{Type: socketio.PacketDisconnect, Namespace: name})
+}
+
+// connectPacket asks for the namespace, with what is sent along.
+func (in *Inspection) connectPacket() *socketio.Packet {
+	name, _ := in.o.Address.Namespace()
+	p := &socketio.Packet{Type: socketio.PacketConnect, Namespace: name}
+	if in.o.SocketIO.Auth != nil {
+		p.Data, _ = json.Marshal(in.o.SocketIO.Auth)
+	}
+	return p
 }
 
 // namespaceRefused is a connect_error.

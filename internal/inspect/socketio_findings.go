@@ -106,6 +106,7 @@ func (in *Inspection) stickyFinding() {
 
 // upgradeFinding says why the WebSocket does not open.
 func (in *Inspection) upgradeFinding(err error) {
+	in.upgradeFailed = err
 	u := in.Report.Engine.Upgrade
 	f := Finding{ID: UpgradeFailed, Severity: Warning, What: "no WebSocket: " + u.Error, Due: "101 Switching Protocols, and an answer to the probe",
 		Hint: "clients stay with polling, which works and costs a request for each message"}

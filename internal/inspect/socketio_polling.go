@@ -38,13 +38,7 @@ const (
 )
 
 func newPolling(in *Inspection, conn net.Conn) *polling {
-	p := &polling{in: in, path: in.o.SocketIO.Path, first: conn}
-	if p.path == "" {
-		p.path = "/socket.io/"
-	}
-	if !strings.HasSuffix(p.path, "/") {
-		p.path += "/"
-	}
+	p := &polling{in: in, path: enginePath(in.o.SocketIO.Path), first: conn}
 	p.jar, _ = cookiejar.New(nil)
 	p.http = &http.Client{
 		Jar:           p.jar,
@@ -55,6 +49,19 @@ func newPolling(in *Inspection, conn net.Conn) *polling {
 	}
 	return p
 }
+
+// enginePath completes the path of an engine.
+func enginePath(path string) string {
+	switch {
+	case path == "":
+		return usualEnginePath
+	case !strings.HasSuffix(path, "/"):
+		return path + "/"
+	}
+	return path
+}
+
+const usualEnginePath = "/socket.io/"
 
 func (p *polling) close() { p.http.CloseIdleConnections() }
 
@@ -269,4 +276,11 @@ func (p *polling) leave(ctx context.Context, a *polled) {
 		body = "1:1"
 	}
 	_, _ = p.request(ctx, a.asked, a.opening.SID, body, false)
+}
+
+// patient is p with requests that may take so long: a poll waits for what comes.
+func (p *polling) patient(long time.Duration) *polling {
+	in := *p.in
+	in.o.Timeout = long + p.in.o.Timeout
+	return newPolling(&in, nil)
 }

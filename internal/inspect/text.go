@@ -25,6 +25,7 @@ func (r *Report) Text(o TextOptions) string {
 	p.webSocket(r.WebSocket)
 	p.socketIO(r)
 	p.findings(r)
+	p.doctor(r)
 	return p.String()
 }
 
