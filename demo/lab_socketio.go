@@ -2,9 +2,11 @@ package demo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -110,6 +112,7 @@ func (d *ioDoor) pass(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "" {
 		h := &handshake.Head{}
 		h.SetRequestLine(r.Method, r.RequestURI, r.Proto)
+		h.Add("Host", r.Host)
 		d.head(trace.In, h, r.Header)
 		if a, ok := w.(*ioAnswer); ok {
 			a.told = true
@@ -118,11 +121,10 @@ func (d *ioDoor) pass(w http.ResponseWriter, r *http.Request) {
 	d.server().ServeHTTP(w, r)
 }
 
-// head records one, with those of its fields that matter to polling: a browser
-// sends twenty.
+// head records one.
 func (d *ioDoor) head(dir trace.Dir, h *handshake.Head, from http.Header) {
-	for _, name := range []string{"Origin", "Content-Type", "Content-Length", "Set-Cookie"} {
-		if value := from.Get(name); value != "" {
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		for _, value := range from[name] {
 			h.Add(name, value)
 		}
 	}
@@ -277,6 +279,9 @@ func (o ioSink) Record(r trace.Record) {
 		session = e.Session
 	case trace.SIOPacket:
 		session = e.Session
+	case trace.HTTPHead:
+		e.Payload = lighter(e.Payload)
+		r.Event = e
 	}
 	who := "server"
 	if o.who != nil && session != "" {
@@ -285,6 +290,21 @@ func (o ioSink) Record(r trace.Record) {
 		}
 	}
 	o.cast.Sink(who, trace.Server).Record(r)
+}
+
+// ballast is how the lines of a head begin that say nothing about Socket.IO: a
+// browser sends a dozen of them, and the page's own answers have some.
+var ballast = [...]string{"accept", "cache-control:", "content-security-policy:", "cross-origin-", "dnt:", "pragma:", "referer:", "referrer-policy:", "sec-ch-", "sec-fetch-", "user-agent:", "x-content-type-options:"}
+
+// lighter is a head without its ballast.
+func lighter(head []byte) (kept []byte) {
+	for line := range bytes.Lines(head) {
+		low := strings.ToLower(string(line))
+		if !slices.ContainsFunc(ballast[:], func(name string) bool { return strings.HasPrefix(low, name) }) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // records are those that a lab's server has made.

@@ -34,7 +34,7 @@ func TestPageEvents(t *testing.T) {
 			p.do(`one('form[data-call="upload"] [name="mirror"]').checked = true`)
 			p.calls("upload", "Upload")
 			p.says("upload", "came, with 16 bytes")
-			p.until(`one("#heard p", "8 bytes: 00 08 18 3f")`)
+			p.until(`one("#heard p", "8 bytes: 10 30 70 ff")`)
 			p.do(`one("#hex").scrollIntoView()`)
 			p.pictured("events-" + name)
 			p.calls("question", "Answer")

@@ -17,7 +17,9 @@ export function client(lab, { namespace = "/", who = "browser", state, tell, ...
   const show = (text) => { if (state && state.textContent !== text) state.textContent = text; };
   const connected = () => show(`connected by ${socket.transport}, as ${socket.id}`);
   let since = performance.now();
-  addEventListener("pagehide", () => socket.disconnect());
+  const leave = () => socket.disconnect();
+  addEventListener("pagehide", leave);
+  lab.visit.addEventListener("lost", leave);
   socket.on("connect", () => {
     note(`connect: it is ${socket.id}, by ${socket.transport}${socket.recovered ? ", recovered" : ""}`);
     connected();
