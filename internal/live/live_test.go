@@ -95,6 +95,19 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestJSON holds that JSON is not quoted, and what is no text is left out.
+func TestJSON(t *testing.T) {
+	for want, e := range map[string]trace.Event{
+		`Socket.IO EVENT "say", 11 bytes|["say","x"]`:  trace.SIOPacket{Dir: trace.In, Namespace: "/", Type: "EVENT", EventName: "say", Size: 11, Payload: []byte(`["say","x"]`)},
+		`Engine.IO message, 1 byte by polling|\x1b`:    trace.EIOPacket{Type: "message", Size: 1, Transport: "polling", Payload: []byte("\x1b")},
+		`Engine.IO message, binary, 1 byte by polling`: trace.EIOPacket{Type: "message", Binary: true, Size: 1, Transport: "polling", Payload: []byte{0xff}},
+	} {
+		if _, lines := worded(e); strings.Join(lines, "|") != want {
+			t.Errorf("%q, want %q", strings.Join(lines, "|"), want)
+		}
+	}
+}
+
 // TestLevels holds that packets of Socket.IO are not shown twice.
 func TestLevels(t *testing.T) {
 	for target, want := range map[string]trace.Level{"/chat": trace.Message, "/socket.io/?EIO=4&transport=websocket": trace.Frame} {

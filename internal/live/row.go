@@ -2,6 +2,7 @@ package live
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/trace"
@@ -26,7 +27,7 @@ const mostLines = 12
 
 // row words a record. It has no lines where the record is not shown.
 func (k *kept) row(between bool) Row {
-	dir, lines := render.Lines(k.Event)
+	dir, lines := worded(k.Event)
 	if len(lines) > mostLines {
 		lines = append(lines[:mostLines:mostLines], "…")
 	}
@@ -34,6 +35,27 @@ func (k *kept) row(between bool) Row {
 		Number: k.Number, At: k.Time.UnixNano(), Who: k.Who, Side: lane(k.ends.side, dir, between), Dir: dir.String(), Way: way(k.ends.side, dir),
 		Event: k.Event.Name(), Level: int(k.level()), Conn: k.Conn, Lines: clip(lines),
 	}
+}
+
+// worded words an event. JSON stands on a line of its own, as it is: quoted, it is
+// hard to read.
+func worded(e trace.Event) (trace.Dir, []string) {
+	json := payload(e)
+	switch event := e.(type) {
+	case trace.SIOPacket:
+		event.Payload = nil
+		e = event
+	case trace.EIOPacket:
+		event.Payload = nil
+		e = event
+	default:
+		return render.Lines(e)
+	}
+	dir, lines := render.Lines(e)
+	if len(json) > 0 && utf8.Valid(json) {
+		lines = append(lines, render.Printable(string(json)))
+	}
+	return dir, lines
 }
 
 // level is the record's. What a WebSocket of Engine.IO carries is shown by its
