@@ -82,6 +82,7 @@ a bare word, and what comes is printed in the same form. Binary is
   sockkit dial ws://localhost:9000/chat -s chat.v1 -H 'Cookie: id=7'
   sockkit dial wss://localhost:9443 -k -x hello --count 1
   sockkit dial --explain ws://localhost:9000/
+  sockkit dial --http2 wss://localhost:9443 -k -x hello --count 1
   sockkit dial sio://localhost:3000/chat --auth '{"token":"abc"}' -x 'message "hello there"'
   sockkit dial localhost 2525 --expect '^220 ' --expect '^221 ' -C -x QUIT`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -137,6 +138,9 @@ func (o *dialOptions) complete(c *cobra.Command, args []string) error {
 		return err
 	}
 	if err := o.sio.complete(c, o.address); err != nil {
+		return err
+	}
+	if err := o.completeHTTP2(); err != nil {
 		return err
 	}
 	if err := o.webSocketProxy(); err != nil {

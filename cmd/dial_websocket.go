@@ -110,10 +110,10 @@ func (d *webSocketDial) open(ctx context.Context) (*ws.Conn, error) {
 	}
 	switch {
 	case err == nil && d.ws.explain && !d.quiet:
-		err = d.explain(x, nil)
+		err = d.explain(x, conn.HTTP2(), nil)
 		d.ws.explain = false // once is enough
 	case errors.As(err, &failed) && !d.quiet:
-		if d.explain(failed.Exchange, failed) == nil && failed.Finding != nil {
+		if d.explain(failed.Exchange, failed.HTTP2, failed) == nil && failed.Finding != nil {
 			err = &explained{err}
 		}
 	}
@@ -136,11 +136,15 @@ type explained struct{ error }
 func (e *explained) Unwrap() error { return e.error }
 
 // explain shows both heads, and what is wrong with them.
-func (d *webSocketDial) explain(x *handshake.Exchange, failed *ws.HandshakeError) error {
+func (d *webSocketDial) explain(x *handshake.Exchange, over *ws.HTTP2Info, failed *ws.HandshakeError) error {
 	if x == nil || failed != nil && failed.Finding == nil && x.Response == nil {
 		return nil // nothing came that could be explained
 	}
 	options := explain.Options{Width: columns(d.streams.Out), Color: d.colored(d.streams.Err), ShowSecrets: d.showSecrets}
+	if over != nil {
+		_, err := fmt.Fprintln(d.streams.Err, strings.Join(d.http2Explained(x, over, failed, options), "\n"))
+		return err
+	}
 	findings := handshake.Check(x)
 	if failed != nil && isTimeout(failed) {
 		explain.Late(findings, d.limit())

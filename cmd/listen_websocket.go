@@ -131,14 +131,15 @@ func (l *listening) webSockets(ctx context.Context) error {
 // webServer is a server as the flags say.
 func (l *listening) webServer(config *tls.Config) *ws.Server {
 	if config != nil && len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
+		config.NextProtos = []string{"h2", "http/1.1"}
 	}
 	s := &ws.Server{
 		Subprotocols: l.web.subprotocols, Permit: l.web.permit(), HandshakeTimeout: l.limit(),
 		PingInterval: time.Duration(l.web.pingInterval), Limits: ws.Limits{MaxMessage: int64(l.maxMessage)},
 		MaxRate: int(l.limits.maxRate), MaxConns: l.limits.maxConns, MaxConnsPerIP: l.limits.maxConnsPerIP,
 		Admit: l.limits.admit(), CloseTimeout: min(l.limit(), 5*time.Second), Tracer: l.tracer, OnRefused: l.refused,
-		TCP: &tcp.Server{TLS: config, IdleTimeout: time.Duration(l.idle), Tracer: l.tracer},
+		HTTP2: &ws.HTTP2{},
+		TCP:   &tcp.Server{TLS: config, IdleTimeout: time.Duration(l.idle), Tracer: l.tracer},
 	}
 	if l.web.compress {
 		s.Deflate = &handshake.Deflate{ServerNoContextTakeover: true, ClientNoContextTakeover: true}

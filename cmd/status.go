@@ -103,7 +103,7 @@ func Status(err error) int {
 		return statusRefused
 	case isTimeout(err):
 		return statusTimeout
-	case errors.As(err, &opening) && opening.Status() != 0 && opening.Status() != 101:
+	case errors.As(err, &opening) && opening.Refused():
 		return statusRefused
 	case errors.As(err, &opening) && opening.Finding != nil:
 		return statusFindings
@@ -174,8 +174,12 @@ func webSocketHint(err error) string {
 	case errors.As(err, &told):
 	case errors.As(err, &text):
 		return "--binary sends any bytes"
-	case errors.As(err, &opening) && opening.Exchange != nil && opening.Status() != 0 && opening.Status() != 101:
-		if causes := handshake.ExplainRefusal(opening.Exchange); len(causes) > 0 {
+	case errors.As(err, &opening) && opening.Exchange != nil && opening.Refused():
+		x := opening.Exchange
+		if opening.HTTP2 != nil {
+			x = opening.HTTP2.Equivalent
+		}
+		if causes := handshake.ExplainRefusal(x); len(causes) > 0 {
 			return causes[0].Cause + " " + causes[0].Mend
 		}
 	case errors.As(err, &opening) && opening.Finding != nil:

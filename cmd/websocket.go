@@ -29,6 +29,7 @@ type webSocketFlags struct {
 	reconnect    string
 	follow       bool
 	explain      bool
+	http2        bool
 
 	fields   []handshake.Field
 	attempts int // of --reconnect; 0: none, less: without end
@@ -45,17 +46,18 @@ func (w *webSocketFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&w.reconnect, "reconnect", "", "connect again when it is lost, up to `N` times in a row")
 	f.Lookup("reconnect").NoOptDefVal = "endless"
 	f.BoolVarP(&w.follow, "location", "L", false, "follow redirects")
+	f.BoolVar(&w.http2, "http2", false, "open it over HTTP/2 (RFC 8441): h2 by ALPN, or with prior knowledge for ws")
 	f.BoolVar(&w.explain, "explain", false, "show each step of the opening handshake, and each rule")
 }
 
 // complete checks the flags, which a WebSocket alone has a use for.
 func (w *webSocketFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if a.SocketIO() {
-		if err := noWebSocketFlag(c, a, "subprotocol", "ping-interval", "location", "explain"); err != nil {
+		if err := noWebSocketFlag(c, a, "subprotocol", "ping-interval", "location", "explain", "http2"); err != nil {
 			return err
 		}
 	} else if !a.WebSocket() {
-		return noWebSocketFlag(c, a, "header", "subprotocol", "origin", "basic-auth", "ping-interval", "compress", "no-compress", "reconnect", "location", "explain")
+		return noWebSocketFlag(c, a, "header", "subprotocol", "origin", "basic-auth", "ping-interval", "compress", "no-compress", "reconnect", "location", "explain", "http2")
 	}
 	if w.compress && w.noCompress {
 		return usagef("--compress and --no-compress exclude each other", "")
@@ -143,6 +145,9 @@ func (o *dialOptions) dialer(op *endpoint.Opener) *ws.Dialer {
 	}
 	if w.compress {
 		d.Deflate = &handshake.Deflate{ClientMaxWindowBits: handshake.Unvalued}
+	}
+	if w.http2 {
+		d.HTTP2 = &ws.HTTP2{}
 	}
 	if w.follow {
 		d.MaxRedirects = maxRedirects

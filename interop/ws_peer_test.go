@@ -21,6 +21,7 @@ type wsOptions struct {
 	Takeover     bool     `json:"takeover,omitempty"` // of the context, on both sides
 	ServerBits   int      `json:"serverBits,omitempty"`
 	ClientBits   int      `json:"clientBits,omitempty"`
+	NoConnect    bool     `json:"noConnect,omitempty"` // over HTTP/2: no WebSockets are offered
 }
 
 // wsAct is what a peer is told to do.

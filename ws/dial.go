@@ -84,7 +84,7 @@ func (e *HandshakeError) Error() string {
 	s := "dial " + e.URL + ": "
 	switch {
 	case e.Refused() && e.HTTP2 != nil:
-		return s + "the server answered " + e.Exchange.Response.Text() + " and not 200, which opens a WebSocket over HTTP/2 (RFC 8441 section 5)"
+		return s + "the server answered " + strings.TrimSpace(e.Exchange.Response.Text()) + " and not 200, which opens a WebSocket over HTTP/2 (RFC 8441 section 5)"
 	case e.Refused():
 		return s + "the server answered " + e.Exchange.Response.Text() + " and not 101 Switching Protocols"
 	case e.Finding != nil:

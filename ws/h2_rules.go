@@ -10,6 +10,9 @@ import (
 // rfc8441 is where the rules about WebSockets over HTTP/2 come from.
 const rfc8441 handshake.Source = "RFC 8441"
 
+// onConnection is what comes before the request.
+const onConnection handshake.Part = "connection"
+
 // http2Rule is a rule of the opening handshake over HTTP/2. The check says what
 // came where it is broken, and whether there was anything to ask about.
 type http2Rule struct {
@@ -65,7 +68,7 @@ func http2Table() []http2Rule {
 func http2SettingsRules() []http2Rule {
 	return []http2Rule{
 		{handshake.Rule{
-			ID: "http2-alpn", Clause: "RFC 9113 3.2", Source: handshake.HTTP, Level: handshake.Must, Part: handshake.InResponse, Fault: handshake.Server, Fails: true,
+			ID: "http2-alpn", Clause: "RFC 9113 3.2", Source: handshake.HTTP, Level: handshake.Must, Part: onConnection, Fault: handshake.Server, Fails: true,
 			Summary: "The server did not choose HTTP/2 while TLS was set up.", Due: "h2 chosen in TLS's ALPN",
 			Why:   "Under TLS both ends agree on HTTP/2 by ALPN, and by nothing else.",
 			Cause: "The server, or the proxy before it, speaks HTTP/1.1 only on this port.", Mend: "Dial without --http2, or enable HTTP/2 in the server.",
@@ -73,7 +76,7 @@ func http2SettingsRules() []http2Rule {
 			return when(i.ALPN != "h2", "ALPN "+orNothing(i.ALPN)), i.Secure
 		}},
 		{handshake.Rule{
-			ID: "http2-settings", Clause: "RFC 9113 3.4", Source: handshake.HTTP, Level: handshake.Must, Part: handshake.InResponse, Fault: handshake.Server, Fails: true,
+			ID: "http2-settings", Clause: "RFC 9113 3.4", Source: handshake.HTTP, Level: handshake.Must, Part: onConnection, Fault: handshake.Server, Fails: true,
 			Summary: "The server does not speak HTTP/2.", Due: "a SETTINGS frame as the first of the server",
 			Why:   "SETTINGS say what the server takes, WebSockets included.",
 			Cause: "The server speaks HTTP/1.1 only: ws:// with --http2 is sent with prior knowledge, and nothing was asked before.", Mend: "Dial without --http2, or enable HTTP/2 without TLS (h2c) in the server.",
@@ -81,7 +84,7 @@ func http2SettingsRules() []http2Rule {
 			return i.first, i.Spoken || i.first != ""
 		}},
 		{handshake.Rule{
-			ID: "http2-connect-setting", Clause: "RFC 8441 3", Source: rfc8441, Level: handshake.Must, Part: handshake.InResponse, Fault: handshake.Server, Fails: true,
+			ID: "http2-connect-setting", Clause: "RFC 8441 3", Source: rfc8441, Level: handshake.Must, Part: onConnection, Fault: handshake.Server, Fails: true,
 			Summary: "The server has not said that it takes WebSockets over HTTP/2.", Due: "SETTINGS_ENABLE_CONNECT_PROTOCOL=1 in the server's SETTINGS",
 			Why:   "A client must not send :protocol before it has seen this setting.",
 			Cause: "The server speaks HTTP/2, and not RFC 8441; most need it to be enabled.", Mend: http2Mend,

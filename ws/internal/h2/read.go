@@ -46,13 +46,16 @@ func (s *Session) preface() error {
 	return nil
 }
 
-// firstBytes looks for a server that answers in HTTP/1.1.
+func isText(r rune) bool { return r >= ' ' && r < 0x7f || r == '\r' || r == '\n' || r == '\t' }
+
+// firstBytes looks for a server that answers in text, such as HTTP/1.1: the
+// first nine bytes of SETTINGS are none.
 func (s *Session) firstBytes() error {
 	first, err := s.in.Peek(9)
 	if len(first) == 0 {
 		return s.lost(err)
 	}
-	if bytes.HasPrefix([]byte("HTTP/1."), first[:min(len(first), 7)]) {
+	if bytes.HasPrefix(first, []byte("HTTP/")) || len(bytes.TrimFunc(first, isText)) == 0 {
 		more, _ := s.in.Peek(s.in.Buffered())
 		return &NotHTTP2{First: bytes.Clone(more[:min(len(more), 256)])}
 	}

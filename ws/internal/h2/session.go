@@ -264,6 +264,9 @@ func (s *Session) endLocked(err error) {
 // goAway queues a GOAWAY under the lock.
 func (s *Session) goAway(code Code, reason string) {
 	s.goAwaySent = true
+	if code == NoError {
+		reason = ""
+	}
 	_ = s.ctl.WriteGoAway(s.lastPeer, http2.ErrCode(code), []byte(reason))
 	s.work.Signal()
 }

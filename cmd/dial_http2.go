@@ -1,0 +1,27 @@
+package cmd
+
+import (
+	"slices"
+
+	"github.com/sockkit/sockkit/handshake"
+	"github.com/sockkit/sockkit/internal/explain"
+	"github.com/sockkit/sockkit/ws"
+)
+
+// http2Explained shows an opening handshake over HTTP/2 (RFC 8441), step by
+// step, with each rule where --explain asks for them.
+func (d *webSocketDial) http2Explained(x *handshake.Exchange, i *ws.HTTP2Info, failed *ws.HandshakeError, o explain.Options) []string {
+	lines := explain.HTTP2(x, i, failed, o)
+	if d.ws.explain {
+		lines = append(append(lines, ""), explain.HTTP2Verdicts(x, i, o)...)
+	}
+	return lines
+}
+
+// completeHTTP2 checks --http2 against the flags of TLS.
+func (o *dialOptions) completeHTTP2() error {
+	if o.ws.http2 && len(o.tls.alpn) > 0 && !slices.Contains(o.tls.alpn, "h2") {
+		return usagef("--http2 wants h2 among the protocols of --alpn", "without --alpn h2 is offered, and nothing else")
+	}
+	return nil
+}
