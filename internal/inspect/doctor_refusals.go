@@ -14,7 +14,7 @@ import (
 
 // judgeAccess tells apart who is not known and who is not let in.
 func (d *doctor) judgeAccess() {
-	if d.plain == nil || d.gave(OriginRefused, OriginDue, WrongPath, WrongHost) {
+	if d.plain == nil || d.gave(OriginRefused, OriginDue, WrongPath, WrongHost) || len(d.opened(TryEngine, TryEngineSocket)) > 0 {
 		return
 	}
 	seen := d.plain.seen()
@@ -122,13 +122,17 @@ func ownPage(t *trial) bool {
 }
 
 func (d *doctor) ignored() {
-	v := Verdict{ID: UpgradeIgnored, Where: WhereServer, What: "the upgrade makes no difference: with and without it the answer is the same, so that whoever answers takes it for an ordinary request",
+	v := Verdict{ID: UpgradeIgnored, Where: d.answering(), What: "the upgrade makes no difference: with and without it the answer is the same, so that whoever answers takes it for an ordinary request",
 		Change: "look up the path in the server's code, and whether a WebSocket is served there at all; behind a proxy see that Upgrade is passed on (in nginx: " + nginxUpgrade + ")"}
-	proxy := d.proxyNamed(d.plain)
-	if proxy != "" {
-		v.Where = WhereProxy
+	d.say(lastWord, v, append([]string{d.plain.seen(), d.proxyNamed(d.plain)}, d.seen(TryPage)...)...)
+}
+
+// answering is who answered, as far as an answer tells.
+func (d *doctor) answering() string {
+	if d.proxyNamed(d.plain) != "" {
+		return WhereProxy
 	}
-	d.say(lastWord, v, append([]string{d.plain.seen(), proxy}, d.seen(TryPage)...)...)
+	return WhereServer
 }
 
 // engineCode reads the error of Engine.IO in an answer.
@@ -268,10 +272,10 @@ func (d *doctor) judgeSocketIO() {
 		t := d.opened(TryWebSocket)[0]
 		d.say(proven, Verdict{ID: IsPlainWebSocket, Where: WhereClient, What: "the server speaks WebSocket without Socket.IO, whose clients it does not understand",
 			Change: "use a WebSocket: sockkit dial " + t.address.URL() + ", in a page new WebSocket(…)"}, d.plain.seen(), t.seen())
-	case len(d.opened(TryEngine, TryEngineSocket)) > 0 && !d.gave(Intermittent, UpgradeDropped):
+	case len(d.opened(TryEngine, TryEngineSocket)) > 0 && !d.gave(Intermittent, UpgradeDropped, BadGateway, Unavailable):
 		t := d.opened(TryEngine, TryEngineSocket)[0]
 		transport := map[askKind]string{asksEngine: "polling", asksEngineSocket: "websocket"}[t.kind]
-		d.say(proven, Verdict{ID: "transport", Where: WhereProxy, What: "only the transport " + transport + " works", Change: "see what stands in the way of the other; meanwhile --transports " + transport + ", in a page transports: [\"" + transport + "\"]"},
+		d.say(proven, Verdict{ID: OneTransport, Where: d.answering(), What: "only the transport " + transport + " works", Change: "see what stands in the way of the other; meanwhile --transports " + transport + ", in a page transports: [\"" + transport + "\"]"},
 			d.plain.seen(), t.seen())
 	case d.plain.http() && d.plain.status == http.StatusOK && d.plain.opening == nil:
 		d.say(lastWord, Verdict{ID: NotSocketIO, Where: WhereClient, What: "what answers is no Socket.IO server", Change: "correct the address, or --path, which is /socket.io/ where none is given"},

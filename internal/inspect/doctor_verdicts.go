@@ -55,6 +55,7 @@ const (
 	RefusedOtherwise  = "refused"             // by a status
 	WrongNamespace    = "namespace"           //
 	NamespaceIsPath   = "namespace_is_path"   // the engine's path was written as the namespace
+	OneTransport      = "transport"           // one of two works
 	MiddlewareRefuses = "middleware"          //
 )
 
@@ -82,8 +83,12 @@ func (d *doctor) gave(ids ...string) bool {
 // verdicts are those given, in their order.
 func (d *doctor) verdicts() []Verdict {
 	slices.SortStableFunc(d.said, func(a, b Verdict) int { return cmp.Compare(a.rank, b.rank) })
-	if len(d.said) > 0 && d.said[0].rank < lastWord {
-		d.said = slices.DeleteFunc(d.said, func(v Verdict) bool { return v.rank == lastWord })
+	last := slices.IndexFunc(d.said, func(v Verdict) bool { return v.rank == lastWord })
+	switch {
+	case last == 0:
+		return d.said[:1] // the others say less
+	case last > 0:
+		return d.said[:last]
 	}
 	return d.said
 }
