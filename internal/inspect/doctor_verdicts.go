@@ -136,6 +136,9 @@ func (d *doctor) judgeName() {
 
 // judgeReach is about addresses and ports that do not connect.
 func (d *doctor) judgeReach() {
+	if again := d.find(TryAgain); again != nil && again.opens {
+		return // what fails comes later
+	}
 	for _, t := range d.opened(TryFamily) {
 		d.say(proven, Verdict{ID: AddressFamily, Where: WhereServer, What: "the server is at " + t.dialled + ", and not at every address that the host has",
 			Change: "write " + d.withHost(t.dialled) + ", or have the server listen at 127.0.0.1 and ::1 alike"}, d.plainly(), t.seen())
