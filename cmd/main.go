@@ -145,7 +145,7 @@ nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newReplay(s), newHandshake(s), newDemo(s), newVersion(s))
+	root.AddCommand(newListen(s), newDial(s), newInspect(s), newTap(s), newReplay(s), newBench(s), newHandshake(s), newDemo(s), newVersion(s))
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(newHelp())
 	root.SetUsageFunc(usage)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/load"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/engine"
@@ -91,7 +92,7 @@ func Status(err error) int {
 		return statusUsage
 	case errors.As(err, &wrong):
 		return wrong.status
-	case errors.As(err, &unmet), errors.As(err, &other):
+	case errors.As(err, &unmet), errors.As(err, &other), isBenchUnmet(err):
 		return statusUnmet
 	case errors.As(err, &broken) && broken.Level == handshake.Must:
 		return statusFindings
@@ -125,6 +126,8 @@ func Status(err error) int {
 		return statusUnconnected
 	case errors.As(err, &operation), errors.As(err, &datagram), tcp.IsReset(err), tcp.IsRefused(err):
 		return statusUnconnected
+	case errors.Is(err, load.ErrClosed):
+		return statusUnmet
 	}
 	return statusFailure
 }

@@ -145,6 +145,14 @@ func (c *Conn) Subprotocol() string { return c.agreed.Subprotocol }
 // is read from it or written to it is lost to the WebSocket.
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
+// Detach hands over the connection, with what was read of it and not decoded, to
+// code that speaks for itself with a [Decoder] and an [Encoder]. No other method
+// may be under way, or called from then on.
+func (c *Conn) Detach() (conn net.Conn, unread []byte) {
+	c.release()
+	return c.conn, append([]byte(nil), c.rest...)
+}
+
 // CloseError says how a connection ended. It is an error of every method behind
 // the end, and a [net.ErrClosed].
 type CloseError struct {
@@ -213,6 +221,12 @@ func isClosed(err error) bool {
 // shut closes the socket.
 func (c *Conn) shut() error {
 	err := c.conn.Close()
+	c.release()
+	return err
+}
+
+// release frees what the connection holds besides its socket.
+func (c *Conn) release() {
 	c.doneOnce.Do(func() {
 		close(c.done)
 		c.beat.stop()
@@ -220,7 +234,6 @@ func (c *Conn) shut() error {
 		c.writeStop.release()
 		c.tellEnd()
 	})
-	return err
 }
 
 func (c *Conn) tellEnd() {
