@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/sockkit/sockkit/socketio"
 )
 
@@ -25,7 +27,9 @@ func labClient(t *testing.T, d *ioDoor, namespace string, o socketio.ClientOptio
 // labSocket is labClient, not connected yet.
 func labSocket(t *testing.T, d *ioDoor, namespace string, o socketio.ClientOptions) *socketio.Client {
 	t.Helper()
-	s := httptest.NewServer(http.Handler(d))
+	s := httptest.NewUnstartedServer(http.Handler(d))
+	s.Listener = netutil.LimitListener(s.Listener, 100) // as the command does: its connections are not TCP's own
+	s.Start()
 	c := socketio.NewClient(s.URL+namespace, &o)
 	t.Cleanup(func() {
 		_ = c.Close()

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/socketio"
@@ -187,9 +189,6 @@ func cutOff(w http.ResponseWriter) {
 	if err != nil {
 		return // it has been taken over, or answered
 	}
-	if c, ok := conn.(*net.TCPConn); ok {
-		_ = c.SetLinger(0) // a reset says it best
-	}
 	_ = conn.Close()
 }
 
@@ -245,6 +244,17 @@ func (a *ioAnswer) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
 type ioWire struct {
 	net.Conn
 	door *ioDoor
+	gone atomic.Bool
+}
+
+// Read implements [net.Conn]. Of a connection that is cut the server sees the
+// end, as if it had not been cut in this very process.
+func (w *ioWire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil && w.gone.Load() {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // Close implements [net.Conn].
@@ -255,11 +265,10 @@ func (w *ioWire) Close() error {
 	return w.Conn.Close()
 }
 
-// cut ends both ways, so that either side sees the end of it.
+// cut ends the connection below the server, which is not asked.
 func (w *ioWire) cut() {
-	if c, ok := w.Conn.(*net.TCPConn); ok {
-		_ = errors.Join(c.CloseRead(), c.CloseWrite()) // it may be over already
-	}
+	w.gone.Store(true)
+	_ = w.Conn.Close() // it may be over already
 }
 
 // ioSink takes the records of a lab's server. What a lesson on frames is for is
