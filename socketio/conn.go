@@ -58,12 +58,23 @@ func (s *Server) connected(session *engine.Session) {
 	}
 	session.OnMessage = c.message
 	session.OnRead = runtime.Gosched // the handlers run, and their answers leave in one write
-	session.OnClose = c.ended
+	session.OnClose = c.endedAfter(session.OnClose)
 	c.mu.Lock()
 	c.timer = time.AfterFunc(s.connectTimeout(), c.tooLate)
 	c.mu.Unlock()
 	if session.Protocol() == 3 { // a client of v2 is in the main namespace at once
 		c.admit("/", map[string]any{})
+	}
+}
+
+// endedAfter is ended behind what somebody else wants called at the end.
+func (c *conn) endedAfter(first func(reason, description string)) func(reason, description string) {
+	if first == nil {
+		return c.ended
+	}
+	return func(reason, description string) {
+		first(reason, description)
+		c.ended(reason, description)
 	}
 }
 

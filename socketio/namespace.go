@@ -31,6 +31,7 @@ type Namespace struct {
 	retired     bool               // dropped: no socket may come any more
 	middlewares []func(*Socket) error
 	onConnect   []func(*Socket)
+	onData      []func(*Socket, any)
 	onServer    map[string][]*handler // events of other servers
 	children    []*Namespace          // of a dynamic one
 	onRoom      map[RoomEvent][]func(room, id string)
@@ -76,6 +77,31 @@ func (n *Namespace) OnConnection(f func(*Socket)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.onConnect = append(n.onConnect, f)
+}
+
+// PrependConnection is OnConnection before all others.
+func (n *Namespace) PrependConnection(f func(*Socket)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.onConnect = append([]func(*Socket){f}, n.onConnect...)
+}
+
+// OnData adds a handler for data that [Socket.SetData] is given, which it may read
+// while SetData runs. The children of a dynamic namespace have none of its own.
+func (n *Namespace) OnData(f func(s *Socket, data any)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.onData = append(slices.Clip(n.onData), f)
+}
+
+// tellData has the handlers of OnData run.
+func (n *Namespace) tellData(s *Socket, data any) {
+	n.mu.RLock()
+	handlers := n.onData
+	n.mu.RUnlock()
+	for _, f := range handlers {
+		n.server.guard(func() { f(s, data) })
+	}
 }
 
 // Sockets returns this server's sockets in the namespace, in no order.

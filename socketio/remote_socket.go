@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -77,3 +78,35 @@ func (r *RemoteSocket) Leave(room string) error { return r.alone().SocketsLeave(
 // Disconnect disconnects it from the namespace, or, with close, ends its
 // connection.
 func (r *RemoteSocket) Disconnect(close bool) error { return r.alone().DisconnectSockets(close) }
+
+// Annotate keeps a value beside the data of the socket: where that is an object,
+// or nothing, FetchSockets hands it on with the value as a member. It is for who
+// watches a server.
+func (s *Socket) Annotate(name string, value json.RawMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	notes := map[string]json.RawMessage{name: value}
+	for other, v := range s.notes {
+		if other != name {
+			notes[other] = v
+		}
+	}
+	s.notes = notes
+}
+
+// annotated is the data of the socket with what Annotate has added.
+func (s *Socket) annotated(data json.RawMessage) json.RawMessage {
+	s.mu.Lock()
+	notes := s.notes
+	s.mu.Unlock()
+	var object map[string]json.RawMessage
+	if len(notes) == 0 || json.Unmarshal(data, &object) != nil || object == nil {
+		return data
+	}
+	maps.Copy(object, notes)
+	all, err := json.Marshal(object)
+	if err != nil {
+		return data
+	}
+	return all
+}

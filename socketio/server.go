@@ -32,6 +32,7 @@ type Server struct {
 	dynamic    []*Namespace
 	children   int // of all dynamic ones
 	onNew      []func(*Namespace)
+	onClose    []func()
 	attached   []*http.Server
 	closed     bool
 }
@@ -125,17 +126,27 @@ func (s *Server) enginePath() string {
 	return strings.TrimSuffix(s.engine.Path, "/") + "/"
 }
 
+// OnClose adds a function that Close calls before all else.
+func (s *Server) OnClose(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onClose = append(s.onClose, f)
+}
+
 // Close disconnects all sockets ("server shutting down"), closes the adapters,
 // the engine, the listeners of Serve and the servers of Attach, and waits until
 // the sockets' handlers have returned, or ctx is done. A handler that calls it
 // waits for itself.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
-	again, attached := s.closed, s.attached
+	again, attached, hooks := s.closed, s.attached, s.onClose
 	s.closed = true
 	s.mu.Unlock()
 	if again {
 		return nil
+	}
+	for _, f := range hooks {
+		s.guard(f)
 	}
 	var ended []*Socket
 	var errs []error

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,6 +40,7 @@ type Socket struct {
 	opening      bool       // the answer to CONNECT is on its way
 	outbox       []outgoing // what goes behind it
 	data         any
+	notes        map[string]json.RawMessage // of Annotate; another map after each call
 	handlers     map[string][]*listener
 	middlewares  []func(*Event) error
 	any, anyOut  []*anyListener
@@ -122,8 +124,9 @@ func (s *Socket) Data() any {
 // SetData keeps v for the socket. FetchSockets hands it on as JSON.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.data = v
+	s.mu.Unlock()
+	s.namespace.tellData(s, v)
 }
 
 // Connected reports whether the socket is connected.
