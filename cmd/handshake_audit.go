@@ -114,8 +114,8 @@ func (o *auditOptions) add(f *pflag.FlagSet) {
 		f.StringArrayVar(&o.resolve, "resolve", nil, "use this address for a host and port, `HOST:PORT:ADDRESS`")
 	})
 	o.common.add(f)
-	o.tls.add(f, o.tls.client)
-	f.Lookup("timeout").Usage = "how long the server has for each answer (default 3s), and for a connection (default 10s)"
+	o.tls.add(f, func(f *pflag.FlagSet) { o.tls.client(f); o.tls.server(f) })
+	f.Lookup("timeout").Usage = "how long the peer has for each answer (default 3s), and for a connection (default 10s)"
 	f.Lookup("json").Usage = "print the report as one JSON object"
 	f.Lookup("quiet").Usage = "print no report; the status tells"
 	f.Lookup("color").Usage = "color the report and the trace: `WHEN` is auto, always or never"

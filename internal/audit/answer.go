@@ -58,6 +58,7 @@ type Frame struct {
 	Fin    bool
 	RSV    byte
 	Masked bool
+	Mask   [4]byte // its key
 	Size   uint64
 	Data   []byte // its beginning
 }

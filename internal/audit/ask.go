@@ -94,24 +94,30 @@ func (q *asking) sent(wire []byte) {
 // before it has read all.
 func (q *asking) write(wire []byte, done <-chan struct{}) {
 	defer close(q.wrote)
-	size := len(wire)
-	if q.p.parts > 1 {
-		size = (len(wire) + q.p.parts - 1) / q.p.parts
-	}
-	for len(wire) > 0 {
-		n := min(size, len(wire))
-		if _, err := q.conn.Write(wire[:n]); err != nil {
-			return
-		}
-		if wire = wire[n:]; len(wire) > 0 && !pause(10*time.Millisecond, done) {
-			return
-		}
+	if !inPieces(q.conn, wire, q.p.parts, done) {
+		return
 	}
 	for i := 0; q.p.slow == dripped && pause(dripEvery, done); i++ {
 		if _, err := q.conn.Write([]byte("X-Drip: 0\r\n"[i%11 : i%11+1])); err != nil {
 			return
 		}
 	}
+}
+
+// inPieces writes in so many pieces, with a moment between them, and reports
+// whether all is written.
+func inPieces(conn net.Conn, wire []byte, parts int, done <-chan struct{}) bool {
+	size := (len(wire) + max(parts, 1) - 1) / max(parts, 1)
+	for len(wire) > 0 {
+		n := min(size, len(wire))
+		if _, err := conn.Write(wire[:n]); err != nil {
+			return false
+		}
+		if wire = wire[n:]; len(wire) > 0 && !pause(10*time.Millisecond, done) {
+			return false
+		}
+	}
+	return true
 }
 
 // pause waits, and reports whether there is more to do then.

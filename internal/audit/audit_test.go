@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -82,50 +83,38 @@ func TestSent(t *testing.T) {
 	}
 }
 
-// behaviours are servers that are wrong in as many ways as there are outcomes,
-// and how long they have for an answer: little where they give none.
+// behaviours are servers that are wrong in as many ways as there are outcomes.
 var behaviours = []struct {
 	name   string
-	wait   time.Duration
-	answer func(*net.TCPConn) // nil: our own server
+	answer func(peer) // nil: our own server
 }{
-	{"right", patience, nil},
-	{"yes to all", short, yes{}.answer},
-	{"refuses", patience, saying("HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")},
-	{"500", patience, saying("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n")},
-	{"405", patience, saying("HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n")},
-	{"426", patience, saying("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n")},
-	{"closes", patience, saying("")},
-	{"resets", patience, resetting},
-	{"silent", short, silent},
-	{"garbage", patience, saying("SSH-2.0-OpenSSH_9.9\r\n")},
-	{"broken 101", short, broken101},
-	{"wrong proof, masks", short, yes{wrong: true, masked: true}.answer},
-	{"deaf", short, yes{deaf: true}.answer},
-	{"hangs up", short, yes{hangsUp: true}.answer},
-	{"complains", patience, complaining},
-	{"503", patience, saying("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")},
+	{"right", nil},
+	{"yes to all", yes{}.answer},
+	{"refuses", saying("HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")},
+	{"500", saying("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n")},
+	{"405", saying("HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n")},
+	{"426", saying("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n")},
+	{"closes", saying("")},
+	{"resets", resetting},
+	{"silent", silent},
+	{"garbage", saying("SSH-2.0-OpenSSH_9.9\r\n")},
+	{"broken 101", broken101},
+	{"wrong proof, masks", yes{wrong: true, masked: true}.answer},
+	{"deaf", yes{deaf: true}.answer},
+	{"hangs up", yes{hangsUp: true}.answer},
+	{"complains", complaining},
+	{"503", saying("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")},
 }
 
 // allFacts are those under which every probe is asked.
 var allFacts = &Facts{Compresses: true, Pongs: true, Subprotocols: []string{"chat"}}
 
-// asked asks one of the servers all the probes.
-func asked(t *testing.T, b int, probes []*Probe) []Kind {
-	is, hostPort := behaviours[b], ""
-	if is.answer == nil {
-		hostPort = rightServer(t)
-	} else {
-		hostPort = serve(t, is.answer)
-	}
-	target := targetAt(t, hostPort, is.wait)
-	if is.answer != nil {
-		target.Slow = short
-	}
+// kindsOf asks a target all the probes, some at once.
+func kindsOf(target *Target, probes []*Probe) []Kind {
 	kinds := make([]Kind, len(probes))
 	jobs := make(chan int)
 	var workers sync.WaitGroup
-	for range map[bool]int{true: 16, false: 64}[is.wait == patience] { // who waits takes no time
+	for range 16 {
 		workers.Go(func() {
 			for i := range jobs {
 				kinds[i] = probes[i].verdict(target.ask(context.Background(), probes[i]), allFacts).Kind
@@ -140,6 +129,20 @@ func asked(t *testing.T, b int, probes []*Probe) []Kind {
 	return kinds
 }
 
+// inMemory is a target in memory, which costs no time to wait for.
+func inMemory(t *testing.T, answer func(peer)) *Target {
+	target := targetAt(t, "127.0.0.1:9", DefaultWait)
+	target.Dial = func(context.Context) (net.Conn, error) {
+		ours, theirs := memoryPair()
+		go func() {
+			defer theirs.Close()
+			answer(theirs)
+		}()
+		return ours, nil
+	}
+	return target
+}
+
 // letters stand for verdicts in the golden file.
 var letters = map[Kind]string{Pass: ".", Finding: "F", Note: "n", Undecided: "?", Skipped: "-"}
 
@@ -147,16 +150,14 @@ var letters = map[Kind]string{Pass: ".", Finding: "F", Note: "n", Undecided: "?"
 // wrong, against the golden file. Each has a server that it passes, and one that
 // it finds something about.
 func TestVerdicts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some servers are silent")
-	}
 	probes := Probes()
 	columns := make([][]Kind, len(behaviours))
-	var all sync.WaitGroup
-	for b := range behaviours {
-		all.Go(func() { columns[b] = asked(t, b, probes) })
-	}
-	all.Wait()
+	columns[0] = kindsOf(targetAt(t, rightServer(t), patience), probes)
+	synctest.Test(t, func(t *testing.T) {
+		for b, is := range behaviours[1:] {
+			columns[b+1] = kindsOf(inMemory(t, is.answer), probes)
+		}
+	})
 	var b bytes.Buffer
 	for i, is := range behaviours {
 		fmt.Fprintf(&b, "# %c %s\n", 'a'+i, is.name)

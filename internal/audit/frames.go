@@ -140,6 +140,7 @@ func parseFrame(b []byte) (f Frame, n int, err error) {
 			return f, 0, nil
 		}
 		mask, n = b[n:n+4], n+4
+		copy(f.Mask[:], mask)
 	}
 	if uint64(len(b)-n) < size {
 		return f, 0, nil

@@ -17,8 +17,8 @@ import (
 )
 
 // endless says the same for ever.
-func endless(begin, again string) func(*net.TCPConn) {
-	return func(c *net.TCPConn) {
+func endless(begin, again string) func(peer) {
+	return func(c peer) {
 		if _, ok := readHead(bufio.NewReader(c)); !ok {
 			return
 		}
@@ -30,7 +30,7 @@ func endless(begin, again string) func(*net.TCPConn) {
 }
 
 // drip says something a byte at a time, for ever.
-func drip(c *net.TCPConn) {
+func drip(c peer) {
 	if _, ok := readHead(bufio.NewReader(c)); !ok {
 		return
 	}
@@ -39,7 +39,7 @@ func drip(c *net.TCPConn) {
 	}
 }
 
-func upgrade(c *net.TCPConn, then func()) {
+func upgrade(c peer, then func()) {
 	if head, ok := readHead(bufio.NewReader(c)); ok {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+handshake.AcceptKey(valueOf(head, "Sec-WebSocket-Key"))+"\r\n\r\n")
 		then()
@@ -52,7 +52,7 @@ func TestHostile(t *testing.T) {
 	ping := &Probe{frames: [][]byte{frame(fin|opPing, "x")}, wait: forLife, judge: mustPong("x")}
 	for _, row := range []struct {
 		name   string
-		answer func(*net.TCPConn)
+		answer func(peer)
 		want   Outcome
 		kind   Kind
 	}{
@@ -61,14 +61,14 @@ func TestHostile(t *testing.T) {
 		{"1xx for ever", endless("", "HTTP/1.1 100 Continue\r\n\r\n"), Garbage, Undecided},
 		{"a huge body", endless("HTTP/1.1 403 No\r\nContent-Length: 999999999999\r\n\r\n", strings.Repeat("a", 4096)), Refused, Undecided},
 		{"drips", drip, Silence, Undecided},
-		{"closes at once", func(c *net.TCPConn) {}, Closed, Undecided},
-		{"a frame of 2^62 bytes", func(c *net.TCPConn) {
+		{"closes at once", func(c peer) {}, Closed, Undecided},
+		{"a frame of 2^62 bytes", func(c peer) {
 			upgrade(c, func() {
 				_, _ = c.Write([]byte{0x82, 127, 0x40, 0, 0, 0, 0, 0, 0, 0})
 				endless("", strings.Repeat("a", 4096))(c)
 			})
 		}, Upgraded, Undecided},
-		{"frames for ever", func(c *net.TCPConn) {
+		{"frames for ever", func(c peer) {
 			upgrade(c, func() {
 				for _, err := c.Write(bare(fin|opText, "x")); err == nil; _, err = c.Write(bare(fin|opText, "x")) {
 				}
@@ -95,7 +95,7 @@ func TestHostile(t *testing.T) {
 // What cannot be connected to, or does not upgrade a right request, is said at
 // once and makes no finding.
 func TestBaselineFails(t *testing.T) {
-	for want, answer := range map[Outcome]func(*net.TCPConn){
+	for want, answer := range map[Outcome]func(peer){
 		Refused: saying("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), Closed: saying(""), Silence: silent, Garbage: saying("hello\r\n"),
 	} {
 		t.Run(string(want), func(t *testing.T) {

@@ -171,6 +171,16 @@ func (r *Report) Findings() (list []*Row) {
 	return list
 }
 
+// Answered is how many of the replies a client has had.
+func (r *Report) Answered() (n int) {
+	for i := range r.Probes {
+		if r.Probes[i].Bytes != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Accept marks the findings that another report has too as known: those of the
 // same probe with the same outcome.
 func (r *Report) Accept(known *Report) {

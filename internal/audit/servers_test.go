@@ -17,7 +17,7 @@ import (
 )
 
 // serve has each connection answered by a function, and closes it then.
-func serve(t *testing.T, answer func(c *net.TCPConn)) string {
+func serve(t *testing.T, answer func(c peer)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,7 +67,7 @@ func rightServer(t *testing.T) string {
 
 func ourServer() *ws.Server {
 	return &ws.Server{
-		Subprotocols: []string{"chat"}, Deflate: &handshake.Deflate{}, HandshakeTimeout: 300 * time.Millisecond, Limits: ws.Limits{MaxMessage: 1 << 20},
+		Subprotocols: []string{"chat"}, Deflate: &handshake.Deflate{}, HandshakeTimeout: 2 * time.Second, Limits: ws.Limits{MaxMessage: 1 << 20},
 		OnMessage: func(p *ws.Peer, k ws.MessageType, b []byte) { _ = p.Write(k, b) },
 	}
 }
@@ -79,7 +79,7 @@ func mountedServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	s := ourServer()
-	h := &http.Server{Handler: s, ReadHeaderTimeout: 300 * time.Millisecond}
+	h := &http.Server{Handler: s, ReadHeaderTimeout: 2 * time.Second}
 	go func() { _ = h.Serve(l) }()
 	t.Cleanup(func() { h.Close(); s.Close() })
 	return l.Addr().String()
@@ -96,7 +96,7 @@ type yes struct {
 	deaf    bool   // it answers no frame
 }
 
-func (y yes) answer(c *net.TCPConn) {
+func (y yes) answer(c peer) {
 	in := bufio.NewReaderSize(c, 64<<10)
 	head, ok := readHead(in)
 	if !ok {
@@ -153,7 +153,7 @@ func valueOf(head, name string) string {
 }
 
 // talk answers each frame that looks like a ping or a close.
-func (y yes) talk(c *net.TCPConn, in *bufio.Reader) {
+func (y yes) talk(c peer, in *bufio.Reader) {
 	var buf []byte
 	for {
 		f, n, err := parseFrame(buf)
@@ -177,7 +177,7 @@ func (y yes) talk(c *net.TCPConn, in *bufio.Reader) {
 	}
 }
 
-func (y yes) reply(c *net.TCPConn, f Frame) {
+func (y yes) reply(c peer, f Frame) {
 	send := bare
 	if y.masked {
 		send = frame
@@ -192,8 +192,8 @@ func (y yes) reply(c *net.TCPConn, f Frame) {
 }
 
 // saying answers every request by the same bytes, and then waits for its end.
-func saying(answer string) func(*net.TCPConn) {
-	return func(c *net.TCPConn) {
+func saying(answer string) func(peer) {
+	return func(c peer) {
 		if _, ok := readHead(bufio.NewReaderSize(c, 64<<10)); ok {
 			_, _ = io.WriteString(c, answer)
 			_ = c.CloseWrite()
@@ -202,15 +202,15 @@ func saying(answer string) func(*net.TCPConn) {
 	}
 }
 
-func silent(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }
+func silent(c peer) { _, _ = io.Copy(io.Discard, c) }
 
-func resetting(c *net.TCPConn) {
+func resetting(c peer) {
 	_, _ = readHead(bufio.NewReaderSize(c, 64<<10))
 	_ = c.SetLinger(0)
 }
 
 // broken101 upgrades with a head in which every rule of the response is broken.
-func broken101(c *net.TCPConn) {
+func broken101(c peer) {
 	if _, ok := readHead(bufio.NewReader(c)); ok {
 		_, _ = fmt.Fprintf(c, "HTTP/1.0 101 Yes\r\nUpgrade : h2c\r\nConnection: close\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: nobody\r\nSec-WebSocket-Extensions: x-nobody\r\nContent-Length: 5\r\n\r\nHello, this is no frame")
 		_, _ = io.Copy(io.Discard, c)
@@ -218,7 +218,7 @@ func broken101(c *net.TCPConn) {
 }
 
 // complaining upgrades, and closes with 1002 whatever comes.
-func complaining(c *net.TCPConn) {
+func complaining(c peer) {
 	in := bufio.NewReaderSize(c, 64<<10)
 	head, ok := readHead(in)
 	if !ok {
