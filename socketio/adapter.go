@@ -84,14 +84,23 @@ type LostSession struct {
 	Rooms  []string
 	Data   any
 	Missed []MissedPacket
-
-	offset string // behind which they are
+	Offset string // behind which they are
 }
 
 // MissedPacket is the data of an event that a socket missed.
 type MissedPacket struct {
 	Data        json.RawMessage
 	Attachments [][]byte
+}
+
+// RecoveringAdapter is an adapter by which no event is lost and none doubled
+// between the look at what a socket has missed and its first own event.
+type RecoveringAdapter interface {
+	Adapter
+	// Enter calls become, and where that reports true has the socket join rooms,
+	// and returns what it has missed until then. Lost is what RestoreSession has
+	// returned for it, or nil. No event reaches the namespace meanwhile.
+	Enter(id string, rooms []string, lost *LostSession, become func() bool) (missed []MissedPacket, ok bool)
 }
 
 // parentAdapter is that of a dynamic namespace: it reaches the sockets of the

@@ -159,6 +159,13 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
+// HasRoom reports whether a socket of this server is in a room.
+func (a *MemoryAdapter) HasRoom(room string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return len(a.rooms[room]) > 0
+}
+
 // SocketRooms implements [Adapter].
 func (a *MemoryAdapter) SocketRooms(id string) []string {
 	a.mu.RLock()
@@ -273,7 +280,6 @@ func (a *MemoryAdapter) FetchSockets(_ context.Context, s Selection, _ Flags) ([
 		if data, err := json.Marshal(socket.Data()); err == nil && string(data) != "null" {
 			r.Data = data
 		}
-		r.Data = socket.annotated(r.Data)
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(x, y RemoteSocket) int { return strings.Compare(x.ID, y.ID) })

@@ -169,7 +169,7 @@ func (a *sessionAdapter) RestoreSession(pid, offset string) (*LostSession, error
 		return nil, nil
 	}
 	lost := s.LostSession
-	lost.Missed, lost.offset = missed, offset
+	lost.Missed, lost.Offset = missed, offset
 	return &lost, nil
 }
 
@@ -195,14 +195,15 @@ func (a *sessionAdapter) since(offset string, rooms []string) (missed []MissedPa
 	return missed, true
 }
 
-// enter has a socket that is about to be connected join its rooms. Nothing is
-// sent between that and the look at what it has missed.
-func (a *sessionAdapter) enter(s *Socket, rooms []string, become func() bool) (missed []MissedPacket, ok bool) {
+// Enter implements [RecoveringAdapter].
+func (a *sessionAdapter) Enter(id string, rooms []string, lost *LostSession, become func() bool) (missed []MissedPacket, ok bool) {
 	a.mu.Lock()
 	if ok = become(); ok {
-		a.add(s.id, rooms)
-		if s.lost != nil {
-			missed, _ = a.since(s.lost.offset, s.lost.Rooms)
+		a.add(id, rooms)
+		if lost != nil {
+			if missed, _ = a.since(lost.Offset, lost.Rooms); missed == nil {
+				missed = lost.Missed
+			}
 		}
 	}
 	a.mu.Unlock()

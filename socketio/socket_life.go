@@ -63,13 +63,9 @@ func (s *Socket) connected() bool {
 		rooms, missed = append(rooms, s.lost.Rooms...), s.lost.Missed
 	}
 	enter := func() bool { return s.become(socketConnecting, socketConnected) }
-	if a, ok := s.namespace.adapter.(*sessionAdapter); ok {
-		again, ok := a.enter(s, rooms, enter)
-		if !ok {
+	if a, ok := s.namespace.adapter.(RecoveringAdapter); ok {
+		if missed, ok = a.Enter(s.id, rooms, s.lost, enter); !ok {
 			return false
-		}
-		if again != nil {
-			missed = again
 		}
 	} else {
 		if !enter() {

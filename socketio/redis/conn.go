@@ -1,0 +1,197 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/sockkit/sockkit/trace"
+)
+
+// ConnOptions configure a [Conn]. The zero value works; nil is the zero value.
+type ConnOptions struct {
+	// Username and Password count where the URL has none.
+	Username, Password string
+	// TLS is for rediss; nil checks the server's certificate as browsers do.
+	TLS *tls.Config
+	// Timeout bounds connecting, and the wait for each answer; 0 is 5 seconds. Beyond
+	// it Redis counts as gone.
+	Timeout time.Duration
+	// MaxQueue bounds the messages that wait while Redis is slow or gone; 0 is
+	// 10,000. MaxQueueBytes bounds their size; 0 is 64 MiB. What is more is dropped
+	// ([ErrQueueFull]); this server's sockets get it all the same.
+	MaxQueue, MaxQueueBytes int
+	// OnState is told when Redis is lost, and when it is back. It must not block.
+	OnState func(State)
+	// OnDrop is told of what came over a channel and is no message: garbage, which
+	// is dropped. It must not block.
+	OnDrop func(channel string, err error)
+	// Tracer takes notes of both; nil costs nothing.
+	Tracer *trace.Tracer
+}
+
+const (
+	defaultTimeout       = 5 * time.Second
+	defaultMaxQueue      = 10000
+	defaultMaxQueueBytes = 64 << 20
+)
+
+// Conn is the way to one Redis server or cluster. Any number of adapters share it.
+// It connects when it is needed, and again when it was lost.
+type Conn struct {
+	options ConnOptions
+	address string // for people: without a password
+	client  goredis.UniversalClient
+	cluster *goredis.ClusterClient // nil without one
+
+	status status
+	count  counters
+	queue  *queue
+	hub    *hub
+	ctx    context.Context // ends with the Conn
+	cancel context.CancelFunc
+}
+
+// Open makes a Conn for a URL: redis://user:password@host:port/database, or
+// rediss:// for TLS. Several hosts with commas between them, or one with
+// ?cluster=true, are a Redis Cluster. Open does not connect: Redis may be away.
+func Open(address string, options *ConnOptions) (*Conn, error) {
+	c := &Conn{}
+	if options != nil {
+		c.options = *options
+	}
+	c.options.Timeout = orDefault(c.options.Timeout, defaultTimeout)
+	c.options.MaxQueue = orDefault(c.options.MaxQueue, defaultMaxQueue)
+	c.options.MaxQueueBytes = orDefault(c.options.MaxQueueBytes, defaultMaxQueueBytes)
+	if err := c.open(address); err != nil {
+		return nil, err
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.queue, c.hub = newQueue(c), newHub(c)
+	return c, nil
+}
+
+func orDefault[T int | time.Duration](v, other T) T {
+	if v > 0 {
+		return v
+	}
+	return other
+}
+
+// open makes the client of a URL.
+func (c *Conn) open(address string) error {
+	u, err := url.Parse(address)
+	if err != nil { // its text would hold the password
+		return errors.New("redis: the URL cannot be read; want redis://user:password@host:port/database")
+	}
+	hosts := strings.Split(u.Host, ",")
+	query := u.Query()
+	isCluster := len(hosts) > 1 || query.Get("cluster") == "true"
+	query.Del("cluster")
+	u.Host, u.RawQuery = hosts[0], query.Encode()
+	o, err := goredis.ParseURL(u.String())
+	if err != nil {
+		return fmt.Errorf("redis: %s: %w", u.Redacted(), err)
+	}
+	u.Host, u.User = strings.Join(hosts, ","), nil
+	c.address = u.Scheme + "://" + u.Host
+	c.configure(o)
+	if !isCluster {
+		c.client = goredis.NewClient(o)
+		return nil
+	}
+	if o.DB != 0 {
+		return fmt.Errorf("redis: %s: a cluster has no database %d, only 0", c.address, o.DB)
+	}
+	c.cluster = goredis.NewClusterClient(clusterOptions(o, hosts))
+	c.client = c.cluster
+	return nil
+}
+
+// configure sets what the URL does not. Nothing is sent twice by itself: what may
+// be is for the queue to know.
+func (c *Conn) configure(o *goredis.Options) {
+	if o.Username == "" && o.Password == "" {
+		o.Username, o.Password = c.options.Username, c.options.Password
+	}
+	if o.TLSConfig != nil && c.options.TLS != nil {
+		own := c.options.TLS.Clone()
+		if own.ServerName == "" {
+			own.ServerName = o.TLSConfig.ServerName
+		}
+		o.TLSConfig = own
+	}
+	o.Protocol, o.DisableIdentity, o.ContextTimeoutEnabled = 2, true, true
+	o.MaxRetries, o.DialerRetries = -1, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.options.Timeout, c.options.Timeout, c.options.Timeout
+}
+
+func clusterOptions(o *goredis.Options, hosts []string) *goredis.ClusterOptions {
+	co := &goredis.ClusterOptions{
+		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig, Protocol: o.Protocol, DisableIdentity: true,
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+	}
+	for _, host := range hosts {
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), "6379")
+		}
+		co.Addrs = append(co.Addrs, host)
+	}
+	return co
+}
+
+// Address returns what the Conn leads to, without a password.
+func (c *Conn) Address() string { return c.address }
+
+// Close sends what waits, for as long as Timeout lets it, and closes the
+// connections. The adapters have to be closed first, by their servers.
+func (c *Conn) Close() error {
+	c.queue.close()
+	c.cancel()
+	c.hub.close()
+	c.queue.wait()
+	return c.client.Close()
+}
+
+// Ping asks Redis whether it is there.
+func (c *Conn) Ping(ctx context.Context) error {
+	if err := c.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: %s: %w", c.address, err)
+	}
+	return nil
+}
+
+// node is the server that owns a key or a channel.
+func (c *Conn) node(ctx context.Context, key string) (*goredis.Client, error) {
+	if c.cluster == nil {
+		return c.client.(*goredis.Client), nil
+	}
+	return c.cluster.MasterForKey(ctx, key)
+}
+
+// bounded is a context for one answer.
+func (c *Conn) bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.ctx, c.options.Timeout)
+}
+
+// backoff is the wait before the next try: it doubles, up to two seconds.
+func backoff(tries int) time.Duration {
+	d := min(50*time.Millisecond<<min(tries, 10), 2*time.Second)
+	return d/2 + rand.N(d/2)
+}
+
+// note puts something into the trace.
+func (c *Conn) note(format string, args ...any) {
+	if c.options.Tracer.On(trace.Connection) {
+		c.options.Tracer.Emit(0, trace.Note{Text: "redis " + c.address + ": " + fmt.Sprintf(format, args...)})
+	}
+}

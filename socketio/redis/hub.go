@@ -1,0 +1,397 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// kind is a kind of subscription.
+type kind string
+
+const (
+	toChannel kind = "subscribe"
+	toPattern kind = "psubscribe"
+	toShard   kind = "ssubscribe"
+)
+
+type subKey struct {
+	kind kind
+	name string
+}
+
+// subscription is one channel, or one pattern of channels, that somebody listens
+// to.
+type subscription struct {
+	subKey
+	handle func(channel string, message []byte)
+	ready  chan struct{} // closed once Redis has confirmed it for the first time
+
+	line    *line // nil where it has none now
+	stands  bool  // Redis has confirmed it on that line
+	started bool  // ready is closed
+}
+
+// hub holds the subscriptions of a Conn, and has them stand again where they
+// fell. Sharded channels belong to the server that owns their slot: there is one
+// line to each.
+type hub struct {
+	conn *Conn
+	wake chan struct{}
+	done chan struct{}
+
+	mu    sync.Mutex
+	subs  map[subKey]*subscription
+	lines map[string]*line // by the server's address
+	gone  []subKey         // to be unsubscribed
+	err   error            // why some do not stand
+	stale bool             // the cluster is not as it was
+	all   sync.WaitGroup   // of the lines
+}
+
+// line is a connection that subscriptions stand on.
+type line struct {
+	hub     *hub
+	address string
+	ps      *goredis.PubSub
+	seen    atomic.Int64 // when something came last, in nanoseconds
+	lost    bool         // under the lock of the hub
+}
+
+func newHub(c *Conn) *hub {
+	h := &hub{conn: c, wake: make(chan struct{}, 1), done: make(chan struct{}), subs: map[subKey]*subscription{}, lines: map[string]*line{}}
+	go h.work()
+	return h
+}
+
+// subscribe has handle called with what comes over a channel, by one goroutine.
+// The channel that it returns is closed once the subscription stands.
+func (h *hub) subscribe(k kind, name string, handle func(channel string, message []byte)) <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &subscription{subKey: subKey{k, name}, handle: handle, ready: make(chan struct{})}
+	if old := h.subs[s.subKey]; old != nil { // it was to be unsubscribed, perhaps
+		s.line, s.stands = old.line, old.stands
+		s.confirm()
+	}
+	h.subs[s.subKey] = s
+	h.gone = slices.DeleteFunc(h.gone, func(k subKey) bool { return k == s.subKey })
+	h.poke()
+	return s.ready
+}
+
+func (h *hub) unsubscribe(k kind, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = append(h.gone, subKey{k, name})
+	h.poke()
+}
+
+func (h *hub) poke() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *subscription) confirm() {
+	if s.stands && !s.started {
+		s.started = true
+		close(s.ready)
+	}
+}
+
+// work places subscriptions: those that are new, and those whose line was lost.
+func (h *hub) work() {
+	defer close(h.done)
+	tries := 0
+	for {
+		err := h.place()
+		var again <-chan time.Time
+		if err != nil {
+			again = time.After(backoff(tries))
+			tries++
+		} else {
+			tries = 0
+		}
+		ping := time.NewTimer(h.conn.options.Timeout)
+		select {
+		case <-again:
+		case <-h.wakeUnless(err):
+		case <-ping.C:
+			h.check()
+		case <-h.conn.ctx.Done():
+			return
+		}
+		ping.Stop()
+	}
+}
+
+// wakeUnless is what wakes it up: not while it waits for its next try.
+func (h *hub) wakeUnless(err error) <-chan struct{} {
+	if err != nil {
+		return nil
+	}
+	return h.wake
+}
+
+// place sends what has to be sent. The error says why some subscriptions have no
+// line.
+func (h *hub) place() error {
+	ctx, cancel := h.conn.bounded()
+	defer cancel()
+	h.mu.Lock()
+	gone, stale := h.gone, h.stale
+	h.gone, h.stale = nil, false
+	h.mu.Unlock()
+	if stale && h.conn.cluster != nil {
+		h.conn.cluster.ReloadState(ctx)
+	}
+	h.drop(ctx, gone)
+	err := h.why()
+	for _, batch := range h.homeless() {
+		if e := h.settle(ctx, batch); e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		h.conn.heard(err)
+	}
+	return err
+}
+
+// why takes why a line was lost since it was asked last.
+func (h *hub) why() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := h.err
+	h.err = nil
+	return err
+}
+
+// drop unsubscribes.
+func (h *hub) drop(ctx context.Context, gone []subKey) {
+	for _, key := range gone {
+		h.mu.Lock()
+		s := h.subs[key]
+		delete(h.subs, key)
+		var l *line
+		if s != nil {
+			l = s.line
+		}
+		h.mu.Unlock()
+		if l == nil {
+			continue
+		}
+		switch key.kind { // where it fails, the line is lost, and that says so itself
+		case toChannel:
+			_ = l.ps.Unsubscribe(ctx, key.name)
+		case toPattern:
+			_ = l.ps.PUnsubscribe(ctx, key.name)
+		case toShard:
+			_ = l.ps.SUnsubscribe(ctx, key.name)
+		}
+	}
+}
+
+// homeless are the subscriptions without a line, those of one kind together: but
+// sharded ones, which may be of different slots.
+func (h *hub) homeless() (batches [][]*subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	many := map[kind][]*subscription{}
+	for _, s := range h.subs {
+		switch {
+		case s.line != nil:
+		case s.kind == toShard:
+			batches = append(batches, []*subscription{s})
+		default:
+			many[s.kind] = append(many[s.kind], s)
+		}
+	}
+	for _, batch := range many {
+		batches = append(batches, batch)
+	}
+	return batches
+}
+
+// settle puts subscriptions on the line to their server.
+func (h *hub) settle(ctx context.Context, batch []*subscription) error {
+	key := "" // what is no sharded channel stands anywhere: at the same server always
+	if batch[0].kind == toShard {
+		key = batch[0].name
+	}
+	node, err := h.conn.node(ctx, key)
+	if err != nil {
+		return err
+	}
+	l := h.line(node)
+	names := make([]string, len(batch))
+	h.mu.Lock()
+	for i, s := range batch {
+		s.line, names[i] = l, s.name
+	}
+	h.mu.Unlock()
+	if err := l.subscribe(ctx, batch[0].kind, names); err != nil {
+		l.end(err)
+		return err
+	}
+	return nil
+}
+
+func (l *line) subscribe(ctx context.Context, k kind, names []string) error {
+	switch k {
+	case toPattern:
+		return l.ps.PSubscribe(ctx, names...)
+	case toShard:
+		return l.ps.SSubscribe(ctx, names...)
+	}
+	return l.ps.Subscribe(ctx, names...)
+}
+
+// line returns the one to a server, and makes it.
+func (h *hub) line(node *goredis.Client) *line {
+	address := node.Options().Addr
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l := h.lines[address]; l != nil {
+		return l
+	}
+	l := &line{hub: h, address: address, ps: node.Subscribe(h.conn.ctx)}
+	l.seen.Store(time.Now().UnixNano())
+	h.lines[address] = l
+	h.all.Add(1)
+	go l.read()
+	return l
+}
+
+// read hands on what comes.
+func (l *line) read() {
+	defer l.hub.all.Done()
+	for {
+		m, err := l.ps.Receive(l.hub.conn.ctx)
+		if err != nil {
+			l.end(err)
+			return
+		}
+		l.seen.Store(time.Now().UnixNano())
+		switch m := m.(type) {
+		case *goredis.Subscription:
+			l.hub.told(l, m)
+		case *goredis.Message:
+			l.hub.came(m)
+		}
+	}
+}
+
+// end gives up a line: what stood on it is placed anew.
+func (l *line) end(err error) {
+	h := l.hub
+	h.mu.Lock()
+	if l.lost {
+		h.mu.Unlock()
+		return
+	}
+	l.lost = true
+	delete(h.lines, l.address)
+	for _, s := range h.subs {
+		if s.line == l {
+			s.line, s.stands = nil, false
+		}
+	}
+	h.stale = true
+	if h.err == nil && h.conn.ctx.Err() == nil {
+		h.err = fmt.Errorf("subscriptions at %s: %w", l.address, err)
+	}
+	h.poke()
+	h.mu.Unlock()
+	_ = l.ps.Close()
+}
+
+// told takes what Redis says of a subscription.
+func (h *hub) told(l *line, m *goredis.Subscription) {
+	h.mu.Lock()
+	if strings.HasSuffix(m.Kind, "unsubscribe") {
+		// Unasked for, it means that the slot has moved to another server.
+		if s := h.subs[subKey{toShard, m.Channel}]; m.Kind == "sunsubscribe" && s != nil && s.line == l && s.stands && !slices.Contains(h.gone, s.subKey) {
+			s.line, s.stands, h.stale = nil, false, true
+			h.poke()
+		}
+		h.mu.Unlock()
+		return
+	}
+	if s := h.subs[subKey{kind(m.Kind), m.Channel}]; s != nil && s.line == l {
+		s.stands = true
+		s.confirm()
+	}
+	all := h.err == nil
+	for _, s := range h.subs {
+		all = all && s.stands
+	}
+	h.mu.Unlock()
+	if all {
+		h.conn.heard(nil)
+	}
+}
+
+// came hands a message to who listens.
+func (h *hub) came(m *goredis.Message) {
+	h.mu.Lock()
+	s := h.subs[subKey{toPattern, m.Pattern}]
+	if m.Pattern == "" {
+		if s = h.subs[subKey{toChannel, m.Channel}]; s == nil {
+			s = h.subs[subKey{toShard, m.Channel}]
+		}
+	}
+	h.mu.Unlock()
+	if s == nil {
+		return
+	}
+	h.conn.count.received.Add(1)
+	s.handle(m.Channel, []byte(m.Payload))
+}
+
+var errSilent = errors.New("no answer in time")
+
+// check asks each line whether it lives, and gives up those that have not said a
+// word since they were asked.
+func (h *hub) check() {
+	ctx, cancel := h.conn.bounded()
+	defer cancel()
+	h.mu.Lock()
+	lines := make([]*line, 0, len(h.lines))
+	for _, l := range h.lines {
+		lines = append(lines, l)
+	}
+	h.mu.Unlock()
+	for _, l := range lines {
+		if time.Since(time.Unix(0, l.seen.Load())) > 3*h.conn.options.Timeout {
+			l.end(errSilent)
+			continue
+		}
+		if err := l.ps.Ping(ctx); err != nil {
+			l.end(err)
+		}
+	}
+}
+
+func (h *hub) close() {
+	<-h.done
+	h.mu.Lock()
+	lines := make([]*line, 0, len(h.lines))
+	for _, l := range h.lines {
+		lines = append(lines, l)
+	}
+	h.mu.Unlock()
+	for _, l := range lines {
+		l.end(errClosed)
+	}
+	h.all.Wait()
+}

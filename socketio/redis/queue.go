@@ -1,0 +1,360 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// ErrQueueFull says that a message for other servers was dropped, since too many
+// wait for Redis. The sockets of this server got it.
+var ErrQueueFull = errors.New("redis: too many messages wait for Redis: this one was dropped")
+
+// errClosed says that the Conn was closed.
+var errClosed = errors.New("redis: closed")
+
+// maxBatch is how many commands go to Redis at once.
+const maxBatch = 256
+
+// job is a command for Redis.
+type job struct {
+	key  string // says whose it is in a cluster
+	size int
+	run  func(ctx context.Context, p goredis.Pipeliner) goredis.Cmder
+	// done is told the end: the answer, or an error. Nil asks for nothing.
+	done func(cmd goredis.Cmder, err error)
+	// find looks whether a command whose answer never came has been carried out.
+	// Nil gives it up: it is better lost than doubled.
+	find func(ctx context.Context) (found bool, err error)
+
+	unsure bool
+}
+
+// queue sends commands to Redis one after the other, many at once, and keeps them
+// while it is gone.
+type queue struct {
+	conn *Conn
+	wake chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	waiting []*job
+	flying  int // those that are on their way
+	bytes   int
+	closed  bool
+	full    bool          // and that has been said
+	idle    chan struct{} // closed when nothing waits any more
+}
+
+func newQueue(c *Conn) *queue {
+	q := &queue{conn: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go q.work()
+	return q
+}
+
+// add puts a command behind those that wait.
+func (q *queue) add(j *job) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	o := &q.conn.options
+	switch {
+	case q.closed:
+		return errClosed
+	case len(q.waiting)+q.flying >= o.MaxQueue || q.bytes+j.size > o.MaxQueueBytes:
+		q.conn.count.dropped.Add(1)
+		if !q.full {
+			q.full = true
+			q.conn.note("%d messages wait, the next are dropped", len(q.waiting)+q.flying)
+		}
+		return ErrQueueFull
+	}
+	q.waiting = append(q.waiting, j)
+	q.bytes += j.size
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (q *queue) size() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) + q.flying
+}
+
+// take takes the next commands.
+func (q *queue) take() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.waiting), maxBatch)
+	batch := q.waiting[:n:n]
+	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
+		q.waiting = nil
+	}
+	q.flying = n
+	return batch
+}
+
+// landed notes how many of those that were taken are still on their way.
+func (q *queue) landed(before, left []*job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range before {
+		q.bytes -= j.size
+	}
+	for _, j := range left {
+		q.bytes += j.size
+	}
+	q.flying = len(left)
+	q.full = q.full && len(left) > 0
+	if q.flying+len(q.waiting) == 0 && q.idle != nil {
+		close(q.idle)
+		q.idle = nil
+	}
+}
+
+// flush waits until nothing waits any more, or the time is over.
+func (q *queue) flush(limit time.Duration) bool {
+	q.mu.Lock()
+	if q.flying+len(q.waiting) == 0 {
+		q.mu.Unlock()
+		return true
+	}
+	if q.idle == nil {
+		q.idle = make(chan struct{})
+	}
+	idle := q.idle
+	q.mu.Unlock()
+	select {
+	case <-idle:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+func (q *queue) close() {
+	q.flush(q.conn.options.Timeout)
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+}
+
+func (q *queue) wait() { <-q.done }
+
+// work sends what there is. Once Redis is lost it asks, again and again, whether
+// it is back.
+func (q *queue) work() {
+	defer close(q.done)
+	tries := 0
+	var batch []*job
+	for {
+		if len(batch) == 0 {
+			batch = q.take()
+		}
+		left := batch
+		err := error(nil)
+		switch {
+		case len(batch) > 0:
+			left, err = q.send(batch)
+			q.landed(batch, left)
+		case tries > 0:
+			err = q.ping()
+		}
+		if batch = left; err == nil {
+			tries = 0
+		} else {
+			tries++
+			q.conn.wrote(err)
+		}
+		if !q.rest(len(batch), tries) {
+			q.abandon(batch)
+			return
+		}
+	}
+}
+
+// rest waits for what there is to do next. It reports false at the end.
+func (q *queue) rest(left, tries int) bool {
+	var again <-chan time.Time
+	wake := q.wake
+	if tries > 0 {
+		again, wake = time.After(backoff(tries-1)), nil
+	} else if left > 0 || q.waits() {
+		return q.conn.ctx.Err() == nil
+	}
+	select {
+	case <-again:
+	case <-wake:
+	case <-q.conn.ctx.Done():
+		return false
+	}
+	return true
+}
+
+func (q *queue) waits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0
+}
+
+// abandon ends what is left at the end.
+func (q *queue) abandon(batch []*job) {
+	q.mu.Lock()
+	batch = append(batch, q.waiting...)
+	q.waiting, q.closed = nil, true
+	q.mu.Unlock()
+	for _, j := range batch {
+		q.settle(j, nil, errClosed)
+	}
+	q.landed(nil, nil)
+}
+
+func (q *queue) ping() error {
+	ctx, cancel := q.conn.bounded()
+	defer cancel()
+	err := q.conn.client.Ping(ctx).Err()
+	if err == nil {
+		q.conn.wrote(nil)
+	}
+	return err
+}
+
+// send sends commands, in order. It returns those that Redis does not have yet,
+// and why.
+func (q *queue) send(batch []*job) (left []*job, err error) {
+	ctx, cancel := q.conn.bounded()
+	defer cancel()
+	if batch, err = q.findUnsure(ctx, batch); err != nil {
+		return batch, err
+	}
+	answers, err := q.exec(ctx, batch)
+	if err != nil {
+		return batch, err
+	}
+	for i, j := range batch {
+		if again, why := q.judge(j, answers[i]); again {
+			left = append(left, j)
+			err = why
+		} else if why != nil && !isReply(why) {
+			err = why
+		}
+	}
+	if err == nil {
+		q.conn.wrote(nil)
+	} else if q.conn.cluster != nil && moved(err) {
+		q.conn.cluster.ReloadState(q.conn.ctx)
+	}
+	return left, err
+}
+
+// findUnsure takes out those whose answers never came, and which Redis has all
+// the same.
+func (q *queue) findUnsure(ctx context.Context, batch []*job) (left []*job, err error) {
+	for i, j := range batch {
+		found := false
+		if j.unsure {
+			if found, err = j.find(ctx); err != nil {
+				return append(left, batch[i:]...), err
+			}
+			j.unsure = false
+		}
+		if found {
+			q.conn.count.published.Add(1)
+		} else {
+			left = append(left, j)
+		}
+	}
+	return left, nil
+}
+
+// exec sends commands to the servers that own their keys.
+func (q *queue) exec(ctx context.Context, batch []*job) ([]goredis.Cmder, error) {
+	pipes := map[*goredis.Client]goredis.Pipeliner{}
+	answers := make([]goredis.Cmder, len(batch))
+	for i, j := range batch {
+		node, err := q.conn.node(ctx, j.key)
+		if err != nil {
+			return nil, err
+		}
+		if pipes[node] == nil {
+			pipes[node] = node.Pipeline()
+		}
+		answers[i] = j.run(ctx, pipes[node])
+	}
+	var all sync.WaitGroup
+	for _, p := range pipes {
+		all.Go(func() { _, _ = p.Exec(ctx) }) // each command has its own error
+	}
+	all.Wait()
+	return answers, nil
+}
+
+// judge ends a command, or says that it has to be sent again.
+func (q *queue) judge(j *job, cmd goredis.Cmder) (again bool, why error) {
+	err := cmd.Err()
+	switch {
+	case err == nil || errors.Is(err, goredis.Nil):
+		q.conn.count.published.Add(1)
+		q.settle(j, cmd, nil)
+		return false, nil
+	case passes(err):
+		return true, err
+	case isReply(err): // refused for good
+	case unsent(err):
+		return true, err
+	case j.find != nil:
+		j.unsure = true
+		return true, err
+	}
+	q.conn.count.failed.Add(1)
+	q.conn.note("%s: %v", cmd.Name(), err)
+	q.settle(j, nil, fmt.Errorf("redis: %s: %w", cmd.Name(), err))
+	return false, err
+}
+
+func (q *queue) settle(j *job, cmd goredis.Cmder, err error) {
+	if j.done != nil {
+		j.done(cmd, err)
+	}
+}
+
+// isReply reports whether an error is an answer of Redis.
+func isReply(err error) bool {
+	var reply goredis.Error
+	return errors.As(err, &reply)
+}
+
+// passing are the beginnings of the errors of Redis that pass: it starts, it has
+// no memory, another server is the one to ask, the password is being changed.
+// Nothing was done.
+var passing = []string{
+	"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "OOM", "MOVED", "ASK", "BUSY ", "NOREPLICAS", "MISCONF", "NOAUTH", "WRONGPASS",
+}
+
+func passes(err error) bool {
+	for _, word := range passing {
+		if goredis.HasErrorPrefix(err, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// moved reports whether a cluster is not as it was.
+func moved(err error) bool { return err != nil && (!isReply(err) || passes(err)) }
+
+// errDial is that no connection was made: nothing was sent.
+var errDial = errors.New("not connected")
+
+// unsent reports whether a command has certainly not reached Redis.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, errDial) || errors.Is(err, goredis.ErrPoolTimeout) || errors.As(err, &op) && op.Op == "dial"
+}

@@ -1,0 +1,228 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sockkit/sockkit/socketio"
+)
+
+// TimeoutError says that some servers of the cluster have not answered in time.
+// It is a [socketio.ErrTimeout].
+type TimeoutError struct {
+	Operation          string // "fetchSockets", "serverSideEmit" or "broadcast with acknowledgements"
+	Answered, Expected int    // servers, this one not counted
+	// Missing are the ids of servers that have not answered. Where Among is set some
+	// of them have: their answers do not say whose they are.
+	Missing []string
+	Among   bool
+}
+
+// Error implements error.
+func (e *TimeoutError) Error() string {
+	text := fmt.Sprintf("redis: timeout reached: %s: only %d responses received out of %d", e.Operation, e.Answered, e.Expected)
+	switch {
+	case len(e.Missing) == 0:
+	case e.Among:
+		text += "; silent: some of " + strings.Join(e.Missing, ", ")
+	default:
+		text += "; silent: " + strings.Join(e.Missing, ", ")
+	}
+	return text
+}
+
+// Unwrap makes it a [socketio.ErrTimeout].
+func (e *TimeoutError) Unwrap() error { return socketio.ErrTimeout }
+
+// ask registers who waits for answers, until the context ends. Late is told then
+// where it ended by its deadline.
+func (a *adapter) ask(ctx context.Context, m *message, answer func(*message), late func(*question)) *question {
+	q := &question{from: map[string]bool{}, answer: answer}
+	m.request = `"` + newUID(16) + `"`
+	id := m.request
+	a.mu.Lock()
+	a.asked[id] = q
+	a.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		a.mu.Lock()
+		delete(a.asked, id)
+		a.mu.Unlock()
+		if late != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			late(q)
+		}
+	})
+	return q
+}
+
+// answered gives an answer to who waits for it.
+func (a *adapter) answered(m *message) {
+	a.mu.Lock()
+	q := a.asked[m.request]
+	a.mu.Unlock()
+	if q == nil {
+		return
+	}
+	if m.kind != kindAnswer { // of those a server sends many
+		q.mu.Lock()
+		q.came++
+		if m.uid != "" {
+			q.from[m.uid] = true
+		}
+		q.mu.Unlock()
+	}
+	q.answer(m)
+}
+
+// silence says who has not answered a question.
+func (a *adapter) silence(operation string, q *question, expected int) *TimeoutError {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := &TimeoutError{Operation: operation, Answered: q.came, Expected: expected}
+	if !a.conn.up() {
+		return e
+	}
+	ctx, cancel := a.conn.bounded()
+	defer cancel()
+	members, err := a.wire.members(ctx)
+	if err != nil {
+		return e
+	}
+	for _, uid := range members {
+		if uid != a.uid && !q.from[uid] {
+			e.Missing = append(e.Missing, uid)
+		}
+	}
+	slices.Sort(e.Missing)
+	e.Among = len(e.Missing) > expected-e.Answered
+	return e
+}
+
+// report has the hook told who was silent.
+func (a *adapter) report(operation string) func(*question) {
+	a.mu.Lock()
+	expected := a.lastCount - 1
+	a.mu.Unlock()
+	return func(q *question) {
+		q.mu.Lock()
+		silent := q.came < expected
+		q.mu.Unlock()
+		if silent {
+			a.Namespace().AdapterError(a.silence(operation, q, expected))
+		}
+	}
+}
+
+// FetchSockets implements [socketio.Adapter]. Where some servers do not answer in
+// time, it returns what the others have, and a [*TimeoutError].
+func (a *adapter) FetchSockets(ctx context.Context, s socketio.Selection, f socketio.Flags) ([]socketio.RemoteSocket, error) {
+	all, err := a.MemoryAdapter.FetchSockets(ctx, s, f)
+	if f.Local || err != nil {
+		return all, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, orDefault(f.Timeout, a.requestTimeout))
+	defer cancel()
+	servers, err := a.ServerCount(ctx)
+	if err != nil || servers <= 1 {
+		return all, err
+	}
+	came := make(chan []socketio.RemoteSocket, servers)
+	m := a.newMessage(kindFetch, s, f)
+	q := a.ask(ctx, m, func(m *message) {
+		select {
+		case came <- m.sockets:
+		case <-ctx.Done():
+		}
+	}, nil)
+	if err := a.wire.send(m); err != nil {
+		return all, err
+	}
+	for range servers - 1 {
+		select {
+		case more := <-came:
+			all = append(all, more...)
+		case <-ctx.Done():
+			if context.Cause(ctx) == context.Canceled {
+				return all, context.Canceled
+			}
+			return all, a.silence("fetchSockets", q, servers-1)
+		}
+	}
+	return all, nil
+}
+
+// ServerSideEmit implements [socketio.Adapter].
+func (a *adapter) ServerSideEmit(ctx context.Context, args socketio.Args, answer func(socketio.Args)) error {
+	m := a.newMessage(kindServerEvent, socketio.Selection{}, socketio.Flags{})
+	m.data, m.attachments = args.Data()
+	if answer != nil {
+		a.ask(ctx, m, func(m *message) {
+			if args, err := single(m.data, m.attachments); err == nil {
+				answer(args)
+			}
+		}, a.report("serverSideEmit"))
+	}
+	return a.wire.send(m)
+}
+
+// BroadcastWithAck implements [socketio.Adapter].
+func (a *adapter) BroadcastWithAck(ctx context.Context, p *socketio.Packet, s socketio.Selection, f socketio.Flags, count func(int), answer func(socketio.Args)) error {
+	if !f.Local {
+		m := a.newMessage(kindBroadcast, s, f)
+		m.data, m.attachments = p.Data, p.Attachments
+		if deadline, ok := ctx.Deadline(); ok {
+			m.flags.Timeout = time.Until(deadline).Round(time.Millisecond)
+		}
+		a.ask(ctx, m, func(m *message) {
+			if m.kind == kindCount {
+				count(m.count)
+				return
+			}
+			if args, err := single(m.data, m.attachments); err == nil {
+				answer(args)
+			}
+		}, a.report("broadcast with acknowledgements"))
+		if err := a.wire.send(m); err != nil {
+			a.Namespace().AdapterError(err) // this server's sockets are asked all the same
+		}
+	}
+	return a.MemoryAdapter.BroadcastWithAck(ctx, p, s, f, count, answer)
+}
+
+// maxAckWait bounds the wait of this server for its sockets, on behalf of
+// another that does not say how long it waits.
+const maxAckWait = time.Minute
+
+// broadcastFor is a broadcast with acknowledgements on behalf of another server.
+func (a *adapter) broadcastFor(m *message) {
+	ctx, cancel := context.WithTimeout(a.conn.ctx, min(orDefault(m.flags.Timeout, maxAckWait), time.Hour))
+	var mu sync.Mutex
+	left := -1 // so that it is not 0 before all are counted
+	minus := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if left += n; left == -1 {
+			cancel()
+		}
+	}
+	count := func(n int) {
+		answer := a.answering(m, kindCount)
+		answer.count = n
+		a.reply(answer)
+		minus(n)
+	}
+	err := a.MemoryAdapter.BroadcastWithAck(ctx, a.packet(m), m.selection, m.flags, count, func(args socketio.Args) {
+		answer := a.answering(m, kindAnswer)
+		answer.data, answer.attachments = answerOf(args)
+		a.reply(answer)
+		minus(-1)
+	})
+	if err != nil {
+		cancel()
+		a.Namespace().AdapterError(err)
+	}
+}
