@@ -19,7 +19,7 @@ const patience = 60 * time.Second
 var bin string
 
 // peers are the programs that the tests talk to.
-var peers = []string{"nc.openbsd", "ncat", "socat", "openssl", "tshark", "editcap", "microsocks", "tinyproxy", "curl", "python3",
+var peers = []string{"nc.openbsd", "ncat", "socat", "openssl", "tshark", "editcap", "tcpdump", "microsocks", "tinyproxy", "curl", "python3",
 	"node", "nginx", "haproxy", "chromium"}
 
 // parts are what the peers need, and no program: each is a command that fails

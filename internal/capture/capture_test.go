@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -362,5 +363,55 @@ func TestLyingFiles(t *testing.T) {
 				t.Errorf("%v, want %s", err, f.want)
 			}
 		})
+	}
+}
+
+// Text of another protocol is shown as it comes, and is no broken request.
+func TestOtherProtocols(t *testing.T) {
+	for name, lines := range map[string][2]string{
+		"redis": {"PING\r\n", "+PONG\r\n"}, "redis, arrays": {"*1\r\n$4\r\nPING\r\n", "+PONG\r\n"}, "words": {"one two three\n", "four\n"},
+		"one letter": {"q", "r"}, "binary": {"\x00\x01\x02", "\xff\xfe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSession()
+			s.say(0, lines[0])
+			s.say(1, lines[1])
+			s.end()
+			r, rec := readBytes(t, s.file())
+			got := strings.Join(story(rec), "\n")
+			if !strings.Contains(got, fmt.Sprintf("out data %q", lines[0])) || !strings.Contains(got, fmt.Sprintf("in data %q", lines[1])) || r.Findings != 0 {
+				t.Error(got)
+			}
+		})
+	}
+	t.Run("the server speaks first", func(t *testing.T) {
+		s := newSession()
+		s.say(1, "220 mail.test\r\n")
+		s.say(0, "EHLO x\r\n")
+		s.end()
+		_, rec := readBytes(t, s.file())
+		if got := strings.Join(story(rec), "\n"); !strings.Contains(got, `in data "220 mail.test\r\n"`) || !strings.Contains(got, `out data "EHLO x\r\n"`) {
+			t.Error(got)
+		}
+	})
+}
+
+// Where bytes of a session are missing, its packets prove nothing.
+func TestNoFindingsInGaps(t *testing.T) {
+	ask := "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n" + askWS[strings.Index(askWS, "\r\n")+2:]
+	frame := func(kind byte, s string) string { return string([]byte{0x80 | kind, byte(len(s))}) + s }
+	s := newSession()
+	s.say(0, ask)
+	s.say(1, answerWS)
+	for _, text := range []string{`0{"sid":"abc","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000}`, `40{"sid":"x"}`, `451-["bin",{"_placeholder":true,"num":0}]`} {
+		s.say(1, frame(1, text))
+	}
+	s.say(1, frame(2, "\x01\x02\x03"))
+	s.say(1, frame(1, `42["after"]`))
+	whole, _ := readBytes(t, s.file())
+	s.list = slices.Delete(s.list, 7, 8)
+	r, rec := readBytes(t, s.file())
+	if whole.Findings != 0 || r.Findings != 0 || !slices.Contains(story(rec), `in EVENT ["after"]`) {
+		t.Errorf("%d, %d\n%s", whole.Findings, r.Findings, strings.Join(story(rec), "\n"))
 	}
 }

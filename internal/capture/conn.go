@@ -45,6 +45,9 @@ func newConn(a *assembler, key pair, s *segment) *conn {
 		a.note(c.id, "the beginning of this connection is not in the capture")
 	}
 	c.talk = newTalk(a.reader, c.id, c.report)
+	if !c.report.Whole {
+		c.talk.plain.Partial()
+	}
 	for role := range c.sides {
 		c.sides[role].to = side{c, ws.Role(role)}
 	}

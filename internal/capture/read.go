@@ -71,7 +71,7 @@ func newReader(o Options) *reader {
 		tee = append(tee, trace.Branch{Sink: o.Sink, Level: o.Level})
 	}
 	r.tracer = trace.New(&stamped{r, tee}, tee.Level())
-	r.io = tap.NewSocketIO(r.tracer)
+	r.io = tap.NewCaptured(r.tracer)
 	return r
 }
 

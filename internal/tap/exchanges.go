@@ -223,6 +223,7 @@ func (x *exchanges) request(s *sent) (int, error) {
 	_, _ = a.head.ParseRequest(raw, nil)
 	x.head(trace.Out, a.head, raw)
 	if ofEngine(request.RequestURI) {
+		x.io.captured.belongs(x.id, a.RequestURI)
 		a.exchange = x.io.engine.Request(x.id, a.Method, a.RequestURI, a.Header, body)
 	}
 	if x.waiting = append(x.waiting, a); len(x.waiting) > mostWaiting {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -83,13 +86,68 @@ type lane struct {
 	lost   bool
 }
 
-// Follow begins to follow a connection.
+// NewCaptured returns one that reads what somebody else has recorded. Where bytes
+// of a session are missing, what would be a finding about its packets is none.
+func NewCaptured(t *trace.Tracer) *SocketIO {
+	s := &SocketIO{sessions: map[string]*decoders{}, captured: &captured{tracer: t, of: map[trace.ID]string{}, torn: map[string]bool{}}}
+	s.tracer = t.View(s.captured, t.Level)
+	s.engine.Tracer, s.engine.OnPacket = s.tracer, s.packet
+	return s
+}
+
+// captured holds back findings on what is not whole.
+type captured struct {
+	tracer *trace.Tracer
+	of     map[trace.ID]string // the session that a connection's last request was of
+	torn   map[string]bool     // sessions of which bytes are missing
+}
+
+// Record implements [trace.Sink].
+func (c *captured) Record(r trace.Record) {
+	if e, ok := r.Event.(trace.Finding); ok && (c.torn[c.of[r.Conn]] || c.torn[connName(r.Conn)]) {
+		r.Event = trace.Note{Text: "bytes are missing in this session, so this is not sure: " + e.Summary}
+	}
+	c.tracer.Sink.Record(r)
+}
+
+// connName names a connection that is of no session yet.
+func connName(id trace.ID) string { return "\x00" + strconv.FormatUint(uint64(id), 10) }
+
+// belongs notes whose session a request is of.
+func (c *captured) belongs(id trace.ID, target string) {
+	if c == nil {
+		return
+	}
+	if len(c.of) >= maxSessions {
+		clear(c.of)
+	}
+	if u, err := url.ParseRequestURI(target); err == nil {
+		c.of[id] = u.Query().Get("sid")
+	}
+}
+
+// tear notes that bytes are missing, and forgets what a packet was to be put
+// together of.
+func (s *SocketIO) tear(id trace.ID) {
+	if len(s.captured.torn) >= maxSessions {
+		clear(s.captured.torn)
+	}
+	session := s.captured.of[id]
+	s.captured.torn[connName(id)] = true
+	if session != "" {
+		s.captured.torn[session] = true
+		delete(s.sessions, session)
+	}
+}
+
+// Follow begins to follow a connection, of one that [NewCaptured] returned.
 func (s *SocketIO) Follow(f Following) *Follower {
+	t := s.captured.tracer
 	e := extras{clock: f.Now, told: f.OnOpen, pieces: true}
 	return &Follower{
-		tracer: s.tracer,
-		x:      &exchanges{watched: watched{tracer: s.tracer, id: f.ID}, io: s, limits: f.Limits, most: f.Kept, extras: e},
-		o:      &opening{tracer: s.tracer, id: f.ID, limits: f.Limits, extras: e},
+		tracer: t,
+		x:      &exchanges{watched: watched{tracer: t, id: f.ID}, io: s, limits: f.Limits, most: f.Kept, extras: e},
+		o:      &opening{tracer: t, id: f.ID, limits: f.Limits, extras: e},
 	}
 }
 
@@ -108,11 +166,14 @@ func (f *Follower) Feed(from ws.Role, b []byte) {
 // decide looks at the first request to know what is spoken.
 func (f *Follower) decide() {
 	first := f.kept[ws.ClientRole]
-	if len(first) == 0 {
-		s := handshake.Scanner{Response: true}
-		if _, err := s.Scan(f.kept[ws.ServerRole], nil); err != nil && !errors.Is(err, handshake.ErrNeedMore) {
-			f.settle(byOpening)
-		}
+	switch {
+	case len(first) == 0 && !mayAnswer(f.kept[ws.ServerRole]):
+		f.settleOther(ws.ServerRole)
+		return
+	case len(first) == 0:
+		return
+	case !mayAsk(first):
+		f.settleOther(ws.ClientRole)
 		return
 	}
 	n, err := f.scan.Scan(first, nil)
@@ -131,13 +192,52 @@ func (f *Follower) decide() {
 	}
 }
 
-// settle hands what was kept to the machine that follows from here on.
-func (f *Follower) settle(d decided) {
+// mayAsk reports whether bytes may begin a request, also one that is wrong: a
+// word in letters, and a line that speaks of HTTP or begins with a method.
+func mayAsk(b []byte) bool {
+	line, _, whole := bytes.Cut(b, []byte("\n"))
+	method, _, spaced := bytes.Cut(line[:min(len(line), 32)], []byte(" "))
+	if !spaced && (whole || len(line) > 20) || len(method) == 0 {
+		return false
+	}
+	for _, c := range method {
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			return false
+		}
+	}
+	return !whole || beginsRequest(line) || bytes.Contains(bytes.ToUpper(line), []byte("HTTP/"))
+}
+
+// mayAnswer reports whether bytes may begin a response.
+func mayAnswer(b []byte) bool {
+	const begin = "HTTP/"
+	n := min(len(b), len(begin))
+	return string(b[:n]) == begin[:n]
+}
+
+// settleOther has what is no HTTP shown in pieces.
+func (f *Follower) settleOther(from ws.Role) {
+	kept := f.kept
+	f.settle(byOpening, from)
+	if f.o.phase != undecoded {
+		f.o.heads[from].buf = append(f.o.heads[from].buf, kept[from]...)
+		f.o.noHTTP(from, handshake.ErrNotHTTP)
+		return
+	}
+	f.feed(from, kept[from])
+}
+
+// Partial says that the beginning of the connection is not known.
+func (f *Follower) Partial() { f.x.io.tear(f.x.id) }
+
+// settle hands what was kept to the machine that follows from here on, but for
+// what some ends sent.
+func (f *Follower) settle(d decided, but ...ws.Role) {
 	f.decided = d
 	kept := f.kept
 	f.kept = [2][]byte{}
 	for _, from := range []ws.Role{ws.ClientRole, ws.ServerRole} {
-		if len(kept[from]) > 0 {
+		if len(kept[from]) > 0 && !slices.Contains(but, from) {
 			f.feed(from, kept[from])
 		}
 	}
@@ -176,6 +276,7 @@ func (f *Follower) Gap(from ws.Role, n int64) {
 	if f.decided == notDecided {
 		f.settle(byOpening)
 	}
+	f.x.io.tear(f.x.id)
 	switch {
 	case f.frames != nil:
 		if f.lanes[from].lost {
@@ -336,6 +437,7 @@ func (s *SocketIO) Request(id trace.ID, method, target string, header http.Heade
 	if !ofEngine(target) {
 		return nil
 	}
+	s.captured.belongs(id, target)
 	return s.engine.Request(id, method, target, header, body)
 }
 
@@ -345,6 +447,7 @@ func (s *SocketIO) WebSocket(id trace.ID, target string) *engine.ObservedSocket 
 	if !ofEngine(target) {
 		return nil
 	}
+	s.captured.belongs(id, target)
 	return s.engine.WebSocket(id, target)
 }
 

@@ -22,6 +22,8 @@ type SocketIO struct {
 
 	mu       sync.Mutex
 	sessions map[string]*decoders
+
+	captured *captured // nil: it passes now
 }
 
 // decoders are those of a session, by direction: attachments follow the packet
