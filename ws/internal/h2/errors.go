@@ -84,8 +84,8 @@ type NotHTTP2 struct{ First []byte } // the beginning of what came
 
 // Line is the first line of what came, safe to print.
 func (e *NotHTTP2) Line() string {
-	line, _, _ := strings.Cut(string(e.First), "\r\n")
-	return printable([]byte(line))
+	line, _, _ := strings.Cut(string(e.First), "\n")
+	return printable([]byte(strings.TrimSuffix(line, "\r")))
 }
 
 // Error implements error.

@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,8 +153,10 @@ func (s *Session) request(d *decoding) error {
 	case st != nil:
 		s.trailers(st, d)
 		return nil
+	case id <= s.lastPeer && s.past.how[id] == forgotten:
+		return broken(Protocol, "5.1.1", "a stream's number is below that of the last one")
 	case id <= s.lastPeer:
-		return s.late()
+		return s.behind(id)
 	case s.goAwaySent:
 		s.lastPeer = id
 		return s.refuse(id, RefusedStream)
@@ -162,14 +165,15 @@ func (s *Session) request(d *decoding) error {
 	if s.active >= s.cfg.MaxStreams {
 		return s.refuse(id, RefusedStream)
 	}
-	if wrong := d.wrongRequest(); wrong != "" {
+	length, wrong := d.wrongRequest()
+	if wrong != "" || s.block.end && length > 0 {
 		return s.refuse(id, Protocol)
 	}
-	s.accept(id, d)
+	s.accept(id, d).length = length
 	return nil
 }
 
-// late is a head for a stream that has ended. It may have been on its way; many
+// late is a frame for a stream that has ended. It may have been on its way; many
 // of them are not.
 func (s *Session) late() error {
 	if s.useful.exceeded() {
@@ -181,15 +185,32 @@ func (s *Session) late() error {
 // refuse resets a stream that was never made. Many refusals are an attack.
 func (s *Session) refuse(id uint32, code Code) error {
 	s.reset(id, code)
+	if s.past.how[id] == forgotten {
+		s.past.remember(id, byUs)
+	}
 	return s.late()
 }
 
 // wrongRequest holds the pseudo-header fields of a request against RFC 9113
-// section 8.3.1, and RFC 8441 section 4 where :protocol is among them.
-func (d *decoding) wrongRequest() string {
+// section 8.3.1, and RFC 8441 section 4 where :protocol is among them. Length is
+// that of the body, where the request tells it.
+func (d *decoding) wrongRequest() (length int64, wrong string) {
 	if d.wrong != "" || d.large {
-		return d.wrong
+		return -1, d.wrong
 	}
+	if method, _ := Get(d.fields, ":method"); method == "CONNECT" {
+		return -1, d.wrongPseudo()
+	}
+	length, err := int64(-1), error(nil)
+	if text, ok := Get(d.fields, "content-length"); ok {
+		if length, err = strconv.ParseInt(text, 10, 63); err != nil || length < 0 {
+			return -1, "content-length is no number"
+		}
+	}
+	return length, d.wrongPseudo()
+}
+
+func (d *decoding) wrongPseudo() string {
 	method, ok := Get(d.fields, ":method")
 	_, scheme := Get(d.fields, ":scheme")
 	path, hasPath := Get(d.fields, ":path")
@@ -226,7 +247,7 @@ func unknownPseudo(fields []Field) string {
 }
 
 // accept makes a stream of a request.
-func (s *Session) accept(id uint32, d *decoding) {
+func (s *Session) accept(id uint32, d *decoding) *Stream {
 	st := s.add(id)
 	st.head, st.headCame, st.headEnd, st.inEnd = d.fields, true, s.block.end, s.block.end
 	st.handling = true
@@ -236,9 +257,10 @@ func (s *Session) accept(id uint32, d *decoding) {
 		st.outEnd, st.outDone = true, true
 		st.settle()
 		st.cancel(&StreamError{Stream: id, Code: NoError, Local: true})
-		return
+		return st
 	}
 	go s.serve(st)
+	return st
 }
 
 // serve runs the handler.

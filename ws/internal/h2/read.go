@@ -104,13 +104,16 @@ func clauseOf(c Code) string {
 
 // lost is the end of the connection below.
 func (s *Session) lost(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writeErr != nil {
+		return s.writeErr
+	}
 	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() && s.Err() == nil {
+	if errors.As(err, &timeout) && timeout.Timeout() && s.err == nil {
 		return &ConnError{Code: Protocol, Clause: "RFC 9113 3.4", Local: true,
 			Reason: "the peer's SETTINGS, or a head that it had begun, did not come within " + s.cfg.HandshakeTimeout.String()}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.goAwayCame != nil && s.goAwayCame.Code != NoError {
 		return s.goAwayCame
 	}
@@ -351,7 +354,10 @@ func (s *Session) data(f *http2.DataFrame) error {
 	st := s.streams[f.StreamID]
 	if st == nil {
 		s.openWindow(0, s.recv.give(size))
-		return s.unknown(f)
+		if s.isIdle(f.StreamID) {
+			return s.unknown(f)
+		}
+		return s.behind(f.StreamID)
 	}
 	if err := st.mayReceive(size); err != nil {
 		s.openWindow(0, s.recv.give(size))
@@ -366,6 +372,13 @@ func (s *Session) data(f *http2.DataFrame) error {
 		s.openWindow(0, s.recv.give(int64(len(b))))
 	} else if len(b) > 0 {
 		st.came(b)
+	}
+	if st.length >= 0 {
+		st.length -= int64(len(b))
+		if st.length < 0 || st.length > 0 && f.StreamEnded() {
+			st.cancel(&StreamError{Stream: st.id, Code: Protocol, Clause: "RFC 9113 8.1.1", Reason: "the body is not as long as content-length says", Local: true})
+			return nil
+		}
 	}
 	if f.StreamEnded() {
 		st.endCame()

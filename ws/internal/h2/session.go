@@ -39,6 +39,7 @@ type Session struct {
 	recv     inflow
 	window   int64 // that we may send
 	peer     peerSettings
+	past     closedStreams
 	idle     *time.Timer
 
 	control bytes.Buffer // frames that go before all data
@@ -53,6 +54,7 @@ type Session struct {
 	goAwayCame *ConnError
 	lastOurs   uint32 // of our streams, that the peer's GOAWAY lets live
 	err        error  // why it has ended, or ends
+	writeErr   error  // nothing can be sent any more
 	abrupt     bool   // nothing is waited for at the end
 	busy       bool   // a write is under way
 
@@ -289,7 +291,7 @@ func (s *Session) hangUp() {
 	err := tcp.CloseWrite(s.conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil || s.abrupt {
+	if err != nil && s.writeErr == nil || s.abrupt {
 		_ = s.conn.SetReadDeadline(past)
 		return
 	}

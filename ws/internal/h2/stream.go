@@ -48,13 +48,14 @@ type Stream struct {
 	closed   bool // by Close
 	abrupt   bool // Close is to reset it
 	linger   *time.Timer
-	handling bool // its handler runs
-	gone     bool // both halves have ended
+	length   int64 // that content-length has announced; less than 0: nothing
+	handling bool  // its handler runs
+	gone     bool  // both halves have ended
 }
 
 // add makes a stream, under the lock.
 func (s *Session) add(id uint32) *Stream {
-	st := &Stream{s: s, id: id, window: s.peer.window}
+	st := &Stream{s: s, id: id, window: s.peer.window, length: -1}
 	st.recv = inflow{size: int64(s.cfg.Window), left: int64(s.cfg.Window)}
 	st.readable, st.writable = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
 	s.streams[id] = st
@@ -376,6 +377,7 @@ func (st *Stream) settle() {
 		st.linger.Stop()
 	}
 	delete(st.s.streams, st.id)
+	st.s.past.add(st)
 	st.release()
 }
 

@@ -29,8 +29,8 @@ func (s *Session) write() {
 		s.mu.Lock()
 		s.busy = false
 		s.flushed.Broadcast()
-		if err != nil {
-			s.endLocked(err)
+		if err != nil { // what has come says why, and can still be read
+			s.writeErr = err
 			break
 		}
 	}
