@@ -105,7 +105,7 @@ func (t talk) end(s *Stage, p *speaker, role ws.Role, agreed handshake.Agreement
 		c.Limits = t.limits
 	}
 	if t.unseen != both && t.unseen != p.who {
-		c.Tracer = s.tracer.View(part{s.cast, p.who}, trace.Frame)
+		c.Tracer = s.at(p.who, trace.Frame)
 	}
 	e := &end{Conn: ws.NewConn(w, c), stage: s, who: p.who, wire: w}
 	s.Keep(closerFunc(e.CloseNow))

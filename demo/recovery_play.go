@@ -163,7 +163,7 @@ func (f *recoveryStory) travels(s *Stage, who string) (*traveller, error) {
 		failed: make(chan struct{}, mostSockets), back: make(chan int, mostSockets)}
 	t.Client = socketio.NewClient("http://"+f.network.listener.Addr().String(), &socketio.ClientOptions{
 		Transports: []string{"websocket"}, ReconnectionDelay: firstWait, ReconnectionDelayMax: mostWait, RandomizationFactor: -1,
-		Tracer: s.tracer.View(some{part{s.cast, who}, isPacket}, trace.Message),
+		Tracer: s.tracer.View(some{s.sink(who), isPacket}, trace.Message),
 	})
 	s.Keep(t.Client)
 	t.OnDisconnect(func(reason string) { t.idle = time.Now(); t.reasons <- reason })

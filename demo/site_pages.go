@@ -34,7 +34,7 @@ func (s *Site) lesson(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := view{Title: l.Title, Name: l.Name, Of: l.Name, Lesson: &l}
-	l.Intro = strings.TrimSuffix(strings.TrimSpace(l.Intro), strings.TrimSpace(traceIntro))
+	l.Intro = strings.Replace(l.Intro, traceIntro, traceOnPage, 1)
 	lessons := Lessons()
 	for i := range lessons {
 		if lessons[i].Name == l.Name && i > 0 {

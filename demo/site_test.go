@@ -273,7 +273,7 @@ func TestPages(t *testing.T) {
 		r := httptest.NewRequest("GET", "/lesson/"+l.Name, nil)
 		r.Host = "localhost"
 		s.ServeHTTP(w, r)
-		if body := w.Body.String(); w.Code != 200 || !strings.Contains(body, "</html>") || strings.Contains(body, "In the trace below") {
+		if body := w.Body.String(); w.Code != 200 || !strings.Contains(body, "</html>") || strings.Contains(body, "indented lines") {
 			t.Errorf("lesson %s: %d, %d bytes", l.Name, w.Code, len(body))
 		}
 	}

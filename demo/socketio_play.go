@@ -33,7 +33,7 @@ type guest struct {
 // guest brings in a client that is called who.
 func (s *Stage) guest(who, url string) *guest {
 	g := &guest{stage: s, who: who, url: url, header: http.Header{}, http: &http.Client{Transport: &http.Transport{}}}
-	g.seen = &engine.Observer{Tracer: s.tracer.View(part{s.cast, who}, trace.Frame), OnPacket: func(p engine.Observed) {
+	g.seen = &engine.Observer{Tracer: s.at(who, trace.Frame), OnPacket: func(p engine.Observed) {
 		if p.Dir == trace.In && p.Packet.Type == engine.Open {
 			g.sid = p.Session
 		}

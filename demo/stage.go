@@ -50,15 +50,6 @@ type entry struct {
 // cast keeps the records of all parts in one order.
 type cast struct{ live.Timeline }
 
-// part is the sink of one part.
-type part struct {
-	cast *cast
-	name string
-}
-
-// Record implements [trace.Sink].
-func (p part) Record(r trace.Record) { p.cast.Sink(p.name, sideOf(p.name)).Record(r) }
-
 // sideOf is the end of a connection at which a part stands whose records do not
 // say so: an observer's.
 func sideOf(who string) string {
@@ -85,7 +76,7 @@ func newStage(ctx context.Context, t teller, wait func(context.Context, string) 
 }
 
 func newStageOf(ctx context.Context, t teller, wait func(context.Context, string) error, c *cast) *Stage {
-	return &Stage{ctx: ctx, teller: t, wait: wait, cast: c, tracer: trace.New(part{c, ""}, trace.Message)}
+	return &Stage{ctx: ctx, teller: t, wait: wait, cast: c, tracer: trace.New(c.Sink("", ""), trace.Message)}
 }
 
 // begin makes what comes from here on the records of a new step.
@@ -138,8 +129,11 @@ func (s *Stage) As(who string) *trace.Tracer { return s.at(who, trace.Message) }
 
 // at is As with more, or less, detail.
 func (s *Stage) at(who string, level trace.Level) *trace.Tracer {
-	return s.tracer.View(part{s.cast, who}, level)
+	return s.tracer.View(s.sink(who), level)
 }
+
+// sink takes the records of the part that is called who.
+func (s *Stage) sink(who string) trace.Sink { return s.cast.Sink(who, sideOf(who)) }
 
 // Note puts a note of who's into the trace.
 func (s *Stage) Note(who, format string, args ...any) {

@@ -96,7 +96,10 @@ bytes are.`, []string{
 	}
 }
 
-// traceIntro explains the trace.
+// traceIntro explains the trace, and traceOnPage the one of a page.
 const traceIntro = `
 The indented lines are the {trace}: what each side really did and saw. Behind the name of the side, > stands for what
 it sent, < for what it received, and * for everything else.`
+
+const traceOnPage = `
+Beside this stands the {trace}: what each side really did and saw.`

@@ -130,7 +130,7 @@ func (s *Stage) visits(v visitor, address string) error {
 		return err
 	}
 	named := net.JoinHostPort(v.name, port)
-	tracer := s.tracer.View(some{part{s.cast, v.who}, isSecurityOrWord}, trace.Message)
+	tracer := s.tracer.View(some{s.sink(v.who), isSecurityOrWord}, trace.Message)
 	d := ws.Dialer{TCP: &tcp.Dialer{Hosts: map[string]string{named: host}, TLS: v.tls, Tracer: tracer}, Tracer: tracer, Timeout: patience}
 	c, _, err := d.Dial(ctx, v.scheme+"://"+named+chatPath)
 	if err != nil {
@@ -158,14 +158,14 @@ func isSecurityOrWord(e trace.Event) bool {
 
 // some is a sink that keeps the records that are picked.
 type some struct {
-	part
+	sink  trace.Sink
 	picks func(trace.Event) bool
 }
 
 // Record implements [trace.Sink].
 func (o some) Record(r trace.Record) {
 	if o.picks(r.Event) {
-		o.part.Record(r)
+		o.sink.Record(r)
 	}
 }
 

@@ -38,7 +38,7 @@ Whoever can read can also change. Nothing in these bytes would tell the client t
 
 // reads notes what the middle can make of a WebSocket that passed.
 func (w *wssStory) reads(s *Stage, m *middle) error {
-	seen := s.tracer.View(part{s.cast, "middle"}, trace.Byte)
+	seen := s.at("middle", trace.Byte)
 	request, there := afterHead(m.there.b)
 	line, _, _ := bytes.Cut(request, []byte("\r\n"))
 	seen.Emit(0, trace.HTTPHead{Dir: trace.Out, Line: string(line), Size: len(request), Payload: append(bytes.Clone(line), "\r\n"...)})
@@ -89,7 +89,7 @@ func (w *wssStory) sealed(s *Stage) (err error) {
 
 // guesses notes what the middle sees of a connection in TLS.
 func (w *wssStory) guesses(s *Stage, m *middle) error {
-	seen := s.tracer.View(part{s.cast, "middle"}, trace.Byte)
+	seen := s.at("middle", trace.Byte)
 	there := tlsRecords(m.there.b, trace.Out)
 	said := saidIn(there)
 	if said == nil {
