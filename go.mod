@@ -3,6 +3,7 @@ module github.com/sockkit/sockkit
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/creack/pty v1.1.24
 	github.com/gobwas/ws v1.5.0
 	github.com/klauspost/compress v1.20.4
