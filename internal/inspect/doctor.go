@@ -107,13 +107,14 @@ const (
 
 // doctor is one visit.
 type doctor struct {
-	in     *Inspection
-	o      Options
-	base   ask    // the plain way
-	plain  *trial // what came of it when it was asked again, with TLS or without
-	failed bool   // the plain way does not work
-	tries  []*trial
-	said   []Verdict
+	in       *Inspection
+	o        Options
+	base     ask           // the plain way
+	plain    *trial        // what came of it when it was asked again, with TLS or without
+	failed   bool          // the plain way does not work
+	patience time.Duration // for one try
+	tries    []*trial
+	said     []Verdict
 
 	mu    sync.Mutex
 	asked map[string]bool
@@ -128,7 +129,7 @@ func (in *Inspection) Diagnose(ctx context.Context) {
 	}
 	started := time.Now()
 	d := &doctor{in: in, o: in.o, failed: in.failure != nil, asked: map[string]bool{}}
-	d.base = in.plainAsk()
+	d.base, d.patience = in.plainAsk(), in.patience()
 	in.Report.Doctor = &Doctor{Tries: []Try{}, Verdicts: []Verdict{}}
 	if tries {
 		d.examine(ctx)
@@ -178,7 +179,9 @@ func (d *doctor) examine(ctx context.Context) {
 	again := d.base
 	again.id, again.what = TryAgain, "the same again"
 	d.run(ctx, append([]ask{again, d.flipped(), d.page()}, d.families()...)...)
-	d.plain = d.find(TryAgain)
+	if d.plain = d.find(TryAgain); !d.plain.http() && d.first() != nil {
+		d.plain = d.first()
+	}
 	if !d.plain.http() {
 		d.run(ctx, append(d.ports(), d.others()...)...)
 		d.follow()
@@ -190,6 +193,30 @@ func (d *doctor) examine(ctx context.Context) {
 	default:
 		d.examineWebSocket(ctx)
 	}
+}
+
+// first is the plain way itself as a try, where it was answered; else nil.
+func (d *doctor) first() *trial {
+	h := d.in.Report.Handshake
+	if h == nil || h.Status == 0 || d.base.kind == asksEngine {
+		return nil
+	}
+	return &trial{ask: d.base, reached: ReachedHandshake, status: h.Status, x: h.x, body: h.x.Body}
+}
+
+// patience is the time for one try: a proxy that looks for its server in vain
+// answers after some seconds, and does so again.
+func (in *Inspection) patience() time.Duration {
+	took := time.Duration(0)
+	if h := in.Report.Handshake; h != nil {
+		took = h.Duration
+	}
+	if e := in.Report.Engine; e != nil {
+		for _, v := range e.Versions {
+			took = max(took, v.Duration)
+		}
+	}
+	return min(in.o.Timeout, max(tryTime, 2*took))
 }
 
 // wrong reports whether more than a certificate is wrong.

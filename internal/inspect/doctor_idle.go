@@ -187,6 +187,9 @@ func (d *doctor) judgeIdle(i *Idle) {
 
 // endedEarly is a verdict, and a finding for the status.
 func (d *doctor) endedEarly(v Verdict, because ...string) {
+	if d.gave(v.ID) {
+		return // the other transport told the same
+	}
 	d.say(proven, v, because...)
 	d.in.Report.add(Finding{ID: v.ID, Severity: Warning, What: v.What, Hint: v.Change})
 }

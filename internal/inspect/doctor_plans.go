@@ -121,7 +121,7 @@ func (d *doctor) others() []ask {
 
 // examineWebSocket varies the request.
 func (d *doctor) examineWebSocket(ctx context.Context) {
-	if !d.plain.http() && d.failed {
+	if !d.plain.http() && !d.find(TryPage).http() && d.failed {
 		return // nobody there speaks HTTP
 	}
 	list := []ask{d.redirected(d.plain)}
@@ -239,7 +239,7 @@ func (d *doctor) wrongPath() bool {
 		return false
 	}
 	switch s := d.plain.status; {
-	case s == 401, s == 407, s == 429, s == 431, s/100 == 1, s/100 == 3:
+	case s == 401, s == 407, s == 429, s == 431, s == 502, s == 503, s == 504, s/100 == 1, s/100 == 3:
 		return false
 	}
 	return true

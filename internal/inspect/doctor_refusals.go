@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -104,9 +105,9 @@ func (d *doctor) judgeDropped() {
 	code, ok := engineCode(d.plain.status, d.plain.body)
 	switch {
 	case !asked || d.gave(WrongPath, IsSocketIO):
-	case refusedFor(x, "refused-upgrade-removed") != nil, wants, ok && code == engine.BadRequest && d.plain.kind == asksEngineSocket:
+	case refusedFor(x, "refused-upgrade-removed") != nil, wants, contradicted(x), sameAnswer(d.plain, page) && ofWebSocket(d.plain), ok && code == engine.BadRequest && d.plain.kind == asksEngineSocket:
 		because := append([]string{d.plain.seen(), d.proxyNamed(d.plain)}, d.seen(TryPage)...)
-		d.say(told, Verdict{ID: UpgradeDropped, Where: WhereProxy, What: "the server says that no upgrade was asked for, and one was: something on the way removed Upgrade and Connection",
+		d.say(told, Verdict{ID: UpgradeDropped, Where: WhereProxy, What: "the upgrade that was asked for did not reach the server: something on the way removed Upgrade or Connection, or made HTTP/1.0 of it",
 			Change: "pass them on: in nginx " + nginxUpgrade + "; in Apache mod_proxy_wstunnel; elsewhere switch WebSockets on"}, because...)
 	case ownPage(d.plain):
 		d.say(lastWord, Verdict{ID: WrongPath, Where: WhereProxy, What: "nginx itself answers: nothing in its configuration passes the path on",
@@ -114,6 +115,24 @@ func (d *doctor) judgeDropped() {
 	case sameAnswer(d.plain, page):
 		d.ignored()
 	}
+}
+
+// contradicted reports whether an answer names a rule of the request that what
+// was sent keeps: our own server says which one was broken, in the rule's words.
+func contradicted(x *handshake.Exchange) bool {
+	broken := map[string]bool{}
+	for _, f := range handshake.Check(x) {
+		broken[f.ID] = true
+	}
+	return slices.ContainsFunc(handshake.Rules(), func(r handshake.Rule) bool {
+		return r.Part == handshake.InRequest && !broken[r.ID] && len(x.Body) > 0 && bytes.HasPrefix(x.Body, []byte(r.Summary))
+	})
+}
+
+// ofWebSocket reports whether a WebSocket's server made a refusal: it names the
+// version that it speaks (RFC 6455 4.4), though that was asked for, or says so.
+func ofWebSocket(t *trial) bool {
+	return (t.status == http.StatusBadRequest || t.status == http.StatusUpgradeRequired) && (t.x.Response.Has("Sec-WebSocket-Version") || bytes.Contains(bytes.ToLower(t.body), []byte("websocket")))
 }
 
 // ownPage reports whether nginx made the page of an answer.

@@ -236,7 +236,7 @@ func isTimeout(err error) bool {
 
 // try does what is asked.
 func (d *doctor) try(ctx context.Context, t *trial) {
-	ctx, cancel := context.WithTimeout(ctx, min(d.o.Timeout, tryTime))
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
 	started := time.Now()
 	defer func() { t.took = time.Since(started) }()
@@ -263,7 +263,7 @@ func (d *doctor) try(ctx context.Context, t *trial) {
 
 // dial opens the connection, up to TLS.
 func (d *doctor) dial(ctx context.Context, t *trial) (net.Conn, error) {
-	dialer := &tcp.Dialer{Timeout: min(d.o.Timeout, tryTime), LocalAddr: d.o.Source, NoLookup: d.o.NoLookup, Resolver: d.o.Resolver, Tracer: d.o.Tracer}
+	dialer := &tcp.Dialer{Timeout: d.patience, LocalAddr: d.o.Source, NoLookup: d.o.NoLookup, Resolver: d.o.Resolver, Tracer: d.o.Tracer}
 	if t.address.Scheme == endpoint.WSUnix {
 		dialer.LocalAddr = ""
 		conn, err := dialer.DialContext(ctx, "unix", t.address.Path)

@@ -240,12 +240,12 @@ func (d *doctor) judgeTLS() {
 // judgeProtocol is about ports where no HTTP is spoken.
 func (d *doctor) judgeProtocol() {
 	again := d.find(TryAgain)
-	if again == nil || again.http() || d.gave(TLSPort, PlainPort, TLSRefused, WantsClient) {
+	if again == nil || d.plain.http() || d.gave(TLSPort, PlainPort, TLSRefused, WantsClient) {
 		return
 	}
 	for _, t := range []*trial{d.find(TryHTTP2), again, d.find(TryBanner), d.find(TryPage), d.flip()} {
 		switch name := t.protocol(); {
-		case t == nil || len(t.first) == 0:
+		case t == nil || len(t.first) == 0 || d.find(TryPage).http():
 		case name == "HTTP/2":
 			d.say(told, Verdict{ID: HTTP2Only, Where: WhereServer, What: "the port speaks HTTP/2 only, and an upgrade needs HTTP/1.1",
 				Change: "allow HTTP/1.1 beside HTTP/2 in the server or the proxy (RFC 8441 is the way over HTTP/2)"}, again.seen(), t.seen())

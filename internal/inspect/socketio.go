@@ -61,6 +61,8 @@ type EngineOpening struct {
 type EngineSticky struct {
 	Requests int `json:"requests"`
 	Unknown  int `json:"unknown"` // by "Session ID unknown"
+
+	took time.Duration
 }
 
 // EngineUpgrade is the move from polling to WebSocket.

@@ -96,8 +96,9 @@ func (in *Inspection) corsFinding(a *polled) {
 // stickyFinding says that requests of one session reach several servers.
 func (in *Inspection) stickyFinding() {
 	s := in.Report.Engine.Sticky
-	if s == nil || s.Unknown == 0 {
-		return
+	o := in.Report.Engine.Opening
+	if s == nil || s.Unknown == 0 || s.took >= o.PingInterval+o.PingTimeout {
+		return // a session that is over by now is unknown to its own server, too
 	}
 	in.Report.add(Finding{ID: NotSticky, Severity: Error, What: fmt.Sprintf("%d of %s of one session were answered Session ID unknown (code 1)", s.Unknown, plural(s.Requests, "request")),
 		Due:  "each request of a session reaches the server that opened it",

@@ -256,6 +256,8 @@ func readOpening(data []byte) (*EngineOpening, error) {
 // pong nobody asked for does nothing at any server.
 func (p *polling) sticky(ctx context.Context, sid string) (*EngineSticky, error) {
 	s := &EngineSticky{}
+	started := time.Now()
+	defer func() { s.took = time.Since(started) }()
 	for range stickyRequests {
 		a, err := p.request(ctx, 4, sid, "3", true)
 		if err != nil {
