@@ -31,6 +31,7 @@ type redisCluster struct {
 	members []clusterMember
 	clients []*clusterClient
 	fences  int
+	settled func(room string) // waits until the channel of a room has all subscribers
 }
 
 // kinds of adapters, with the options of the official one.
@@ -40,6 +41,9 @@ var redisKinds = []struct {
 	adapter map[string]any
 }{
 	{"classic", "classic", nil},
+	{"sharded, dynamic", "sharded", nil},
+	{"sharded, dynamic-private", "sharded", map[string]any{"subscriptionMode": "dynamic-private"}},
+	{"sharded, static", "sharded", map[string]any{"subscriptionMode": "static"}},
 }
 
 func (g *redisCluster) join(m clusterMember) {
@@ -248,6 +252,7 @@ func (g *redisCluster) inRoom(room, names string, want bool) {
 func (g *redisCluster) checkJoin(from clusterMember) {
 	from.call(g.t, clusterAct{Do: "join", To: []string{"two"}, Rooms: []string{"new", "newer"}}, nil)
 	g.inRoom("newer", g.names(1), true)
+	g.settled("new")
 	g.emit(from, `["new"]`, []string{"new"}, nil)
 	g.reached(from, "to those that have joined", g.names(1), `["new"]`)
 	from.call(g.t, clusterAct{Do: "leave", Except: []string{g.clients[1].ID()}, Rooms: []string{"new", "newer"}}, nil)
@@ -381,6 +386,18 @@ func (g *redisCluster) checkDisconnect(from clusterMember) {
 	g.reached(from, "nothing", "", "")
 }
 
+// settleRoom waits until every server has subscribed to the channel of a room:
+// official servers do not wait for that.
+func settleRoom(t testing.TB, r *redisServer, kind string, adapter map[string]any, room string) {
+	t.Helper()
+	if kind != "sharded" || adapter["subscriptionMode"] == "static" {
+		return
+	}
+	poll(t, "the channel of "+room, func() bool {
+		return strings.HasSuffix(strings.TrimSpace(r.do("PUBSUB", "SHARDNUMSUB", "socket.io#/#"+room+"#")), "3")
+	})
+}
+
 // TestRedisMatrix holds servers of ours and official ones, in one cluster,
 // against the same checks, whichever sends.
 func TestRedisMatrix(t *testing.T) {
@@ -389,7 +406,7 @@ func TestRedisMatrix(t *testing.T) {
 			t.Parallel()
 			r := startRedis(t)
 			w := memberWords{Name: "node", Kind: k.kind, Redis: []string{r.url()}, Adapter: k.adapter}
-			g := &redisCluster{t: t}
+			g := &redisCluster{t: t, settled: func(room string) { settleRoom(t, r, k.kind, k.adapter, room) }}
 			w.Name = "go 1"
 			g.join(startGoMember(t, w, nil, nil))
 			w.Name = "node"

@@ -219,9 +219,10 @@ func startGoMember(t testing.TB, w memberWords, o *socketio.ServerOptions, conn 
 }
 
 func goAdapter(c *redis.Conn, w memberWords) socketio.AdapterFactory {
-	mode, _ := w.Adapter["subscriptionMode"].(string)
-	_ = mode
 	switch w.Kind {
+	case "sharded":
+		mode, _ := w.Adapter["subscriptionMode"].(string)
+		return c.ShardedAdapter(&redis.ShardedOptions{SubscriptionMode: redis.SubscriptionMode(mode)})
 	}
 	return c.Adapter(nil)
 }
