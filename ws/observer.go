@@ -82,6 +82,19 @@ func (o *Observer) message(r reporter, dir trace.Dir, d *Decoder, ev *Event) {
 	r.message(dir, ev)
 }
 
+// Held is how many bytes are kept: of messages that are not complete, and to
+// inflate those that come.
+func (o *Observer) Held() (n int) {
+	for role := range o.sides {
+		d := &o.sides[role]
+		n += cap(d.buf)
+		if d.inflate != nil {
+			n += cap(d.inflate.window)
+		}
+	}
+	return n
+}
+
 // End says that one end has sent all it will: a connection that ends within a
 // frame, or without a close frame, is a finding.
 func (o *Observer) End(from Role) {

@@ -37,9 +37,9 @@ type reader struct {
 
 // Bounds of what is kept of connections.
 const (
-	mostKept = 4 << 20  // bytes of one direction's incomplete request or response
-	mostHeld = 64 << 20 // bytes of all that is incomplete or ahead of a gap
-	mostOpen = 10_000   // connections at once
+	mostKept = 4 << 20   // bytes of one direction's incomplete request or response
+	mostHeld = 256 << 20 // bytes of all that is incomplete, ahead of a gap, or needed to inflate
+	mostOpen = 10_000    // connections at once
 )
 
 // Read reads a file from front to back and makes records of it. The report

@@ -57,7 +57,7 @@ func TestMemory(t *testing.T) {
 		most    uint64 // bytes of the heap
 		make    func() func(i int) []byte
 	}{
-		"one long stream of messages": {200_000, 64 << 20, func() func(int) []byte {
+		"one long stream of messages": {80_000, 64 << 20, func() func(int) []byte {
 			s := newSession()
 			s.say(0, askWS)
 			s.say(1, answerWS)
@@ -68,7 +68,7 @@ func TestMemory(t *testing.T) {
 				return wire{from: serverEnd, to: clientEnd, seq: s.seq[1] + uint32(i-len(s.list))*uint32(len(message)), flags: flagACK, data: message}.ip()
 			}
 		}},
-		"a download": {200_000, 64 << 20, func() func(int) []byte {
+		"a download": {80_000, 64 << 20, func() func(int) []byte {
 			s := newSession()
 			s.say(0, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
 			s.say(1, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n")
@@ -79,12 +79,12 @@ func TestMemory(t *testing.T) {
 				return wire{from: serverEnd, to: clientEnd, seq: s.seq[1] + uint32(i-len(s.list))*uint32(len(body)), flags: flagACK, data: body}.ip()
 			}
 		}},
-		"a gap before each packet": {200_000, 64 << 20, func() func(int) []byte {
+		"a gap before each packet": {80_000, 64 << 20, func() func(int) []byte {
 			return func(i int) []byte {
 				return wire{from: serverEnd, to: clientEnd, seq: uint32(i) * 3000, flags: flagACK, data: body}.ip()
 			}
 		}},
-		"many connections that all wait": {200_000, 200 << 20, func() func(int) []byte {
+		"many connections that all wait": {80_000, 200 << 20, func() func(int) []byte {
 			return func(i int) []byte {
 				w := wire{from: clientEnd, to: serverEnd, seq: 1, flags: flagACK, data: "GET / HTTP/1.1\r\n" + body[:1000]}
 				w.from = netipPort(i % 50_000)
@@ -92,10 +92,10 @@ func TestMemory(t *testing.T) {
 				return w.ip()
 			}
 		}},
-		"many senders": {200_000, 64 << 20, func() func(int) []byte {
+		"many senders": {80_000, 64 << 20, func() func(int) []byte {
 			return func(i int) []byte { return udpPacket(netipPort(i%60_000), serverEnd, body) }
 		}},
-		"fragments without an end": {200_000, 64 << 20, func() func(int) []byte {
+		"fragments without an end": {80_000, 64 << 20, func() func(int) []byte {
 			return func(i int) []byte {
 				p := udpPacket(clientEnd, serverEnd, body[:1000])
 				p[4], p[5], p[6] = byte(i>>8), byte(i), 0x20

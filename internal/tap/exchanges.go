@@ -32,6 +32,7 @@ type exchanges struct {
 	mu             sync.Mutex
 	client, server sent
 	waiting        []*asked
+	asking         int  // bytes of their heads
 	lost           bool // something else is spoken, or more than is kept
 	resumes        bool // the next request may be understood again
 	most           int  // bytes that are kept of what is not complete
@@ -172,7 +173,7 @@ func (x *exchanges) giveUp(why string) {
 	x.tracer.Emit(x.id, trace.Note{Text: why + ": what passes here is not decoded any more"})
 	x.data(ws.ClientRole, x.client.buf)
 	x.data(ws.ServerRole, x.server.buf)
-	x.lost, x.client.buf, x.server.buf = true, nil, nil
+	x.lost, x.client.buf, x.server.buf, x.waiting, x.asking = true, nil, nil, nil, 0
 }
 
 // reader reads what is buffered, and knows how much of it.
@@ -226,6 +227,7 @@ func (x *exchanges) request(s *sent) (int, error) {
 		x.io.captured.belongs(x.id, a.RequestURI)
 		a.exchange = x.io.engine.Request(x.id, a.Method, a.RequestURI, a.Header, body)
 	}
+	x.asking += len(raw)
 	if x.waiting = append(x.waiting, a); len(x.waiting) > mostWaiting {
 		x.giveUp("the client sends requests and gets no answers")
 	}
@@ -275,7 +277,7 @@ func (x *exchanges) answered(a *asked, answer *http.Response, head *handshake.He
 		x.tracer.Emit(x.id, trace.Note{Text: "the server answers before it has the whole request"})
 		return
 	}
-	x.waiting = x.waiting[1:]
+	x.waiting, x.asking = x.waiting[1:], x.asking-len(a.head.Raw)
 	if a.exchange != nil {
 		a.exchange.Response(answer.StatusCode, answer.Header, body)
 	}
@@ -380,5 +382,5 @@ func (x *exchanges) left() {
 			a.exchange.Aborted()
 		}
 	}
-	x.waiting, x.socket = nil, nil
+	x.waiting, x.asking, x.socket = nil, 0, nil
 }

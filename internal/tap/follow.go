@@ -136,7 +136,7 @@ func (s *SocketIO) tear(id trace.ID) {
 	s.captured.torn[connName(id)] = true
 	if session != "" {
 		s.captured.torn[session] = true
-		delete(s.sessions, session)
+		s.drop(session)
 	}
 }
 
@@ -295,10 +295,7 @@ func (f *Follower) Gap(from ws.Role, n int64) {
 
 // resume reports whether a piece behind a gap can be decoded again.
 func (f *Follower) resume(from ws.Role, b []byte) bool {
-	e := &f.x.extras
-	if f.decided == byOpening {
-		e = &f.o.extras
-	}
+	e := f.extras()
 	context := from == ws.ClientRole && !e.agreed.Deflate.ClientNoContextTakeover || from == ws.ServerRole && !e.agreed.Deflate.ServerNoContextTakeover
 	if e.agreed.Compressed && context || !wholeFrames(b, from == ws.ClientRole) {
 		return false
@@ -306,6 +303,14 @@ func (f *Follower) resume(from ws.Role, b []byte) bool {
 	f.lanes[from] = lane{frames: e.fresh()}
 	f.note(fmt.Sprintf("what the %s sends is decoded again from here on", from))
 	return true
+}
+
+// extras are those of the machine that follows.
+func (f *Follower) extras() *extras {
+	if f.decided == byOpening {
+		return &f.o.extras
+	}
+	return &f.x.extras
 }
 
 // wholeFrames reports whether bytes are frames, whole and one after the other,
@@ -387,7 +392,15 @@ func (f *Follower) good() bool { return f.x.good || f.o.good }
 
 // Held is how many bytes are kept of what is not complete.
 func (f *Follower) Held() int {
-	n := len(f.x.client.buf) + len(f.x.server.buf) + len(f.o.early)
+	n := len(f.x.client.buf) + len(f.x.server.buf) + len(f.o.early) + 3*f.x.asking // as bytes, and taken apart
+	if f.frames != nil {
+		n += f.frames.Held()
+	}
+	for _, l := range f.lanes {
+		if l.frames != nil {
+			n += l.frames.Held()
+		}
+	}
 	for role := range f.kept {
 		n += len(f.kept[role]) + len(f.o.heads[role].buf)
 	}
@@ -401,6 +414,10 @@ func (f *Follower) GiveUp(why string) {
 	}
 	switch {
 	case f.frames != nil:
+		f.note(why)
+		f.x.io.tear(f.x.id)
+		f.frames = f.extras().fresh()
+		f.lanes = [2]lane{{lost: true}, {lost: true}}
 	case f.decided == byOpening:
 		f.note(why)
 		f.o.decodeNoMore(nil)
@@ -426,7 +443,7 @@ func (x *exchanges) resume(from ws.Role, b []byte) bool {
 		return false
 	}
 	x.lost, x.resumes = false, false
-	x.client, x.server, x.waiting = sent{ended: x.client.ended}, sent{ended: x.server.ended}, nil
+	x.client, x.server, x.waiting, x.asking = sent{ended: x.client.ended}, sent{ended: x.server.ended}, nil, 0
 	return true
 }
 

@@ -22,13 +22,21 @@ type SocketIO struct {
 
 	mu       sync.Mutex
 	sessions map[string]*decoders
+	attached int // bytes of attachments that wait
 
 	captured *captured // nil: it passes now
 }
 
 // decoders are those of a session, by direction: attachments follow the packet
 // that they belong to.
-type decoders struct{ out, in socketio.Decoder }
+type decoders struct {
+	out, in socketio.Decoder
+	waits   [2]int // bytes of attachments, by direction
+}
+
+// mostAttached bounds the attachments of all sessions that wait for others of
+// their packets, in bytes.
+const mostAttached = 64 << 20
 
 // maxSessions bounds the sessions that are followed at once.
 const maxSessions = 10_000
@@ -44,7 +52,7 @@ func NewSocketIO(t *trace.Tracer) *SocketIO {
 func (s *SocketIO) packet(p engine.Observed) {
 	if p.Packet.Type == engine.Close {
 		s.mu.Lock()
-		delete(s.sessions, p.Session)
+		s.drop(p.Session)
 		s.mu.Unlock()
 	}
 	if p.Packet.Type != engine.Message || !s.tracer.On(trace.Connection) {
@@ -54,15 +62,47 @@ func (s *SocketIO) packet(p engine.Observed) {
 	d := s.decoder(p)
 	got, done, err := d.Add(socketio.Frame{Binary: p.Packet.Binary, Data: append([]byte{}, p.Packet.Data...)})
 	if err != nil {
-		delete(s.sessions, p.Session) // whoever reads it closes the connection
+		s.drop(p.Session) // whoever reads it closes the connection
 	}
+	full := s.count(p, done)
 	s.mu.Unlock()
+	if full {
+		s.tracer.Emit(p.Conn, trace.Note{Text: fmt.Sprintf("attachments of more than %d MiB wait for others: this session's packet is not put together", mostAttached>>20)})
+	}
 	switch {
 	case err != nil:
 		s.tracer.Emit(p.Conn, unreadable(p, err))
 	case done:
 		s.tracer.Emit(p.Conn, packetRecord(p, got))
 	}
+}
+
+// drop forgets a session, under the lock.
+func (s *SocketIO) drop(session string) {
+	if d := s.sessions[session]; d != nil {
+		s.attached -= d.waits[0] + d.waits[1]
+		delete(s.sessions, session)
+	}
+}
+
+// count counts what waits in a session, under the lock, and drops the session
+// where that is too much.
+func (s *SocketIO) count(p engine.Observed, done bool) (full bool) {
+	d := s.sessions[p.Session]
+	if d == nil {
+		return false
+	}
+	waits := &d.waits[p.Dir&1]
+	if s.attached -= *waits; done {
+		*waits = 0
+		return false
+	}
+	*waits += len(p.Packet.Data)
+	if s.attached += *waits; s.attached <= mostAttached {
+		return false
+	}
+	s.drop(p.Session)
+	return true
 }
 
 // decoder is that of a session and a direction, under the lock.
@@ -73,9 +113,9 @@ func (s *SocketIO) decoder(p engine.Observed) socketio.Decoder {
 			if len(s.sessions) < maxSessions {
 				break
 			}
-			delete(s.sessions, other)
+			s.drop(other)
 		}
-		d = &decoders{socketio.TextParser{}.NewDecoder(), socketio.TextParser{}.NewDecoder()}
+		d = &decoders{out: socketio.TextParser{}.NewDecoder(), in: socketio.TextParser{}.NewDecoder()}
 		s.sessions[p.Session] = d
 	}
 	if p.Dir == trace.Out {
