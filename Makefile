@@ -37,6 +37,10 @@ cross: ## binaries for every system, in dist/
 man: ## manual pages, in dist/man/
 	$(GO) run ./cmd/internal/man dist/man
 
+audit-table: peers ## docs/audit.md anew: what is found about the servers and clients of interop
+	cd interop && SOCKKIT_AUDIT_TABLE=1 $(GO) test -count=1 -timeout 10m -run TestAudit .
+	$(GO) test -count=1 ./internal/audit -run TestDocs -update
+
 bench: ## beside nc, socat, other libraries and Node, as ratios of CPU time
 	cd bench && $(GO) run .
 

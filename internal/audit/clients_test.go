@@ -123,7 +123,7 @@ func TestReplies(t *testing.T) {
 // exchangeFor is a right request and what it is answered.
 func exchangeFor(t *testing.T, r *Reply) *handshake.Exchange {
 	t.Helper()
-	req, err := (&handshake.Request{URL: "ws://localhost/", Subprotocols: []string{"sockkit-a", "sockkit-b"}, Offers: []handshake.Deflate{{}}}).Head()
+	req, err := (&handshake.Request{URL: "ws://localhost/", Subprotocols: []string{"sockkit-a", "sockkit-b"}, Offers: []handshake.Deflate{{ServerNoContextTakeover: true, ServerMaxWindowBits: 10}}}).Head()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ type client struct {
 // clientRequest is a right request, with all that can be offered.
 func clientRequest() string {
 	return "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + handshake.NewKey() +
-		"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sockkit-a, sockkit-b\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+		"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sockkit-a, sockkit-b\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n"
 }
 
 // laxClient takes anything for an upgrade, answers every ping and echoes every

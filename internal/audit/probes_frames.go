@@ -67,7 +67,7 @@ func closeProbes() []Probe {
 			Why: "Whoever closes first keeps the port for minutes; it is to be the server.", Mend: "Close the TCP connection once both close frames have passed.",
 			frames: [][]byte{frame(fin|opClose, closing(1000, ""))}, wait: forEnd, judge: mustHangUp},
 		bad("close-one-byte", "RFC 6455 5.5.1", "a close frame with a body of one byte", "A code has two bytes; half of one means nothing.", "\x03", -1),
-		bad("close-utf8", "RFC 6455 5.5.1", "a close frame whose reason is no UTF-8", "The reason is shown and logged as text.", closing(1000, "\xc3\x28"), 1000),
+		bad("close-utf8", "RFC 6455 8.1", "a close frame whose reason is no UTF-8", "The reason is shown and logged as text.", closing(1000, "\xc3\x28"), 1000),
 	}
 	for _, code := range []int{999, 1004, 1005, 1006, 1015} {
 		clause := "RFC 6455 7.4.1"

@@ -86,6 +86,7 @@ func statusReplies() []Reply {
 		return r
 	}
 	old := badReply("http-1.0", "response-version-old", "HTTP/1.0 101", always(func(h *handshake.Head) { h.SetStatusLine("HTTP/1.0", 101, "Switching Protocols") }))
+	old.Binding, old.judge, old.Due = Practice, mightGiveUp("it does not look at the version; no rule tells a client to"), "the end of the connection; it may be let through"
 	garbage := badReply("garbage", "response-upgrade-missing", "bytes that are no HTTP", nil).safety()
 	garbage.Clause, garbage.Why, garbage.Rule = "RFC 9112 4", "What answers is no web server.", ""
 	garbage.edit = func([]byte) []byte { return []byte("SSH-2.0-sockkit\r\n\r\n") }
@@ -141,7 +142,7 @@ func agreedReplies() []Reply {
 	none := badReply("protocol-none", "response-protocol-unrequested", "no subprotocol, though some were asked for", always(omit("Sec-WebSocket-Protocol")))
 	none.Rule, none.Clause, none.Why, none.Binding = "", "WHATWG WebSockets, establish a connection", "A client may go on; browsers have to give up.", Practice
 	none.wants, none.only, none.judge = asked.wants, asksForProtocol, mightGiveUp("it goes on without a subprotocol, as a client may that is no browser")
-	compressed := goodReply("deflate-agreed", "RFC 7692 7.1", "permessage-deflate as it was offered, and a message that is not compressed", "A sender may leave any message as it is.", always(offering("permessage-deflate")))
+	compressed := goodReply("deflate-agreed", "RFC 7692 7.1", "permessage-deflate as it was offered, and a message that is not compressed", "A sender may leave any message as it is.", agreeing)
 	compressed.only, compressed.behind = offersDeflate, [][]byte{bare(fin|opText, "as it is")}
 	deflated := badReply("deflate-unasked", "response-extension-not-offered", "permessage-deflate, which was not offered", always(offering("permessage-deflate")))
 	deflated.only = func(req *handshake.Head) string {
@@ -160,6 +161,19 @@ func agreedReplies() []Reply {
 		deflate("twice", "response-deflate-twice", "server_no_context_takeover; server_no_context_takeover"),
 		deflate("takeover-value", "response-deflate-value", "server_no_context_takeover=1"),
 		deflate("bits-16", "response-deflate-bits", "server_max_window_bits=16"),
+	}
+}
+
+// agreeing answers the first right offer of permessage-deflate.
+func agreeing(h, req *handshake.Head) {
+	for _, v := range req.Values("Sec-WebSocket-Extensions") {
+		list, _ := handshake.ParseExtensions(v) // what is wrong with it is a finding of the requests
+		for _, e := range list {
+			if offer, ok := handshake.ParseDeflate(e, true); ok && e.Name == "permessage-deflate" {
+				h.Set(handshake.F("Sec-WebSocket-Extensions", handshake.Deflate{}.Accept(offer).String()))
+				return
+			}
+		}
 	}
 }
 
