@@ -44,6 +44,7 @@ var redisKinds = []struct {
 	{"sharded, dynamic", "sharded", nil},
 	{"sharded, dynamic-private", "sharded", map[string]any{"subscriptionMode": "dynamic-private"}},
 	{"sharded, static", "sharded", map[string]any{"subscriptionMode": "static"}},
+	{"streams", "streams", nil},
 }
 
 func (g *redisCluster) join(m clusterMember) {

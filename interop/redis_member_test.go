@@ -223,6 +223,8 @@ func goAdapter(c *redis.Conn, w memberWords) socketio.AdapterFactory {
 	case "sharded":
 		mode, _ := w.Adapter["subscriptionMode"].(string)
 		return c.ShardedAdapter(&redis.ShardedOptions{SubscriptionMode: redis.SubscriptionMode(mode)})
+	case "streams":
+		return c.StreamsAdapter(nil)
 	}
 	return c.Adapter(nil)
 }

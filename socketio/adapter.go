@@ -91,6 +91,7 @@ type LostSession struct {
 type MissedPacket struct {
 	Data        json.RawMessage
 	Attachments [][]byte
+	Offset      string // of the event; for adapters
 }
 
 // RecoveringAdapter is an adapter by which no event is lost and none doubled

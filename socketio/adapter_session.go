@@ -188,8 +188,8 @@ func (a *sessionAdapter) since(offset string, rooms []string) (missed []MissedPa
 		in[room] = true
 	}
 	for _, p := range a.packets[from+1:] {
-		if p.selection.includes(in) {
-			missed = append(missed, MissedPacket{p.data, p.binary})
+		if p.selection.Includes(in) {
+			missed = append(missed, MissedPacket{p.data, p.binary, p.id})
 		}
 	}
 	return missed, true
@@ -211,8 +211,8 @@ func (a *sessionAdapter) Enter(id string, rooms []string, lost *LostSession, bec
 	return missed, ok
 }
 
-// includes reports whether a socket with these rooms is selected.
-func (s Selection) includes(in map[string]bool) bool {
+// Includes reports whether a socket with these rooms is selected.
+func (s Selection) Includes(in map[string]bool) bool {
 	for _, room := range s.Except {
 		if in[room] {
 			return false

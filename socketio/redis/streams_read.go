@@ -1,0 +1,224 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// readBlock is how long Redis waits for an entry before it says that there is
+// none.
+const readBlock = 2 * time.Second
+
+// reader reads one stream for all namespaces that it is of.
+type reader struct {
+	all    *streams
+	name   string
+	begun  chan struct{} // closed once it is known where to read from
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex // held while an entry is handed out
+	last     string     // the last that was
+	adapters []*stream
+}
+
+// open has a reader read for an adapter.
+func (s *streams) open(a *stream) *reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.readers[a.name]
+	if r == nil {
+		r = &reader{all: s, name: a.name, begun: make(chan struct{}), done: make(chan struct{})}
+		r.ctx, r.cancel = context.WithCancel(s.conn.ctx)
+		s.readers[a.name] = r
+		go r.work()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.adapters = append(r.adapters, a)
+	return r
+}
+
+// close ends it with its last adapter.
+func (s *streams) close(a *stream) {
+	s.mu.Lock()
+	r := s.readers[a.name]
+	if r == nil {
+		s.mu.Unlock()
+		return
+	}
+	r.mu.Lock()
+	r.adapters = slices.DeleteFunc(r.adapters, func(other *stream) bool { return other == a })
+	ends := len(r.adapters) == 0
+	r.mu.Unlock()
+	if ends {
+		delete(s.readers, a.name)
+		r.cancel()
+	}
+	s.mu.Unlock()
+	if ends {
+		<-r.done
+	}
+}
+
+// work reads on, whatever happens to Redis.
+func (r *reader) work() {
+	defer close(r.done)
+	for tries := 0; r.ctx.Err() == nil; {
+		err := r.begin()
+		if err == nil {
+			err = r.read()
+		}
+		if err == nil || r.ctx.Err() != nil {
+			tries = 0
+			continue
+		}
+		r.all.conn.note("reading the stream %s: %v", r.name, err)
+		select {
+		case <-time.After(backoff(tries)):
+			tries++
+		case <-r.ctx.Done():
+		}
+	}
+}
+
+// begin finds where to read from: behind what is there when the server begins.
+func (r *reader) begin() error {
+	if r.position() != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.all.conn.options.Timeout)
+	defer cancel()
+	page, err := r.all.conn.client.XRevRangeN(ctx, r.name, "+", "-", 1).Result()
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = "0-0"
+	if len(page) > 0 {
+		r.last = page[0].ID
+	}
+	for _, a := range r.adapters {
+		a.beginAt(r.last)
+	}
+	close(r.begun)
+	return nil
+}
+
+// beginAt is where entries of this server are looked for, until Redis has told of
+// one.
+func (a *stream) beginAt(id string) {
+	a.pendingMu.Lock()
+	defer a.pendingMu.Unlock()
+	if a.confirmed == "" {
+		a.confirmed = id
+	}
+}
+
+func (r *reader) position() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// read reads what is new, or waits for it.
+func (r *reader) read() error {
+	ctx, cancel := context.WithTimeout(r.ctx, readBlock+r.all.conn.options.Timeout)
+	defer cancel()
+	found, err := r.all.conn.client.XRead(ctx, &goredis.XReadArgs{
+		Streams: []string{r.name}, ID: r.position(), Count: int64(r.all.options.ReadCount), Block: readBlock,
+	}).Result()
+	if errors.Is(err, goredis.Nil) {
+		return nil
+	}
+	for _, s := range found {
+		for _, x := range s.Messages {
+			r.handOut(x)
+		}
+	}
+	return err
+}
+
+// handOut gives an entry to the namespace that it is for.
+func (r *reader) handOut(x goredis.XMessage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	namespace, _ := x.Values["nsp"].(string)
+	for _, a := range r.adapters {
+		if a.Namespace().Name() == namespace {
+			a.came(x)
+		}
+	}
+	r.last = x.ID
+}
+
+// came takes an entry.
+func (a *stream) came(x goredis.XMessage) {
+	a.conn.count.received.Add(1)
+	m, err := readEntry(x.Values, a.Namespace().Name())
+	switch {
+	case err != nil:
+		a.conn.garbage(a.name+" "+x.ID, err)
+	case m == nil:
+	case m.uid == a.uid:
+		a.cameBack(m, x.ID)
+	case m.kind == kindBroadcast, m.kind == kindJoin, m.kind == kindLeave, m.kind == kindDisconnect:
+		a.perform(m, x.ID)
+	default:
+		a.took(m)
+	}
+}
+
+// cameBack takes an entry of this server's own: in the order in which they were
+// written. Of those that were done early, what is left to do is who got nothing.
+func (a *stream) cameBack(m *message, id string) {
+	a.pendingMu.Lock()
+	i := slices.IndexFunc(a.pending, func(e *entry) bool { return same(m, e.message) })
+	if i < 0 {
+		a.pendingMu.Unlock()
+		return
+	}
+	e := a.pending[i]
+	a.pending = slices.Delete(a.pending, i, i+1)
+	a.pendingMu.Unlock()
+	if e.early && m.kind != kindBroadcast || e.early && !a.recovers {
+		return
+	}
+	m.selection.Except = append(m.selection.Except, e.reached...)
+	a.perform(m, id)
+}
+
+// The ids of entries are two numbers: milliseconds, and a count.
+
+func parseID(id string) (ms, n uint64, ok bool) {
+	left, right, cut := strings.Cut(id, "-")
+	ms, err := strconv.ParseUint(left, 10, 64)
+	n, err2 := strconv.ParseUint(right, 10, 64)
+	return ms, n, cut && err == nil && err2 == nil
+}
+
+// behind reports whether one id comes later than another.
+func behind(id, other string) bool {
+	ms, n, _ := parseID(id)
+	otherMS, otherN, _ := parseID(other)
+	return ms > otherMS || ms == otherMS && n > otherN
+}
+
+// after is the first id behind another: older versions of Redis know no other way
+// to leave that out.
+func after(id string) string {
+	ms, n, ok := parseID(id)
+	if !ok {
+		return "-"
+	}
+	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(n+1, 10)
+}
