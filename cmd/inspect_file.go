@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -49,12 +50,14 @@ func (o *inspectOptions) completeFile(c *cobra.Command) error {
 func runInspectFile(ctx context.Context, s *Streams, o *inspectOptions) (err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
-	in, err := openCapture(s, "inspect", o.file)
+	file, err := openCapture(s, "inspect", o.file)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	t, err := o.fileTracing(s)
+	defer file.Close()
+	in := bufio.NewReader(file)
+	first, _ := in.Peek(64)
+	t, err := o.fileTracing(s, !capture.IsTrace(first))
 	if err != nil {
 		return err
 	}
@@ -79,9 +82,9 @@ func runInspectFile(ctx context.Context, s *Streams, o *inspectOptions) (err err
 }
 
 // fileTracing opens the sinks: what passed is shown on standard output, as with
-// -vv where no level is asked for.
-func (o *inspectOptions) fileTracing(s *Streams) (*tracing, error) {
-	v := view{out: s.Out, level: o.level(), tags: true}
+// -vv where no level is asked for. In a trace of ours one end is ours.
+func (o *inspectOptions) fileTracing(s *Streams, others bool) (*tracing, error) {
+	v := view{out: s.Out, level: o.level(), tags: true, read: others}
 	switch {
 	case o.json:
 		v.out = s.Err // standard output has the report

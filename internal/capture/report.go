@@ -74,6 +74,19 @@ type Connection struct {
 	Findings []trace.Finding `json:"findings"`
 	More     int             `json:"more_findings,omitempty"`
 	Notes    []string        `json:"notes,omitempty"`
+
+	served bool // of a trace whose own side is the server's: what goes out is the server's
+}
+
+// dir is a direction as the client sees it.
+func (c *Connection) dir(d trace.Dir) trace.Dir {
+	switch {
+	case c.served && d == trace.Out:
+		return trace.In
+	case c.served && d == trace.In:
+		return trace.Out
+	}
+	return d
 }
 
 // The values of [Connection.End].
@@ -188,7 +201,7 @@ func (c *Connection) record(e trace.Event) {
 			c.TLS = &TLS{Version: e.Version, Cipher: e.Cipher, ALPN: e.ALPN, ServerName: e.ServerName, Certificates: e.Certificates, Decrypted: true}
 		}
 	case trace.HTTPHead:
-		if e.Dir == trace.Out {
+		if c.dir(e.Dir) == trace.Out {
 			c.Requests++
 		}
 	case trace.Upgrade:
@@ -196,14 +209,14 @@ func (c *Connection) record(e trace.Event) {
 	case trace.UpgradeFailed:
 		c.upgrade(Upgrade{Status: e.Status, Error: e.Error})
 	case trace.WSMessage:
-		c.Messages.add(e.Dir)
+		c.Messages.add(c.dir(e.Dir))
 	case trace.SIOPacket:
-		c.Packets.add(e.Dir)
+		c.Packets.add(c.dir(e.Dir))
 	case trace.Datagram:
-		c.Data.add(e.Dir)
+		c.Data.add(c.dir(e.Dir))
 	case trace.WSClose:
 		if c.Closed == nil {
-			c.Closed = &Closed{By: by(e.Dir), Code: e.Code, Name: e.Title, Reason: e.Reason}
+			c.Closed = &Closed{By: by(c.dir(e.Dir)), Code: e.Code, Name: e.Title, Reason: e.Reason}
 		}
 	}
 }

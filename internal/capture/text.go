@@ -18,12 +18,15 @@ const mostText = 64 << 20
 // IsCapture knows, by its first bytes, a file that is more than the text of
 // heads: packets, a HAR export, a hex dump, trace records.
 func IsCapture(first []byte) bool {
-	if isPCAP(first) || isPCAPNG(first) || isHAR(first) || bytes.HasPrefix(first, []byte{0x1f, 0x8b}) || bytes.HasPrefix(first, []byte(`{"time":`)) {
+	if isPCAP(first) || isPCAPNG(first) || isHAR(first) || bytes.HasPrefix(first, []byte{0x1f, 0x8b}) || IsTrace(first) {
 		return true
 	}
 	_, dump := readDump(first)
 	return dump
 }
+
+// IsTrace knows a trace of our own, by its first bytes.
+func IsTrace(first []byte) bool { return bytes.HasPrefix(first, []byte(`{"time":`)) }
 
 // text reads what is no file of packets.
 func (r *reader) text(s source) error {
@@ -31,7 +34,7 @@ func (r *reader) text(s source) error {
 	switch {
 	case isHAR(first):
 		return r.har(s)
-	case bytes.HasPrefix(first, []byte(`{"time":`)):
+	case IsTrace(first):
 		return r.records(s)
 	}
 	b, err := io.ReadAll(io.LimitReader(s.r, mostText+1))
@@ -126,13 +129,16 @@ func (r *reader) record(rec trace.Record) {
 	switch e := rec.Event.(type) {
 	case trace.Open:
 		c := &Connection{ID: rec.Conn, Network: e.Network, Client: e.Local, Server: e.Remote, Opened: rec.Time, End: EndOpen, Whole: true}
-		if e.Side == trace.Server {
+		if c.served = e.Side == trace.Server; c.served {
 			c.Client, c.Server = e.Remote, e.Local
 		}
 		r.report.add(c)
 	case trace.Close:
 		if c := r.report.byID[rec.Conn]; c != nil {
 			c.Out, c.In, c.Duration, c.End = e.Out, e.In, e.Duration, EndClosed
+			if c.served {
+				c.Out, c.In = e.In, e.Out
+			}
 			if e.Reset {
 				c.End = EndReset
 			}

@@ -19,6 +19,7 @@ type Text struct {
 	Color       bool
 	Tags        bool // name the connection on each line
 	ShowSecrets bool
+	Captured    bool // neither end is ours: they are the client and the server
 
 	mu  sync.Mutex
 	buf []byte
@@ -30,6 +31,9 @@ func (t *Text) Record(r trace.Record) {
 		r.Event = maskEvent(r.Event)
 	}
 	dir, lines := describe(r.Event)
+	if t.Captured {
+		lines = captured(r.Event, lines)
+	}
 	if len(lines) == 0 {
 		return
 	}
@@ -40,6 +44,26 @@ func (t *Text) Record(r trace.Record) {
 		t.line(r.Conn, dir, line)
 	}
 	_, _ = t.W.Write(t.buf)
+}
+
+// captured words what an end does as an onlooker does, for whom out is from the
+// client.
+func captured(e trace.Event, lines []string) []string {
+	switch e := e.(type) {
+	case trace.HalfClose:
+		return one("the " + endOf(e.Dir) + " has ended its half")
+	case trace.WSClose:
+		_, rest, _ := strings.Cut(closing(e), "close")
+		return one("the " + endOf(e.Dir) + " closes" + strings.TrimPrefix(rest, "s"))
+	}
+	return lines
+}
+
+func endOf(d trace.Dir) string {
+	if d == trace.In {
+		return "server"
+	}
+	return "client"
 }
 
 // The colors of the directions; the mark says the same without them.
