@@ -216,6 +216,8 @@ func (o *benchOptions) checkMode() error {
 		return usagef("mode idle sends nothing that --count or --rate could bound", "-d says how long the connections are held")
 	case o.inFlight > 1 && mode != load.Echo && mode != load.Broadcast:
 		return usagef(fmt.Sprintf("--in-flight means nothing to mode %s", mode), exchange)
+	case mode == load.Broadcast && o.size < 17:
+		return usagef(fmt.Sprintf("mode broadcast tells messages from each other by their numbers, which take 17 bytes; --size is %d", int64(o.size)), "")
 	case o.sio.ack && mode == load.Broadcast:
 		return usagef("in mode broadcast the answer is the event that all receive, and no acknowledgement", "")
 	case mode == load.Connect && o.ramp > 0:

@@ -11,7 +11,7 @@ import (
 // connect opens connections and closes them, so many at once.
 func (r *run) connect(ctx context.Context) (*Report, error) {
 	r.cpu = usedCPU()
-	r.start.Store(r.clock())
+	r.start.Store(max(r.clock(), 1)) // 0 is before it
 	stopProgress := r.progress()
 	defer stopProgress()
 	within, cancel := context.WithCancel(ctx)

@@ -124,7 +124,7 @@ func kindOf(err error) string {
 		return "mismatch"
 	case errors.Is(err, ErrUnsent):
 		return "not sent"
-	case errors.As(err, &opening) && opening.Status() != 0 && opening.Status() != 101:
+	case errors.As(err, &opening) && opening.Refused():
 		return "answered " + strconv.Itoa(opening.Status())
 	case errors.As(err, &broken), errors.As(err, &opening) && opening.Finding != nil:
 		return "broken rule"

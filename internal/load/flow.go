@@ -31,6 +31,7 @@ type flow struct {
 	ending  bool    // it is ours to end it
 	dead    bool
 	done    bool
+	met     bool // a receiver of Broadcast that did receive
 	opened  chan struct{}
 	alive   atomic.Bool
 }
@@ -50,13 +51,18 @@ func (f *flow) sends(quota int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.quota, f.times = quota, make([]int64, f.run.InFlight)
+	if f.run.rounds != nil && f.run.rounds.receivers == 0 {
+		f.quota = 0
+	}
 	if f.each {
 		f.waiting = make([]bool, f.run.InFlight)
 	}
 }
 
 // awaits reports whether what comes is of interest.
-func (f *flow) awaits() bool { return !f.deaf && f.run.start.Load() != 0 }
+func (f *flow) awaits() bool {
+	return !f.deaf && (f.run.start.Load() != 0 || f.run.Mode == Broadcast)
+}
 
 // surprised reports whether an answer comes to nothing that was sent.
 func (f *flow) surprised() bool { return f.run.Mode == Echo && f.back >= f.sent }
@@ -284,4 +290,6 @@ func (f *flow) giveUp() {
 	f.run.lost.Add(f.sent - f.back)
 	f.run.failures.add(ErrUnsent, f.quota-f.sent)
 	f.run.unsent.Add(f.quota - f.sent)
+	f.done = true
+	f.run.left.Done()
 }

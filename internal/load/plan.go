@@ -64,7 +64,7 @@ type Link struct {
 // Plan is a load. Fields that are 0 have the defaults.
 type Plan struct {
 	Target
-	Mode     Mode
+	Mode     Mode          // Echo
 	Conns    int           // connections at once; 1
 	Duration time.Duration // of the measurement; 10 s, unless Count is set
 	Count    int64         // messages in all, or connections of Connect; it may end before Duration
@@ -87,6 +87,9 @@ const (
 // withDefaults is p with its defaults put in.
 func (p Plan) withDefaults() Plan {
 	p.Conns, p.InFlight = max(p.Conns, 1), max(p.InFlight, 1)
+	if p.Mode == "" {
+		p.Mode = Echo
+	}
 	if p.Size <= 0 {
 		p.Size = defaultSize
 	}

@@ -54,6 +54,11 @@ func (p Plan) Run(ctx context.Context) (*Report, error) {
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
+	if r.Mode == Broadcast {
+		if err := r.warmUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	r.prepare()
 	return r.measure(ctx)
 }
@@ -68,7 +73,7 @@ func (r *run) prepare() {
 		}
 	}
 	r.cpu = usedCPU()
-	r.start.Store(r.clock())
+	r.start.Store(max(r.clock(), 1)) // 0 is before it
 }
 
 // web reports whether a WebSocket is below.

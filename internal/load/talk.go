@@ -24,7 +24,8 @@ func (r *run) newTalk(l *Link, index uint32) talk {
 type streamTalk struct {
 	*body
 	index uint32
-	at    int // bytes of the next answer that have come
+	at    int  // bytes of the next answer that have come
+	warm  bool // it is one that nobody waits for
 }
 
 func (t *streamTalk) add(dst []byte, n int64) []byte { return t.append(dst, t.index, n) }
@@ -34,16 +35,35 @@ func (t *streamTalk) bye(dst []byte) []byte { return dst }
 func (t *streamTalk) take(f *flow, b []byte) error {
 	for len(b) > 0 && f.awaits() {
 		n := min(len(b), len(t.text)-t.at)
-		if at := t.differs(b[:n], t.at, f.from, f.back); at >= 0 || f.surprised() {
+		if at := t.odd(f, b[:n]); at >= 0 || f.surprised() {
 			return f.mismatch(at, 0)
 		}
 		t.at, b = t.at+n, b[n:]
-		if t.at == len(t.text) {
+		switch {
+		case t.at < len(t.text):
+		case t.warm:
+			t.at, t.warm = 0, false
+			f.greeted(true)
+		default:
 			t.at = 0
 			f.answered(f.back)
 		}
 	}
 	return nil
+}
+
+// odd returns where p differs from what is due; -1 where it does not. In
+// Broadcast it may be a message that nobody waits for.
+func (t *streamTalk) odd(f *flow, p []byte) int {
+	if t.warm {
+		return t.differs(p, t.at, f.from, warm)
+	}
+	at := t.differs(p, t.at, f.from, f.back)
+	if at >= 0 && f.run.Mode == Broadcast && t.at < t.mark && t.differs(p, t.at, f.from, warm) < 0 {
+		t.warm = true
+		return -1
+	}
+	return at
 }
 
 // datagramTalk has a message in each datagram. They may come in any order, and

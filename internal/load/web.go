@@ -110,14 +110,17 @@ func (t *webTalk) message(f *flow, p []byte) error {
 
 // compare holds the payload of an answer against the message.
 func (t *webTalk) compare(f *flow, p []byte) error {
-	if len(p) != len(t.text) {
-		return f.mismatch(0, len(p))
+	at := 0
+	if len(p) == len(t.text) {
+		if at = t.differs(p, 0, f.from, f.back); at < 0 && !f.surprised() {
+			f.answered(f.back)
+			return nil
+		}
 	}
-	if at := t.differs(p, 0, f.from, f.back); at >= 0 || f.surprised() {
-		return f.mismatch(at, 0)
+	if f.greeted(len(p) == len(t.text) && t.differs(p, 0, f.from, warm) < 0) {
+		return nil
 	}
-	f.answered(f.back)
-	return nil
+	return f.mismatch(at, len(p))
 }
 
 // events is how events of Socket.IO look on the wire (Socket.IO protocol 5, in
@@ -198,8 +201,10 @@ func (t *webTalk) packet(f *flow, p []byte) error {
 	switch {
 	case !ours:
 		return nil
-	case !whole:
+	case !whole && !f.greeted(false):
 		return f.mismatch(0, len(p))
+	case !whole:
+		return nil
 	}
 	return t.compare(f, text)
 }
