@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sockkit/sockkit/internal/capture"
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/replay"
 	"github.com/sockkit/sockkit/trace"
@@ -27,6 +30,7 @@ type replayOptions struct {
 	ignore      []string
 	only        []string
 	addrFile    string
+	keyLog      string
 
 	patterns []*regexp.Regexp
 }
@@ -46,10 +50,11 @@ WebSocket, or events of Socket.IO with their acknowledgements. Each connection o
 the trace becomes one, at its time. With --side server it listens on ADDRESS, and
 answers each client that comes as the recorded server did.
 
-TRACE is what --trace FILE.jsonl or --json has written at -vv or more, or - for
-standard input. What differs each time, such as dates, is named by --ignore.`,
+TRACE is what --trace FILE.jsonl or --json has written at -vv or more, a capture
+that inspect reads (pcap, pcapng, HAR), or - for standard input. What differs each time, such as dates, is named by --ignore.`,
 		Example: `  sockkit replay session.jsonl ws://localhost:3000/chat
   sockkit replay tap.jsonl localhost:8080 --fast --ignore 'Date: [^\r\n]*'
+  sockkit replay capture.pcapng ws://localhost:3000 --fast
   sockkit replay events.jsonl sio://localhost:3000 --auth '{"token":"abc"}'
   sockkit replay session.jsonl --side server ws://:9000`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -71,6 +76,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 		f.StringArrayVar(&o.ignore, "ignore", nil, "what matches this `REGEX` may differ (repeatable)")
 		f.StringArrayVar(&o.only, "only", nil, "replay this connection only, by its `NAME` in the report or its number (repeatable)")
 		f.Var(&o.talk.linger, "linger", "wait so long for more than was recorded (default 0.5s)")
+		f.StringVar(&o.keyLog, "keylog", "", "the secrets of TLS of a capture, a `FILE` as of SSLKEYLOGFILE")
 		f.StringVar(&o.addrFile, "addr-file", "", "with --side server: write the bound address to `FILE`, all at once")
 		f.StringArrayVar(&o.resolve, "resolve", nil, "use this address for a host and port, `HOST:PORT:ADDRESS`")
 	})
@@ -207,7 +213,14 @@ func (o *replayOptions) read(s *Streams) ([]*replay.Script, error) {
 		defer f.Close()
 		in = f
 	}
-	scripts, err := replay.Read(traceRecords(in), o.layer(), o.side)
+	keys, err := openKeyLog(o.keyLog)
+	if err != nil {
+		return nil, err
+	}
+	if keys != nil {
+		defer keys.Close()
+	}
+	scripts, err := replay.Read(o.records(in, keys), o.layer(), o.side)
 	if err != nil || len(o.only) == 0 {
 		return scripts, err
 	}
@@ -227,5 +240,35 @@ func (o *replayOptions) read(s *Streams) ([]*replay.Script, error) {
 	return picked, nil
 }
 
-// traceRecords are the records of a trace.
-func traceRecords(in io.Reader) iter.Seq2[trace.Record, error] { return trace.ReadJSON(in) }
+// records are those of a trace, or of a capture, which inspect reads likewise.
+func (o *replayOptions) records(in io.Reader, keys io.Reader) iter.Seq2[trace.Record, error] {
+	buffered := bufio.NewReader(in)
+	first, _ := buffered.Peek(4096) // what fails here fails again
+	if bytes.HasPrefix(first, []byte(`{"time":`)) || !capture.IsCapture(first) {
+		return trace.ReadJSON(buffered)
+	}
+	return func(yield func(trace.Record, error) bool) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		more := true
+		sink := sinkFunc(func(r trace.Record) {
+			r.Event = trace.Clone(r.Event)
+			if more = more && yield(r, nil); !more {
+				cancel()
+			}
+		})
+		options := capture.Options{File: o.file, Sink: sink, Level: trace.Frame, MaxMessage: int64(o.maxMessage)}
+		if keys != nil {
+			options.KeyLog = keys
+		}
+		if _, err := capture.Read(ctx, buffered, options); err != nil && more {
+			yield(trace.Record{}, err)
+		}
+	}
+}
+
+// sinkFunc is a function that takes records.
+type sinkFunc func(trace.Record)
+
+// Record implements [trace.Sink].
+func (f sinkFunc) Record(r trace.Record) { f(r) }

@@ -85,6 +85,12 @@ func TestRead(t *testing.T) {
 		{"bytes before an event", Events, trace.Client, recorded(
 			trace.EIOPacket{Dir: trace.In, Session: "s", Binary: true, Payload: []byte{1, 2, 3}},
 			trace.SIOPacket{Dir: trace.In, Session: "s", Type: "EVENT", EventName: "u", Attachments: 1, Payload: []byte(`["u",{"_placeholder":true,"num":0}]`)}), `<u {"_base64":"AQID"}`},
+		{"bytes before two events", Events, trace.Client, recorded(
+			trace.EIOPacket{Dir: trace.In, Session: "s", Binary: true, Payload: []byte{1}},
+			trace.EIOPacket{Dir: trace.In, Session: "s", Binary: true, Payload: []byte{2}},
+			trace.SIOPacket{Dir: trace.In, Session: "s", Type: "EVENT", EventName: "t", Payload: []byte(`["t"]`)},
+			trace.SIOPacket{Dir: trace.In, Session: "s", Type: "EVENT", EventName: "u", Attachments: 1, Payload: []byte(`["u",{"_placeholder":true,"num":0}]`)},
+			trace.SIOPacket{Dir: trace.In, Session: "s", Type: "EVENT", EventName: "v", Attachments: 1, Payload: []byte(`["v",{"_placeholder":true,"num":0}]`)}), `<t<u {"_base64":"AQ=="}<v {"_base64":"Ag=="}`},
 		{"bytes behind an event", Events, trace.Client, recorded(
 			trace.SIOPacket{Dir: trace.Out, Session: "s", Type: "EVENT", EventName: "u", Attachments: 1, Payload: []byte(`["u",{"_placeholder":true,"num":0}]`)},
 			trace.EIOPacket{Dir: trace.Out, Session: "s", Binary: true, Payload: []byte{1, 2, 3}}), `>u {"_base64":"AQID"}`},

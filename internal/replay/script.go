@@ -196,8 +196,10 @@ func (r *reader) packet(rec trace.Record, e trace.SIOPacket) {
 	}
 	r.add(s, rec, e.Dir, Item{Text: true, Ack: e.AckID})
 	key := attached{e.Session, e.Dir}
-	p := &partial{script: s, at: len(s.Items) - 1, packet: e, have: r.attachments[key]}
-	delete(r.attachments, key)
+	waiting := r.attachments[key] // in the order of their events: a poll brings several at once
+	n := min(e.Attachments, len(waiting))
+	p := &partial{script: s, at: len(s.Items) - 1, packet: e, have: waiting[:n:n]}
+	r.attachments[key] = waiting[n:]
 	s.missing++
 	if !p.fill() {
 		r.partials[key] = p
@@ -232,7 +234,7 @@ func (p *partial) fill() bool {
 	if len(p.have) < n {
 		return false
 	}
-	args, err := socketio.ParseArgs(p.packet.Payload, p.have[len(p.have)-n:])
+	args, err := socketio.ParseArgs(p.packet.Payload, p.have[:n])
 	if err != nil {
 		return true // nobody could send it
 	}
