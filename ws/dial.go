@@ -170,6 +170,11 @@ func (d *Dialer) dialOnce(ctx context.Context, address string, header []handshak
 	if err != nil {
 		return nil, nil, err
 	}
+	if d.HTTP2 != nil && d.HTTP2.Share {
+		if c, x, err, ok := d.onShared(ctx, u, address, head); ok {
+			return c, x, err
+		}
+	}
 	conn, err := d.open(ctx, u)
 	if err != nil {
 		return nil, nil, err

@@ -12,7 +12,7 @@ import (
 	"github.com/sockkit/sockkit/handshake"
 )
 
-var update = flag.Bool("update", false, "write docs/frames.md anew")
+var update = flag.Bool("update", false, "write docs/frames.md and docs/http2.md anew")
 
 const docsIntro = `# The rules of frames and messages
 

@@ -3,6 +3,7 @@ package ws
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -11,8 +12,12 @@ import (
 )
 
 // HTTP2 says how HTTP/2 is spoken (RFC 9113), and WebSockets are opened over it
-// (RFC 8441). The zero value has the defaults.
+// (RFC 8441). The zero value has the defaults. It must not be copied once in use.
 type HTTP2 struct {
+	// Share has the WebSockets of a [Dialer] that are open to one host at the same
+	// time stand on one connection, each a stream of it. Without it each has a
+	// connection of its own.
+	Share bool
 	// MaxStreams bounds the requests at once of one connection to a server; 0 is
 	// 100. One beyond it is refused with REFUSED_STREAM.
 	MaxStreams int
@@ -30,6 +35,40 @@ type HTTP2 struct {
 	// IdleTimeout ends a connection to a server that has no stream; 0 is 2
 	// minutes.
 	IdleTimeout time.Duration
+
+	shared sharedSessions
+}
+
+// sharedSessions are the connections of a client that more than one WebSocket
+// may stand on, by scheme and host. Each ends with its last stream.
+type sharedSessions struct {
+	mu   sync.Mutex
+	open map[string]*h2.Session
+}
+
+func (s *sharedSessions) get(host string) *h2.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open[host]
+}
+
+// put keeps a session until it has ended, unless there is one already.
+func (s *sharedSessions) put(host string, session *h2.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[host] != nil {
+		return
+	}
+	if s.open == nil {
+		s.open = map[string]*h2.Session{}
+	}
+	s.open[host] = session
+	go func() {
+		<-session.Ended()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, host)
+	}()
 }
 
 func (h *HTTP2) config(handshake time.Duration, report reporter) h2.Config {

@@ -22,6 +22,7 @@ type openingHTTP2 struct {
 	below   reporter // of the connection
 	report  reporter // of the stream, once there is one
 	session *h2.Session
+	joined  bool // it was there before
 	stream  *h2.Stream
 	over    net.Conn // the stream, reported
 	x       *handshake.Exchange
@@ -35,14 +36,31 @@ func (d *Dialer) overHTTP2(ctx context.Context, conn net.Conn, address string, h
 	if framed, ok := conn.(interface{ Framed() }); ok {
 		framed.Framed()
 	}
+	return d.openHTTP2(ctx, conn, nil, address, head)
+}
+
+// onShared opens a WebSocket on a connection that others stand on, if there is
+// one that takes it.
+func (d *Dialer) onShared(ctx context.Context, u *url.URL, address string, head *handshake.Head) (c *Conn, x *handshake.Exchange, err error, ok bool) {
+	session := d.HTTP2.shared.get(u.Scheme + "://" + u.Host)
+	if session == nil {
+		return nil, nil, nil, false
+	}
+	c, x, err = d.openHTTP2(ctx, session.Conn(), session, address, head)
+	return c, x, err, !errors.Is(err, h2.ErrNoStream)
+}
+
+func (d *Dialer) openHTTP2(ctx context.Context, conn net.Conn, session *h2.Session, address string, head *handshake.Head) (*Conn, *handshake.Exchange, error) {
 	o := &openingHTTP2{
-		Dialer: d, url: address, conn: conn, below: reporterFor(conn, d.Tracer), begun: time.Now(),
+		Dialer: d, url: address, conn: conn, session: session, below: reporterFor(conn, d.Tracer), begun: time.Now(),
 		x: &handshake.Exchange{}, info: &HTTP2Info{Equivalent: &handshake.Exchange{Request: head}},
 	}
 	o.report = o.below
 	agreed, err := o.run(ctx)
 	if err != nil {
-		o.tell(err)
+		if !o.joined || !errors.Is(err, h2.ErrNoStream) { // else a new connection takes it
+			o.tell(err)
+		}
 		o.close()
 		return nil, o.x, err
 	}
@@ -58,12 +76,16 @@ func (d *Dialer) overHTTP2(ctx context.Context, conn net.Conn, address string, h
 	return c, o.x, nil
 }
 
+// close gives up what was opened. A connection that others stand on stays.
 func (o *openingHTTP2) close() {
-	if o.session != nil {
+	switch {
+	case o.session == nil:
+		o.conn.Close()
+	case o.stream != nil && o.HTTP2.Share:
+		o.stream.Reset(h2.Cancel, "the opening handshake failed")
+	case !o.joined:
 		o.session.Close()
-		return
 	}
-	o.conn.Close()
 }
 
 // run takes the steps of RFC 8441: the setting, the request, and the response.
@@ -90,7 +112,9 @@ func (o *openingHTTP2) settings(ctx context.Context) error {
 	if o.info.Secure, o.info.ALPN = secure, state.NegotiatedProtocol; secure && state.NegotiatedProtocol != "h2" {
 		return o.failed(ctx, nil)
 	}
-	o.session = h2.Client(o.conn, o.HTTP2.config(defaultHandshakeTimeout, o.below))
+	if o.joined = o.session != nil; !o.joined {
+		o.session = h2.Client(o.conn, o.HTTP2.config(defaultHandshakeTimeout, o.below))
+	}
 	list, err := o.session.Settings(ctx)
 	var other *h2.NotHTTP2
 	if errors.As(err, &other) {
@@ -103,7 +127,9 @@ func (o *openingHTTP2) settings(ctx context.Context) error {
 	for _, s := range list {
 		o.info.Settings = append(o.info.Settings, HTTP2Setting(s))
 	}
-	o.below.emit(trace.Note{Text: "the server's HTTP/2 SETTINGS: " + o.info.settingsText()})
+	if !o.joined {
+		o.below.emit(trace.Note{Text: "the server's HTTP/2 SETTINGS: " + o.info.settingsText()})
+	}
 	if !o.info.Connect {
 		return o.failed(ctx, nil)
 	}
@@ -117,7 +143,10 @@ func (o *openingHTTP2) request() (err error) {
 	if o.stream, err = o.session.Open(fields, false); err != nil {
 		return &HandshakeError{URL: o.url, Exchange: o.x, HTTP2: o.info, Err: err}
 	}
-	o.session.Drain(false) // it ends with this stream
+	if o.HTTP2.Share && !o.joined {
+		o.share()
+	}
+	o.session.Drain(false) // it ends with its last stream
 	o.info.Stream = o.stream.ID()
 	o.over = tcp.Trace(o.stream, o.below.tracer, trace.Client, 0)
 	if framed, ok := o.over.(interface{ Framed() }); ok {
@@ -126,6 +155,13 @@ func (o *openingHTTP2) request() (err error) {
 	o.report = reporterFor(o.over, o.Tracer)
 	o.report.http2Head(trace.Out, fields)
 	return nil
+}
+
+// share lets others on the connection.
+func (o *openingHTTP2) share() {
+	if u, err := url.Parse(o.url); err == nil {
+		o.HTTP2.shared.put(u.Scheme+"://"+u.Host, o.session)
+	}
 }
 
 func isSecure(address string) bool {

@@ -109,7 +109,7 @@ func http2RequestRules() []http2Rule {
 			return when(!right, string(x.Request.AppendLine(nil))), true
 		}},
 		{handshake.Rule{
-			ID: "http2-request-target", Clause: "RFC 8441 4", Source: rfc8441, Level: handshake.Must, Part: handshake.InRequest, Fault: handshake.Client, Status: 400,
+			ID: "http2-request-target", Clause: "RFC 8441 4", Source: rfc8441, Level: handshake.Must, Part: handshake.InRequest, Fault: handshake.Client,
 			Summary: "The request names no scheme, no path or no host.", Due: ":scheme, :path and :authority, which other CONNECTs do not have",
 			Why: "They are the URL of the WebSocket.", Mend: "Send :scheme https for wss and http for ws, :path and :authority.",
 		}, func(x *handshake.Exchange, _ *HTTP2Info) (string, bool) {

@@ -145,7 +145,7 @@ func (s *Server) refuseHTTP2(st *h2.Stream, fields []h2.Field, status int, reaso
 	if st.Respond(answer, methodOf(fields) == "HEAD") == nil {
 		_, _ = st.Write([]byte(reason + "\n"))
 	}
-	st.Close()
+	_ = st.Finish()
 	s.refusedBy(st.RemoteAddr(), strconv.Itoa(status), reason)
 }
 
@@ -216,7 +216,7 @@ func (o *http2Opening) refuse(err error) {
 	if o.stream.Respond(answer, false) == nil {
 		_, _ = o.stream.Write([]byte(o.answer.Body()))
 	}
-	o.stream.Close()
+	_ = o.stream.Finish()
 	rule, reason := whyRefused(&o.answer, err)
 	o.srv.refusedBy(o.req.Remote, rule, reason)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/tcp"
@@ -297,4 +298,50 @@ func TestHTTP2NotOffered(t *testing.T) {
 			t.Errorf("%s: %v; want %s", test.url, err, test.rule)
 		}
 	}
+}
+
+// TestHTTP2Share holds that several WebSockets stand on one connection, that one
+// which nobody reads holds up no other, and that the connection ends with the
+// last of them.
+func TestHTTP2Share(t *testing.T) {
+	overHTTP2(t, func(s *Server) { s.MaxConns = 6 }, func(t *testing.T, s *Server, url string) {
+		d := &Dialer{HTTP2: &HTTP2{Share: true}}
+		sleepy := dial(t, d, url)
+		ctx, cancel := context.WithCancel(t.Context())
+		flood := make(chan struct{})
+		go func() { // its echoes are not read
+			defer close(flood)
+			for sleepy.Write(ctx, Binary, make([]byte, 100<<10)) == nil {
+			}
+		}()
+		var all []*Conn
+		for i := range 5 {
+			c := dial(t, d, url)
+			if stream := c.HTTP2().Stream; stream != uint32(2*i+3) {
+				t.Errorf("the WebSocket is on stream %d", stream)
+			}
+			roundTrip(t, c, Binary, make([]byte, 1<<20))
+			all = append(all, c)
+		}
+		_, _, err := d.Dial(t.Context(), url)
+		var failed *HandshakeError
+		if !errors.As(err, &failed) || failed.Status() != 503 {
+			t.Errorf("beyond MaxConns: %v", err)
+		}
+		if st := s.Stats(); st.Upgraded != 6 || st.Detached != 1 {
+			t.Errorf("%d WebSockets, %d connections", st.Upgraded, st.Detached)
+		}
+		for _, c := range all {
+			if err := c.Close(StatusNormal, ""); err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+		<-flood
+		sleepy.CloseNow()
+		for s.Stats().Detached > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		roundTrip(t, dial(t, d, url), Text, []byte("on a new one"))
+	})
 }

@@ -146,5 +146,5 @@ func (w *http2Writer) end() {
 	if !w.wrote {
 		w.head(http.StatusOK, true)
 	}
-	w.stream.Close()
+	_ = w.stream.Finish()
 }

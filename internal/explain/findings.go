@@ -87,6 +87,7 @@ func Binding(r handshake.Rule) string {
 	}
 	source := map[handshake.Source]string{
 		handshake.WebSocket: "RFC 6455 (WebSocket)", handshake.HTTP: "HTTP", handshake.PMDeflate: "RFC 7692 (compression)",
+		"RFC 8441": "RFC 8441 (WebSockets over HTTP/2)",
 	}[r.Source]
 	if r.Level == handshake.Note {
 		return "worth knowing, from " + source

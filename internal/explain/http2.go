@@ -119,7 +119,10 @@ func http2Settings(i *ws.HTTP2Info) string {
 }
 
 func http2Answer(x *handshake.Exchange) string {
-	if x.Response.Status/100 == 2 {
+	switch {
+	case x.Response.Status/100 == 2 && x.Response.Has("Sec-WebSocket-Accept"):
+		return "The answer: 200 takes the place of 101 (RFC 8441 5)."
+	case x.Response.Status/100 == 2:
 		return "The answer: 200 takes the place of 101. There is no Sec-WebSocket-Accept, for there was no key (RFC 8441 5)."
 	}
 	return "The answer is a refusal: only 2xx opens a WebSocket over HTTP/2 (RFC 8441 5)."

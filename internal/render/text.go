@@ -171,6 +171,9 @@ func resolved(e trace.Resolve) string {
 }
 
 func opened(e trace.Open) string {
+	if e.Network == "http2" {
+		return fmt.Sprintf("a stream is open on the HTTP/2 connection of %s and %s", printable(e.Local), printable(e.Remote))
+	}
 	if e.Side == trace.Server {
 		return fmt.Sprintf("accepted %s from %s on %s", e.Network, printable(e.Remote), printable(e.Local))
 	}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// ErrNoStream is a connection that takes no new stream.
+var ErrNoStream = errors.New("the HTTP/2 connection takes no new stream")
+
 // Open sends a request and returns its stream. The SETTINGS of the peer have to
 // have come; :protocol is the caller's to send only where [Session.TakesConnect].
 func (s *Session) Open(fields []Field, end bool) (*Stream, error) {
@@ -12,13 +15,13 @@ func (s *Session) Open(fields []Field, end bool) (*Stream, error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.err != nil:
-		return nil, s.err
+		return nil, fmt.Errorf("%w: %w", ErrNoStream, s.err)
 	case s.goAwayCame != nil || s.goAwaySent:
-		return nil, errors.New("the HTTP/2 connection takes no new stream")
+		return nil, fmt.Errorf("%w: GOAWAY was sent", ErrNoStream)
 	case uint32(len(s.streams)) >= s.peer.maxStreams:
-		return nil, fmt.Errorf("the server takes %d streams at once (SETTINGS_MAX_CONCURRENT_STREAMS, RFC 9113 section 5.1.2), and all are open", s.peer.maxStreams)
+		return nil, fmt.Errorf("%w: all %d that the server takes at once are open (SETTINGS_MAX_CONCURRENT_STREAMS, RFC 9113 section 5.1.2)", ErrNoStream, s.peer.maxStreams)
 	case s.next > mostWindow:
-		return nil, errors.New("the HTTP/2 connection has had all of its streams")
+		return nil, fmt.Errorf("%w: it has had all numbers", ErrNoStream)
 	}
 	st := s.add(s.next)
 	s.next += 2

@@ -77,7 +77,9 @@ func TestMaxStreams(t *testing.T) {
 		<-leave
 		_ = st.Respond([]Field{{":status", "204"}}, true)
 	}})
+	sent := make(chan struct{})
 	go func() {
+		defer close(sent)
 		_ = p.WriteSettings()
 		p.head(1, true, get...)
 		p.head(3, true, get...)
@@ -88,6 +90,7 @@ func TestMaxStreams(t *testing.T) {
 	if f.StreamID != 5 || Code(f.ErrCode) != RefusedStream {
 		t.Errorf("%v", f)
 	}
+	<-sent
 	close(leave)
 	p.until(func(f http2.Frame) bool { return f.Header().Type == http2.FrameHeaders })
 	for s.places() > 0 {

@@ -370,6 +370,10 @@ func (s *Session) data(f *http2.DataFrame) error {
 	}
 	if st.closed {
 		s.openWindow(0, s.recv.give(int64(len(b))))
+		if !st.polite && len(b) > 0 {
+			st.cancel(&StreamError{Stream: st.id, Code: Cancel, Local: true})
+			return nil
+		}
 	} else if len(b) > 0 {
 		st.came(b)
 	}

@@ -175,6 +175,9 @@ func (s *Session) Err() error {
 // Conn is the connection below.
 func (s *Session) Conn() net.Conn { return s.conn }
 
+// Ended is closed once the session takes no more streams, for whatever reason.
+func (s *Session) Ended() <-chan struct{} { return s.ended }
+
 // Done is closed once the connection is.
 func (s *Session) Done() <-chan struct{} { return s.done }
 

@@ -46,6 +46,7 @@ type Stream struct {
 	queued  bool  // it stands in the row
 
 	closed   bool // by Close
+	polite   bool // what comes behind it is dropped
 	abrupt   bool // Close is to reset it
 	linger   *time.Timer
 	length   int64 // that content-length has announced; less than 0: nothing
@@ -261,18 +262,25 @@ func (st *Stream) SetLinger(seconds int) error {
 	return nil
 }
 
-// Close implements [net.Conn]: it ends both halves. What was written is sent,
-// and what the peer still sends is dropped; one that does not end its half in 2
-// seconds then is reset, and so is one that takes nothing for so long as
-// [Config.WriteTimeout].
-func (st *Stream) Close() error {
+// Close implements [net.Conn]: it ends both halves. What was written is sent. A
+// stream that holds what was not read, or gets more, is reset, as TCP does it;
+// so is one whose peer does not end its half in 2 seconds, or takes nothing for
+// so long as [Config.WriteTimeout].
+func (st *Stream) Close() error { return st.close(false) }
+
+// Finish is Close for a side that has said all: what the peer still sends is
+// dropped.
+func (st *Stream) Finish() error { return st.close(true) }
+
+func (st *Stream) close(polite bool) error {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st.closed {
 		return st.failure("close", net.ErrClosed)
 	}
-	st.closed = true
+	st.closed, st.polite = true, polite
+	unread := len(st.in) > st.start
 	st.drop()
 	st.readLimit.stop()
 	st.writeLimit.stop()
@@ -280,7 +288,7 @@ func (st *Stream) Close() error {
 	st.writable.Broadcast()
 	switch {
 	case st.gone || s.err != nil:
-	case st.abrupt:
+	case st.abrupt || unread && !polite:
 		st.cancel(&StreamError{Stream: st.id, Code: Cancel, Local: true})
 		return nil
 	default:
@@ -317,7 +325,7 @@ func (st *Stream) awaitSent() {
 	for !late && s.err == nil && (st.sendable() || s.busy) {
 		s.flushed.Wait()
 	}
-	if !s.draining || !st.gone && s.err == nil {
+	if !s.draining || s.err == nil {
 		return
 	}
 	s.mu.Unlock()
