@@ -62,7 +62,7 @@ func runInspectFile(ctx context.Context, s *Streams, o *inspectOptions) (err err
 		return err
 	}
 	defer t.closeInto(&err)
-	options := capture.Options{File: shownName(o.file), MaxMessage: int64(o.maxMessage)}
+	options := capture.Options{File: shownName(o.file), MaxMessage: int64(o.maxMessage), Secrets: o.showSecrets}
 	if t.tracer != nil {
 		options.Sink, options.Level = t.tracer.Sink, t.tracer.Level
 	}

@@ -21,6 +21,7 @@ type Options struct {
 	Level      trace.Level
 	KeyLog     io.Reader // secrets of TLS in the form of SSLKEYLOGFILE, read first; may be nil
 	MaxMessage int64     // bytes of one message; 0 is 32 MiB
+	Secrets    bool      // do not mask credentials in the report
 	// OnOpen is called with each opening handshake, right or wrong; it may be nil.
 	OnOpen func(trace.ID, *handshake.Exchange)
 }
@@ -65,7 +66,7 @@ func Read(ctx context.Context, from io.Reader, o Options) (*Report, error) {
 
 func newReader(o Options) *reader {
 	r := &reader{Options: o}
-	r.report = &Report{Version: Version, Kind: Kind, File: o.File, Connections: []*Connection{}, byID: map[trace.ID]*Connection{}}
+	r.report = &Report{Version: Version, Kind: Kind, File: o.File, Connections: []*Connection{}, secrets: o.Secrets, byID: map[trace.ID]*Connection{}}
 	tee := trace.Tee{{Sink: r.report, Level: trace.Message}}
 	if o.Sink != nil {
 		tee = append(tee, trace.Branch{Sink: o.Sink, Level: o.Level})

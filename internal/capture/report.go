@@ -3,6 +3,7 @@ package capture
 import (
 	"time"
 
+	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/trace"
 )
 
@@ -32,6 +33,8 @@ type Report struct {
 	Musts       int           `json:"musts"`                      // of these, what breaks a MUST
 	Notes       []string      `json:"notes,omitempty"`
 	Error       string        `json:"error,omitempty"` // what ended the reading before the file did
+
+	secrets bool // credentials are not masked
 
 	byID map[trace.ID]*Connection
 	last *trace.Finding // that breaks a MUST: the first
@@ -146,6 +149,10 @@ type Closed struct {
 // others are.
 func (r *Report) Record(rec trace.Record) {
 	if e, ok := rec.Event.(trace.Finding); ok {
+		if !r.secrets {
+			e.Came = render.MaskText(e.Came)
+			rec.Event = e
+		}
 		r.finding(e)
 	}
 	if c := r.byID[rec.Conn]; c != nil {

@@ -1,11 +1,13 @@
 package capture
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
 )
@@ -45,7 +47,8 @@ type records struct {
 	open    *opener
 	sealed  bool // records are encrypted from here on
 	lost    bool
-	alerted bool
+	spoke   bool // a record was read
+	other   bool // something else than TLS is spoken
 	seen    bool // a Finished was read
 }
 
@@ -58,6 +61,9 @@ func newSecured(t *talk) *secured {
 func (s *secured) feed(from ws.Role, b []byte) {
 	side := &s.sides[from]
 	if side.lost {
+		if side.other {
+			s.data(from, b)
+		}
 		return
 	}
 	side.buf = append(side.buf, b...)
@@ -87,6 +93,13 @@ func (s *secured) feed(from ws.Role, b []byte) {
 // notTLS is what came in place of a record. What never was TLS goes to those
 // that read plain text.
 func (s *secured) notTLS(from ws.Role, rest []byte) {
+	if side := &s.sides[from]; s.sure && !side.spoke {
+		other := bytes.Clone(side.buf)
+		s.lose(from, "the "+from.String()+" does not answer by TLS"+looksLikeOther(other))
+		side.other = true
+		s.data(from, other)
+		return
+	}
 	if s.sure {
 		s.lose(from, fmt.Sprintf("what the %s sends is no TLS record any more (% x…): it is not decrypted", from, rest[:recordHead]))
 		return
@@ -95,6 +108,25 @@ func (s *secured) notTLS(from ws.Role, rest []byte) {
 	t.tls, t.report.TLS = nil, nil
 	for _, role := range []ws.Role{ws.ClientRole, ws.ServerRole} {
 		t.plain.Feed(role, s.sides[role].buf)
+	}
+}
+
+// looksLikeOther names what came in place of TLS.
+func looksLikeOther(b []byte) string {
+	name := handshake.Sniff(b)
+	if bytes.HasPrefix(b, []byte("HTTP/")) {
+		name = "HTTP"
+	}
+	if name == "" {
+		return ""
+	}
+	return ", but by what looks like " + name
+}
+
+// data shows what is not TLS.
+func (s *secured) data(from ws.Role, b []byte) {
+	if s.t.r.tracer.On(trace.Message) {
+		s.t.r.emit(s.t.id, trace.Data{Dir: dirOf(from), Size: len(b), Payload: b})
 	}
 }
 
@@ -129,6 +161,7 @@ var recordNames = map[byte]string{recordChange: "change_cipher_spec", recordAler
 // record takes one whole record.
 func (s *secured) record(from ws.Role, b []byte) {
 	side := &s.sides[from]
+	side.spoke = true
 	if s.t.r.tracer.On(trace.Frame) {
 		s.t.r.emit(s.t.id, trace.TLSRecord{Dir: dirOf(from), Type: recordNames[b[0]], Version: versionName(int(big.Uint16(b[1:]))), Size: len(b) - recordHead})
 	}

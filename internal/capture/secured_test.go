@@ -213,3 +213,14 @@ func FuzzTLS(f *testing.F) {
 		}
 	})
 }
+
+// A server that speaks something else is shown to do so.
+func TestNoTLSAnswer(t *testing.T) {
+	log, _ := conversation(t, func(*tls.Config, *tls.Config) {}, 1)
+	s := newSession()
+	s.say(0, string(log.list[0].data))
+	s.say(1, "HTTP/1.1 400 Bad Request\r\n\r\n")
+	s.end()
+	_, rec := readBytes(t, s.file())
+	wantStory(t, rec, "open", "note the server does not answer by TLS, but by what looks like HTTP", `in data "HTTP/1.1 400 Bad Request\r\n\r\n"`, "half_close", "half_close", "close")
+}

@@ -268,7 +268,11 @@ func (o *opening) decodeNoMore(rest []byte) {
 	o.phase = undecoded
 	if !o.told {
 		o.told = true
-		o.note("what follows is passed on as it is, and not decoded")
+		if o.pieces {
+			o.note("what follows is shown as it came")
+		} else {
+			o.note("what follows is passed on as it is, and not decoded")
+		}
 	}
 	o.data(ws.ClientRole, o.heads[ws.ClientRole].take(0, false))
 	o.data(ws.ClientRole, o.early)
