@@ -167,6 +167,10 @@ func (q *asking) talk() {
 	case forEnd:
 		q.collect(fr, q.end, func() bool { return false })
 		return
+	case forPong:
+		q.collect(fr, q.end, func() bool { return q.a.Ended() || q.a.pong(q.p.pong) })
+		_, _ = q.conn.Write(frame(fin|opClose, closing(1000, "")))
+		return
 	case forProof:
 		if q.collect(fr, q.soon(), q.a.Ended) {
 			return

@@ -50,6 +50,7 @@ type Probe struct {
 	frames [][]byte                          // sent once it is upgraded
 	wait   waiting                           // what is waited for behind the frames
 	only   func(f *Facts) string             // why it cannot be asked, "" where it can
+	pong   string                            // the data of that ping
 	judge  func(a *Answer, f *Facts) Verdict // what the answer means
 }
 
@@ -69,12 +70,14 @@ const (
 	forProof waiting = iota // a sign of life, or the end; frames that are wrong have a moment to take effect first
 	forLife                 // a sign of life, asked for at once
 	forEnd                  // the end of the connection
+	forPong                 // the pong to the probe's own ping; a later ping might be answered in its place (RFC 6455 5.5.3)
 )
 
 // Facts are what is known of a server before it is probed.
 type Facts struct {
 	Compresses   bool     // it agrees to permessage-deflate
 	Pongs        bool     // it answers a ping
+	Leaves       bool     // it ends connections by itself, at once
 	Subprotocols []string // those that the user asks for
 	Foreign      bool     // it lets a page of a foreign origin in
 }

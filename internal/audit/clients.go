@@ -249,7 +249,9 @@ func (c *Clients) answer(ctx context.Context, conn net.Conn, r *handshake.Reader
 	}
 	q := &asking{conn: conn, a: &Answer{End: Open}, end: end}
 	fr := &frameReader{r: r}
-	q.collect(fr, end, func() bool { return q.a.Ended() || q.a.pong(marker) })
+	q.collect(fr, end, func() bool {
+		return q.a.Ended() || q.a.pong(marker) || reply.pong != "" && q.a.pong(reply.pong)
+	})
 	if !q.a.Ended() && q.a.pong(marker) {
 		q.collect(fr, q.soon(), q.a.Ended) // a client may end a connection a moment after it has answered
 	}

@@ -145,6 +145,8 @@ func mustEnd(a *Answer, f *Facts) Verdict {
 	switch {
 	case a.Outcome != Upgraded:
 		return Verdict{Undecided, "it was not upgraded: " + a.String()}
+	case a.Ended() && f.Leaves && (a.Close() == nil || !a.Close().complains()):
+		return Verdict{Undecided, "it ends connections by itself: " + a.String()}
 	case a.Ended():
 		return pass
 	case a.Alive():
@@ -193,11 +195,13 @@ func mustPong(data string) judge {
 
 // mustClose wants a close frame in answer to ours, with a code that is no
 // complaint.
-func mustClose(a *Answer, _ *Facts) Verdict {
+func mustClose(a *Answer, f *Facts) Verdict {
 	c := a.Close()
 	switch {
 	case a.Outcome != Upgraded:
 		return Verdict{Undecided, "it was not upgraded: " + a.String()}
+	case c == nil && f.Leaves:
+		return Verdict{Undecided, "it ends connections by itself: " + a.String()}
 	case c == nil:
 		return finding("no close frame came in answer")
 	case c.Code() == 1002 || c.Code() == 1007:
@@ -226,6 +230,6 @@ func mustNotEcho(code int) judge {
 		if a.Outcome == Upgraded && !a.Ended() {
 			return finding("it did not end")
 		}
-		return mustEnd(a, f)
+		return mustEnd(a, &Facts{Pongs: f.Pongs}) // whoever leaves by himself has not sent that code
 	}
 }

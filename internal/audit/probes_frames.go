@@ -67,7 +67,7 @@ func closeProbes() []Probe {
 			Why: "Whoever closes first keeps the port for minutes; it is to be the server.", Mend: "Close the TCP connection once both close frames have passed.",
 			frames: [][]byte{frame(fin|opClose, closing(1000, ""))}, wait: forEnd, judge: mustHangUp},
 		bad("close-one-byte", "RFC 6455 5.5.1", "a close frame with a body of one byte", "A code has two bytes; half of one means nothing.", "\x03", -1),
-		bad("close-utf8", "RFC 6455 8.1", "a close frame whose reason is no UTF-8", "The reason is shown and logged as text.", closing(1000, "\xc3\x28"), 1000),
+		bad("close-utf8", "RFC 6455 8.1", "a close frame with 4321 whose reason is no UTF-8", "The reason is shown and logged as text.", closing(4321, "\xc3\x28"), 4321), // a code that nobody sends by himself
 	}
 	for _, code := range []int{999, 1004, 1005, 1006, 1015} {
 		clause := "RFC 6455 7.4.1"
@@ -88,11 +88,12 @@ func livelyProbes() []Probe {
 	}
 	pong := func(id, sends, data string) Probe {
 		p := good(id, "RFC 6455 5.5.3", sends, alive, mustPong(data), frame(fin|opPing, data))
+		p.wait, p.pong = forPong, data
 		p.Due, p.Mend = "a pong with the same data", "Read from the connection also while nothing is expected, and answer pings with their data."
 		return p
 	}
 	between := good("ping-between", "RFC 6455 5.4", "a ping between the two frames of a message", alive, mustPong("between"), frame(opText, "a"), frame(fin|opPing, "between"), frame(fin|opContinuation, "b"))
-	between.Due = "a pong with its data"
+	between.Due, between.wait, between.pong = "a pong with its data", forPong, "between"
 	masked := good("server-masks", "RFC 6455 5.1", "a ping", "Clients have to end a connection whose server masks.", notMasked, frame(fin|opPing, "x"))
 	masked.Due, masked.Mend = "frames without a mask", "Send from the server without the MASK bit and without a key."
 	return []Probe{

@@ -134,8 +134,8 @@ func framingProbes() []Probe {
 			lenient("it joins folded lines, as it may; a proxy before it has to, too"),
 		form("line-spaces", "RFC 9112 3", "two spaces in the first line", nil).edited(func(w []byte) []byte { return bytes.Replace(w, []byte(" "), []byte("  "), 1) }).
 			lenient("it takes two spaces for one, as it may"),
-		{ID: "early-frame", Group: Safety, Clause: "RFC 6455 4.1", Binding: Practice, Sends: "a ping right behind the request, before the response", Due: "a refusal, or an answer to the ping",
-			Why: "Bytes that a server drops there leave both sides in different places.", Mend: "Keep what was read behind the request, or refuse it.", tail: frame(fin|opPing, "early"), judge: notLost},
+		{ID: "early-frame", Group: Safety, Clause: "RFC 6455 4.1", Binding: Practice, Sends: "a close frame right behind the request, before the response", Due: "a refusal, or an answer to the close frame",
+			Why: "Bytes that a server drops there leave both sides in different places.", Mend: "Keep what was read behind the request, or refuse it.", tail: frame(fin|opClose, closing(1000, "")), judge: notLost},
 	}
 }
 
@@ -167,15 +167,16 @@ func notSmuggled(a *Answer, f *Facts) Verdict {
 	return note("it was upgraded, and the body was not taken for a frame")
 }
 
-// notLost wants an answer to a ping that came early, unless it was refused.
+// notLost wants an answer to a close frame that came early, unless it was
+// refused.
 func notLost(a *Answer, f *Facts) Verdict {
 	switch {
 	case a.Outcome != Upgraded:
 		return mustNotUpgrade(a, f)
-	case a.pong("early") || a.Ended():
+	case a.Ended():
 		return pass
 	case a.Alive():
-		return finding("the ping was dropped, and the connection goes on")
+		return finding("the close frame was dropped, and the connection goes on")
 	}
 	return Verdict{Undecided, "upgraded, and no sign of life"}
 }

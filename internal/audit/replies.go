@@ -48,8 +48,10 @@ func always(bend func(*handshake.Head)) func(h, req *handshake.Head) {
 func rightReplies() []Reply {
 	const caseless = "Names and these tokens have no case; servers and proxies spell them as they like."
 	ping := goodReply("ping", "RFC 6455 5.5.3", "101, and a ping with 7 bytes", "Servers and proxies tell by it whether the connection is still there.", nil)
+	ping.bare, ping.pong = true, "sockkit" // a later ping might be answered in its place (RFC 6455 5.5.3)
 	ping.Due, ping.behind, ping.judge, ping.Mend = "a pong with the same data", [][]byte{bare(fin|opPing, "sockkit")}, mustAnswer("sockkit"), "Read from the connection also while nothing is expected, and answer pings."
 	between := goodReply("ping-between", "RFC 6455 5.4", "101, and a ping between the two frames of a message", "Control frames may stand between the parts of a message.", nil)
+	between.bare, between.pong = true, "between"
 	between.Due, between.behind, between.judge = "a pong with its data", [][]byte{bare(opText, "a"), bare(fin|opPing, "between"), bare(fin|opContinuation, "b")}, mustAnswer("between")
 	interim := goodReply("interim-103", "RFC 9110 15.2", "103 Early Hints before the 101", "Other responses may come before the one that counts.", nil)
 	interim.before = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
@@ -256,7 +258,7 @@ func closeReplies() []Reply {
 		good("close-empty", "a close frame without a code", ""),
 		good("close-1012", "a close frame with 1012, which is registered", closing(1012, "")),
 		bad("close-one-byte", "RFC 6455 5.5.1", "a close frame with a body of one byte", "A code has two bytes; half of one means nothing.", "\x03", -1),
-		bad("close-utf8", "RFC 6455 5.5.1", "a close frame whose reason is no UTF-8", "The reason is shown and logged as text.", closing(1000, "\xc3\x28"), 1000),
+		bad("close-utf8", "RFC 6455 5.5.1", "a close frame with 4321 whose reason is no UTF-8", "The reason is shown and logged as text.", closing(4321, "\xc3\x28"), 4321), // a code that nobody sends by himself
 		bad("close-999", "RFC 6455 7.4.2", "a close frame with 999", reserved, closing(999, ""), 999),
 		bad("close-1005", "RFC 6455 7.4.1", "a close frame with 1005", reserved, closing(1005, ""), 1005),
 		bad("close-1006", "RFC 6455 7.4.1", "a close frame with 1006", reserved, closing(1006, ""), 1006),

@@ -30,6 +30,7 @@ type Reply struct {
 	before string                               // comes before the response
 	parts  int                                  // the response goes in so many pieces; 0: in one
 	behind [][]byte                             // frames
+	pong   string                               // the data of a ping in behind, whose pong is enough; no other comes
 	bare   bool                                 // no ping comes last
 	cut    bool                                 // the connection ends behind it
 	judge  func(a *Attempt, pongs bool) Verdict // pongs: the client is known to answer pings

@@ -110,7 +110,7 @@ func (t *Target) learn(ctx context.Context) (*Facts, *Answer, error) {
 	if first.Outcome != Upgraded {
 		return nil, nil, &Baseline{Answer: first}
 	}
-	f.Pongs = first.pong(marker)
+	f.Pongs, f.Leaves = first.pong(marker), first.Ended() && !first.pong(marker)
 	f.Compresses = t.ask(ctx, &Probe{head: offering("permessage-deflate")}).compressed()
 	f.Foreign = t.ask(ctx, &Probe{head: foreign}).Outcome == Upgraded
 	return f, first, nil

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -159,7 +161,7 @@ func (r *Row) Says() string {
 }
 
 func (p *page) section(r *Report, title string, kind Kind) {
-	first := true
+	first, alike := true, map[string][]string{}
 	for i := range r.Probes {
 		row := &r.Probes[i]
 		if row.Verdict != kind {
@@ -170,11 +172,14 @@ func (p *page) section(r *Report, title string, kind Kind) {
 			p.lines = append(p.lines, title)
 		}
 		first = false
-		text := row.Says()
-		if kind != Skipped {
-			text = row.Sent + ": " + text
+		if kind != Skipped && kind != Undecided {
+			p.text("  "+p.paint(dim, row.ID)+" ", "", row.Sent+": "+row.Says(), 4)
+			continue
 		}
-		p.text("  "+p.paint(dim, row.ID)+" ", "", text, 4)
+		alike[row.Text] = append(alike[row.Text], row.ID)
+	}
+	for _, why := range slices.Sorted(maps.Keys(alike)) {
+		p.text("  ", "", why+": "+strings.Join(alike[why], ", "), 4)
 	}
 }
 
