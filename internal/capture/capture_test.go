@@ -415,3 +415,17 @@ func TestNoFindingsInGaps(t *testing.T) {
 		t.Errorf("%d, %d\n%s", whole.Findings, r.Findings, strings.Join(story(rec), "\n"))
 	}
 }
+
+// A capture may have an answer before its question: what was acknowledged is
+// waited for, so that nobody seems to have spoken too early.
+func TestAnswersBeforeQuestions(t *testing.T) {
+	s := webSocket()
+	s.list[4], s.list[5] = s.list[5], s.list[4] // the first message before the 101
+	_, rec := readBytes(t, s.file())
+	wantStory(t, rec, wholeStory...)
+	slices.Reverse(s.list[3:]) // all of it backwards
+	r, rec := readBytes(t, s.file())
+	if r.Findings != 0 || r.Connections[0].Gaps != 0 || r.Connections[0].Messages != (Count{1, 1}) || r.Connections[0].End != EndClosed {
+		t.Errorf("%+v\n%s", r.Connections[0], strings.Join(story(rec), "\n"))
+	}
+}

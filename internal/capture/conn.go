@@ -1,9 +1,11 @@
 package capture
 
 import (
+	"bytes"
 	"container/list"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +31,10 @@ type conn struct {
 	reset  bool
 	done   bool
 
-	counted int // bytes of it in assembler.held
+	delayed [2][]segment // that answer what is not there yet, by role
+	waits   int          // bytes in them
+	last    time.Time    // its latest segment
+	counted int          // bytes of it in assembler.held
 }
 
 // newConn begins a connection with its first segment.
@@ -98,15 +103,10 @@ func (c *conn) another(s *segment) bool {
 
 // segment takes one segment.
 func (c *conn) segment(s *segment) {
+	c.last = c.a.now
 	role := c.role(s.from)
-	from, other := &c.sides[role], &c.sides[1-role]
-	seq := s.seq
 	if s.has(flagSYN) {
-		if !from.begun {
-			c.syn[role] = seq
-			from.begin(seq + 1)
-		}
-		seq++
+		c.syncs(role, s)
 	}
 	if s.has(flagRST) {
 		c.end(true)
@@ -116,17 +116,89 @@ func (c *conn) segment(s *segment) {
 		c.open()
 	}
 	if s.has(flagACK) {
-		other.acknowledged(s.ack)
+		c.sides[1-role].acknowledged(s.ack)
 	}
+	if c.early(role, s) {
+		c.delay(role, s)
+	} else {
+		c.take(role, s)
+	}
+	c.release()
+	c.settleEnds()
+}
+
+// syncs takes the number that a SYN begins with.
+func (c *conn) syncs(role ws.Role, s *segment) {
+	if from := &c.sides[role]; !from.begun {
+		c.syn[role] = s.seq
+		from.begin(s.seq + 1)
+	}
+	s.seq++ // what follows the SYN
+}
+
+// take hands on what a segment carries.
+func (c *conn) take(role ws.Role, s *segment) {
+	from := &c.sides[role]
 	if len(s.payload) > 0 || s.missing > 0 {
-		from.add(seq, s.payload, s.missing)
+		from.add(s.seq, s.payload, s.missing)
 	}
 	if s.has(flagFIN) {
 		if !from.begun {
-			from.begin(seq)
+			from.begin(s.seq)
 		}
-		from.fin(seq + uint32(len(s.payload)+s.missing))
+		from.fin(s.seq + uint32(len(s.payload)+s.missing))
 	}
+}
+
+// early reports whether a segment answers what has not been handed on: it
+// acknowledges bytes that the capture has later, or not at all. It has to wait for
+// them, so that no answer comes before its question.
+func (c *conn) early(role ws.Role, s *segment) bool {
+	other := &c.sides[1-role]
+	return s.has(flagACK) && other.begun && !other.ended && less(other.next, s.ack) && int32(s.ack-other.next) < 1<<30
+}
+
+// mostDelayed bounds the segments of one direction that wait for the other.
+const mostDelayed = 256
+
+func (c *conn) delay(role ws.Role, s *segment) {
+	if len(s.payload) == 0 && s.missing == 0 && !s.has(flagFIN) {
+		return
+	}
+	kept := *s
+	kept.payload = bytes.Clone(s.payload)
+	c.delayed[role] = append(c.delayed[role], kept)
+	c.waits += len(kept.payload)
+	if len(c.delayed[role]) > mostDelayed {
+		c.sides[1-role].reach(kept.ack)
+	}
+}
+
+// release takes the segments that wait no longer, in whatever order.
+func (c *conn) release() {
+	for moved := true; moved; {
+		moved = false
+		for role := range c.delayed {
+			for i := 0; i < len(c.delayed[role]); i++ {
+				if !c.early(ws.Role(role), &c.delayed[role][i]) {
+					c.takeDelayed(ws.Role(role), i)
+					moved = true
+					i--
+				}
+			}
+		}
+	}
+}
+
+func (c *conn) takeDelayed(role ws.Role, i int) {
+	s := c.delayed[role][i]
+	c.delayed[role] = slices.Delete(c.delayed[role], i, i+1)
+	c.waits -= len(s.payload)
+	c.take(role, &s)
+}
+
+// settleEnds ends the connection once both ends have ended theirs.
+func (c *conn) settleEnds() {
 	if c.sides[0].ended && c.sides[1].ended {
 		c.end(false)
 	}
@@ -160,7 +232,7 @@ func (s side) finish() {
 }
 
 func (c *conn) held() int {
-	return c.sides[0].waits + c.sides[1].waits + c.talk.held()
+	return c.sides[0].waits + c.sides[1].waits + c.waits + c.talk.held()
 }
 
 func (c *conn) giveUp(why string) { c.talk.giveUp(why) }
@@ -171,20 +243,32 @@ func (c *conn) abandon(why string) {
 		c.a.note(c.id, why)
 	}
 	c.finish()
-	if !c.done {
-		c.done = true
-		how := EndOpen
-		if !c.isOpen {
-			how = EndUnanswered
-			c.unanswered("no answer is in the capture")
-		}
-		c.settle(how)
+	switch {
+	case c.done:
+	case !c.isOpen:
+		c.unanswered("no answer is in the capture")
+		c.settle(EndUnanswered)
+	case c.sides[0].ended && c.sides[1].ended:
+		c.close(EndClosed)
+	default:
+		c.settle(EndOpen)
 	}
+	c.done = true
 	c.a.forget(c)
 }
 
 // finish hands on what waits, and ends what has not ended.
 func (c *conn) finish() {
+	for role := range c.sides {
+		c.sides[role].flush()
+	}
+	for c.release(); len(c.delayed[0])+len(c.delayed[1]) > 0; c.release() {
+		for role := range c.delayed {
+			if len(c.delayed[role]) > 0 {
+				c.takeDelayed(ws.Role(role), 0)
+			}
+		}
+	}
 	for role := range c.sides {
 		c.sides[role].flush()
 	}
@@ -211,15 +295,20 @@ func (c *conn) end(reset bool) {
 		c.a.forget(c)
 		return
 	}
-	c.settle(how)
-	c.a.emit(c.id, trace.Close{Out: c.report.Out, In: c.report.In, Duration: c.report.Duration, Reset: reset})
+	c.close(how)
 	c.a.forget(c)
+}
+
+// close says that the connection has ended.
+func (c *conn) close(how string) {
+	c.settle(how)
+	c.a.emit(c.id, trace.Close{Out: c.report.Out, In: c.report.In, Duration: c.report.Duration, Reset: how == EndReset})
 }
 
 // settle writes into the report what only the end tells.
 func (c *conn) settle(how string) {
 	r := c.report
-	r.End, r.Duration = how, max(c.a.now.Sub(c.opened), 0)
+	r.End, r.Duration = how, max(c.last.Sub(c.opened), 0)
 	r.Out, r.In = c.sides[ws.ClientRole].size, c.sides[ws.ServerRole].size
 	for role := range c.sides {
 		s := &c.sides[role]

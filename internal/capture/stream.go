@@ -212,10 +212,16 @@ func (s *stream) acknowledged(upTo uint32) {
 		return
 	}
 	s.open = 0
-	switch {
-	case len(s.ahead) > 0:
-		s.jump()
-	default:
+	s.reach(upTo)
+}
+
+// reach goes over the gaps before a number.
+func (s *stream) reach(upTo uint32) {
+	for less(s.next, upTo) && !s.ended {
+		if len(s.ahead) > 0 && less(s.ahead[0].seq, upTo) {
+			s.jump()
+			continue
+		}
 		s.skip(upTo - s.next)
 		s.drain()
 	}
