@@ -33,6 +33,7 @@ type socketIOFlags struct {
 	requireAuth string
 	recovery    duration
 	event       string
+	admin       adminFlags
 
 	required map[string]any
 }
@@ -42,14 +43,18 @@ func (f *socketIOFlags) add(set *pflag.FlagSet) {
 	set.StringVar(&f.requireAuth, "require-auth", "", "let in only whose auth holds this `JSON` (or @FILE)")
 	set.Var(&f.recovery, "recovery", "let clients come back as they were within this time")
 	set.StringVar(&f.event, "event", "", "send each line of input as the one argument of the event `NAME`")
+	f.admin.add(set)
 }
 
 // complete checks the flags, which Socket.IO alone has a use for.
 func (f *socketIOFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if !a.SocketIO() {
-		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "event")
+		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "event", "admin")
 	}
 	if err := checkTransports(f.transports); err != nil {
+		return err
+	}
+	if err := f.admin.complete(a); err != nil {
 		return err
 	}
 	if f.requireAuth == "" {
@@ -102,7 +107,11 @@ func (l *listening) socketIO(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	server, namespaces := l.socketServer(config)
+	server := l.socketServer(config)
+	if err := l.sio.admin.instrument(server, l.showSecrets); err != nil {
+		return err
+	}
+	namespaces := l.namespaces(server)
 	stop, err := l.serveMetrics(ctx, func() []sample { return socketIOSamples(server) })
 	if err != nil {
 		return err
@@ -116,9 +125,8 @@ func (l *listening) socketIO(ctx context.Context) error {
 	return l.named(serve.SocketIO(ctx, c, lines, server, namespaces, listener.Sockets()))
 }
 
-// socketServer is a server as the flags say, and the namespaces that may be
-// joined.
-func (l *listening) socketServer(config *tls.Config) (*socketio.Server, []*socketio.Namespace) {
+// socketServer is a server as the flags say.
+func (l *listening) socketServer(config *tls.Config) *socketio.Server {
 	if config != nil && len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}
@@ -139,8 +147,7 @@ func (l *listening) socketServer(config *tls.Config) (*socketio.Server, []*socke
 	if l.sio.recovery > 0 {
 		o.Recovery = &socketio.Recovery{MaxDisconnection: time.Duration(l.sio.recovery)}
 	}
-	server := socketio.NewServer(o)
-	return server, l.namespaces(server)
+	return socketio.NewServer(o)
 }
 
 func (l *listening) origins() *ws.Origins {
