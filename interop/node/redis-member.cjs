@@ -12,6 +12,10 @@ const words = JSON.parse(process.argv[2])
 const values = sioValues((text) => Buffer.from(text, 'base64'), (b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength).toString('base64'), ArrayBuffer.isView)
 const write = (o) => process.stdout.write(JSON.stringify(o) + '\n')
 
+// What the official sharded adapter does not catch when Redis goes ends no server
+// here.
+process.on('unhandledRejection', () => {})
+
 async function client() {
   const url = (u) => ({ url: u })
   const c = words.cluster ? redis.createCluster({ rootNodes: words.redis.map(url) }) : redis.createClient({ url: words.redis[0] })

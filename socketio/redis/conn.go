@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -58,12 +59,17 @@ type Conn struct {
 	hub    *hub
 	ctx    context.Context // ends with the Conn
 	cancel context.CancelFunc
+	work   sync.WaitGroup // of those who read streams
 }
 
 // Open makes a Conn for a URL: redis://user:password@host:port/database, or
 // rediss:// for TLS. Several hosts with commas between them, or one with
 // ?cluster=true, are a Redis Cluster. Open does not connect: Redis may be away.
+//
+// It silences what go-redis writes to standard error, for the whole program: the
+// state is told of by OnState and the trace.
 func Open(address string, options *ConnOptions) (*Conn, error) {
+	goredis.SetLogger(silence{})
 	c := &Conn{}
 	if options != nil {
 		c.options = *options
@@ -78,6 +84,12 @@ func Open(address string, options *ConnOptions) (*Conn, error) {
 	c.queue, c.hub = newQueue(c), newHub(c)
 	return c, nil
 }
+
+// silence is a logger that says nothing.
+type silence struct{}
+
+// Printf implements the logger of go-redis.
+func (silence) Printf(context.Context, string, ...any) {}
 
 func orDefault[T int | time.Duration](v, other T) T {
 	if v > 0 {
@@ -159,7 +171,9 @@ func (c *Conn) Close() error {
 	c.cancel()
 	c.hub.close()
 	c.queue.wait()
-	return c.client.Close()
+	err := c.client.Close()
+	c.work.Wait()
+	return err
 }
 
 // Ping asks Redis whether it is there.

@@ -23,7 +23,6 @@ type reader struct {
 	begun  chan struct{} // closed once it is known where to read from
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{}
 
 	mu       sync.Mutex // held while an entry is handed out
 	last     string     // the last that was
@@ -36,10 +35,10 @@ func (s *streams) open(a *stream) *reader {
 	defer s.mu.Unlock()
 	r := s.readers[a.name]
 	if r == nil {
-		r = &reader{all: s, name: a.name, begun: make(chan struct{}), done: make(chan struct{})}
+		r = &reader{all: s, name: a.name, begun: make(chan struct{})}
 		r.ctx, r.cancel = context.WithCancel(s.conn.ctx)
 		s.readers[a.name] = r
-		go r.work()
+		s.conn.work.Go(r.work)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,31 +46,26 @@ func (s *streams) open(a *stream) *reader {
 	return r
 }
 
-// close ends it with its last adapter.
+// close ends it with its last adapter. The reader may still wait for an answer of
+// Redis, which nobody gets.
 func (s *streams) close(a *stream) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	r := s.readers[a.name]
 	if r == nil {
-		s.mu.Unlock()
 		return
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.adapters = slices.DeleteFunc(r.adapters, func(other *stream) bool { return other == a })
-	ends := len(r.adapters) == 0
-	r.mu.Unlock()
-	if ends {
+	if len(r.adapters) == 0 {
 		delete(s.readers, a.name)
 		r.cancel()
-	}
-	s.mu.Unlock()
-	if ends {
-		<-r.done
 	}
 }
 
 // work reads on, whatever happens to Redis.
 func (r *reader) work() {
-	defer close(r.done)
 	for tries := 0; r.ctx.Err() == nil; {
 		err := r.begin()
 		if err == nil {
