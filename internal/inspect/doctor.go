@@ -154,7 +154,13 @@ func (in *Inspection) callsForTries() bool {
 	if !a.WebSocket() && !a.SocketIO() || when == DoctorNever || errors.As(in.failure, new(*tcp.TLSOptionError)) {
 		return false
 	}
-	return when == DoctorAlways || in.failure != nil || in.Report.Worst() != nil
+	return when == DoctorAlways || in.failure != nil || in.Report.Worst() != nil || in.noneChosen()
+}
+
+// noneChosen reports whether subprotocols were offered and the server took none:
+// the RFC lets that pass, and browsers do not.
+func (in *Inspection) noneChosen() bool {
+	return in.Report.Reached == ReachedWebSocket && in.Report.Handshake.Subprotocol == "" && len(in.o.WebSocket.Subprotocols) > 0
 }
 
 func (in *Inspection) callsForIdle() bool {
@@ -221,7 +227,7 @@ func (in *Inspection) patience() time.Duration {
 
 // wrong reports whether more than a certificate is wrong.
 func (d *doctor) wrong() bool {
-	return d.failed || slices.ContainsFunc(d.in.Report.Findings, func(f Finding) bool { return f.Severity != Note && !f.TLS })
+	return d.failed || d.in.noneChosen() || slices.ContainsFunc(d.in.Report.Findings, func(f Finding) bool { return f.Severity != Note && !f.TLS })
 }
 
 // follow goes on with the scheme that is spoken on the port, where that is the

@@ -108,7 +108,7 @@ func (d *doctor) judgeDropped() {
 	case refusedFor(x, "refused-upgrade-removed") != nil, wants, contradicted(x), sameAnswer(d.plain, page) && ofWebSocket(d.plain), ok && code == engine.BadRequest && d.plain.kind == asksEngineSocket:
 		because := append([]string{d.plain.seen(), d.proxyNamed(d.plain)}, d.seen(TryPage)...)
 		d.say(told, Verdict{ID: UpgradeDropped, Where: WhereProxy, What: "the upgrade that was asked for did not reach the server: something on the way removed Upgrade or Connection, or made HTTP/1.0 of it",
-			Change: "pass them on: in nginx " + nginxUpgrade + "; in Apache mod_proxy_wstunnel; elsewhere switch WebSockets on"}, because...)
+			Change: passUpgradeOn}, because...)
 	case ownPage(d.plain):
 		d.say(lastWord, Verdict{ID: WrongPath, Where: WhereProxy, What: "nginx itself answers: nothing in its configuration passes the path on",
 			Change: "add a location for the path with proxy_pass, or correct the path"}, d.plain.seen(), "the page is nginx's own")
@@ -134,6 +134,8 @@ func contradicted(x *handshake.Exchange) bool {
 func ofWebSocket(t *trial) bool {
 	return (t.status == http.StatusBadRequest || t.status == http.StatusUpgradeRequired) && (t.x.Response.Has("Sec-WebSocket-Version") || bytes.Contains(bytes.ToLower(t.body), []byte("websocket")))
 }
+
+const passUpgradeOn = "pass the upgrade on: in nginx " + nginxUpgrade + "; in Apache mod_proxy_wstunnel; elsewhere switch WebSockets on"
 
 // ownPage reports whether nginx made the page of an answer.
 func ownPage(t *trial) bool {
@@ -206,6 +208,7 @@ func (d *doctor) judgeFinding(f Finding) {
 	because := f.Clause
 	switch f.ID {
 	case NotSticky:
+		v.Change = "switch them on: ip_hash in nginx, a cookie in haproxy, @socket.io/sticky where Node's cluster is used; or have clients use transports: [\"websocket\"]"
 		v.Where, v.What, because = WhereProxy, "requests of one session reach several servers, which do not know each other's sessions: sticky sessions are off", f.What
 	case UpgradeFailed:
 		d.judgeUpgrade(f)
@@ -268,7 +271,7 @@ func (d *doctor) judgeUpgrade(f Finding) {
 		code, ok := refused.Code()
 		switch {
 		case ok && code == engine.BadRequest:
-			v.ID, v.What = UpgradeDropped, "the upgrade reached the server without its Upgrade header, which something on the way removed: clients stay with polling"
+			v.ID, v.Change, v.What = UpgradeDropped, passUpgradeOn, "the upgrade reached the server without its Upgrade header, which something on the way removed: clients stay with polling"
 			because = append(because, "code 3 is what the server says of a request by polling where a WebSocket was due")
 		case ok, refused.Body == engine.UnknownSID.Message(), refused.Body == engine.UnknownTransport.Message(), strings.Contains(strings.ToLower(refused.Body), "bad request"):
 			v.Where = WhereServer

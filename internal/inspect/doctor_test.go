@@ -118,6 +118,7 @@ func TestDoctorOnRequests(t *testing.T) {
 		"a redirect to nowhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 302) }, WebSocketOptions{}, "client redirect"},
 		"no compression":        {refusing(500, func(r *http.Request) bool { return r.Header.Get("Sec-WebSocket-Extensions") != "" }), WebSocketOptions{}, "server extension"},
 		"another subprotocol":   {refusing(400, header("Sec-WebSocket-Protocol", "chat.v9")), WebSocketOptions{Subprotocols: []string{"chat.v9"}}, "client subprotocol_refused"},
+		"no such subprotocol":   {echoing.ServeHTTP, WebSocketOptions{Subprotocols: []string{"chat.v9"}}, "client subprotocol_none"},
 		"a subprotocol":         {wantsSubprotocol, WebSocketOptions{}, "client subprotocol_due"},
 		"another origin":        {refusing(403, header("Origin", "https://app.example")), WebSocketOptions{Origin: "https://app.example"}, "server origin_refused"},
 		"an origin":             {refusing(403, header("Origin", "")), WebSocketOptions{}, "client origin_due"},

@@ -168,12 +168,14 @@ func (t *trial) words() string {
 		return "refused: " + t.refused
 	case t.closed != nil:
 		return "opens, and the peer closes at once with " + withCame(t.closed.Code.String(), t.closed.Reason)
+	case t.status == 101 && t.reached == ReachedWebSocket:
+		return "opens, and then " + lostFor(t.err)
 	case t.status == 101:
 		return "answered 101, which is not right: " + reasonFor(t.err)
 	case t.http():
 		return t.answered()
 	case errors.As(t.err, new(*tcp.TLSError)):
-		return "no TLS: " + reasonFor(t.err)
+		return reasonFor(t.err)
 	case len(t.first) > 0 && t.protocol() != "":
 		return fmt.Sprintf("speaks %s: %s", t.protocol(), excerpt(t.first))
 	case len(t.first) > 0:
@@ -227,6 +229,15 @@ func reasonFor(err error) string {
 		return "the connection was closed without an answer"
 	}
 	return tcp.Reason(cause(err))
+}
+
+// lostFor words how an open WebSocket ended.
+func lostFor(err error) string {
+	var broken *ws.Violation
+	if errors.As(err, &broken) {
+		return "breaks a rule of frames: " + broken.Summary + " (" + broken.Clause + ")"
+	}
+	return "ends: " + reasonFor(err)
 }
 
 func isTimeout(err error) bool {

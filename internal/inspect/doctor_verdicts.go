@@ -39,6 +39,7 @@ const (
 	ExtensionRefused  = "extension"           // it works without compression
 	SubprotocolWrong  = "subprotocol_refused" // it works without the subprotocol
 	SubprotocolDue    = "subprotocol_due"     // it works with one
+	SubprotocolNone   = "subprotocol_none"    // it opens, and not in a browser
 	OriginRefused     = "origin_refused"      //
 	OriginDue         = "origin_due"          //
 	WrongHost         = "host"                // it works with another Host
@@ -106,6 +107,11 @@ func (d *doctor) judge() {
 		}
 	}
 	d.judgeFindings()
+	if d.in.noneChosen() && !d.gave(BrokenHandshake) {
+		offered := strings.Join(d.base.subprotocols, ", ")
+		d.say(told, Verdict{ID: SubprotocolNone, Where: WhereClient, What: "the server chose none of the subprotocols that were offered: browsers give up then (WHATWG WebSockets)",
+			Change: "offer one that the server knows, or none; or add " + offered + " to the server's list"}, "offered was "+offered+", and the 101 has no Sec-WebSocket-Protocol")
+	}
 	if d.failed {
 		d.judgeSocketIO()
 		d.judgeRefusal()
@@ -277,8 +283,12 @@ func (d *doctor) judgeRedirect() {
 	if len(to) == 0 || d.gave(TLSPort) {
 		return
 	}
+	change := "write " + d.typed(to[0])
+	if !to[0].opens {
+		change += ", which does not open either as it stands"
+	}
 	d.say(proven, Verdict{ID: Redirected, Where: WhereClient, What: "the server sends elsewhere, and clients need not follow (browsers never do)",
-		Change: "write " + d.typed(to[0])}, append([]string{d.plain.seen()}, d.seen(TryLocation)...)...)
+		Change: change}, append([]string{d.plain.seen()}, d.seen(TryLocation)...)...)
 }
 
 // judgeOffers is about what was offered, or should have been.
