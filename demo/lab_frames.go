@@ -20,7 +20,7 @@ import (
 type framesBench struct {
 	stage   *Stage
 	address string
-	came    chan *framesEnd // the server's ends
+	served  sync.Map // the server's ends, by where their clients are
 
 	mu     sync.Mutex // one thing at a time
 	client *framesEnd // nil before the first
@@ -54,7 +54,7 @@ func framesLab(s *Stage) (Actions, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &framesBench{stage: s, address: "ws://" + l.Addr().String() + chatPath, came: make(chan *framesEnd)}
+	b := &framesBench{stage: s, address: "ws://" + l.Addr().String() + chatPath}
 	server := &ws.Server{Handler: b.serve, Tracer: s.full("server"), Deflate: &handshake.Deflate{}, CompressFrom: 1}
 	s.Keep(server)
 	s.Keep(closerFunc(b.close))
@@ -73,13 +73,11 @@ func framesLab(s *Stage) (Actions, error) {
 // serve is the server's program.
 func (b *framesBench) serve(ctx context.Context, c *ws.Conn) error {
 	e := &framesEnd{Conn: c, stage: b.stage, who: "server", over: make(chan struct{})}
-	select {
-	case b.came <- e:
-		e.listen(ctx)
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	from := c.NetConn().RemoteAddr().String()
+	b.served.Store(from, e) // a stranger's, by a command that was copied, stays there to its end
+	defer b.served.Delete(from)
+	e.listen(ctx)
+	return nil
 }
 
 // listen reads until the end.
@@ -136,11 +134,16 @@ func (b *framesBench) connect(ctx context.Context, how string) error {
 		return err
 	}
 	e := &framesEnd{Conn: c, stage: b.stage, who: "client", over: make(chan struct{})}
-	select {
-	case b.server = <-b.came:
-	case <-ctx.Done():
-		_ = c.CloseNow()
-		return context.Cause(ctx)
+	err = b.stage.until("the server", func() bool {
+		end, ok := b.served.Load(c.NetConn().LocalAddr().String())
+		if ok {
+			b.server = end.(*framesEnd)
+		}
+		return ok
+	})
+	if err != nil {
+		_ = c.CloseNow() // the reader hears of the first
+		return err
 	}
 	b.client = e
 	go e.listen(b.stage.ctx)

@@ -54,6 +54,8 @@ func (b *recoveryBench) connected(c *socketio.Socket) {
 	}
 	b.stage.Note("server", "a new client, which joins the room kitchen")
 	_ = c.Join("kitchen") // one room is no limit's business
+	// Who has heard nothing has no offset to come back with.
+	_ = c.Emit("welcome", "you are in the kitchen") // whoever is gone will come again
 }
 
 // emit has the server say something to the room, whoever is there.

@@ -146,7 +146,11 @@ func (b *tcpBench) send(_ context.Context, a tcpWho) (any, error) {
 	if len(a.Text) == 0 || len(a.Text) > mostTyped {
 		return nil, fmt.Errorf("1 to %s bytes can be sent at once, not %s", grouped(mostTyped), grouped(len(a.Text)))
 	}
-	return nil, inWords(write(e.conn, a.Text))
+	if err := write(e.conn, a.Text); err != nil {
+		b.stage.Note(e.who, "the write fails: %s", tcp.Reason(err))
+		return nil, fmt.Errorf("the write fails: %w", inWords(err))
+	}
+	return nil, nil
 }
 
 // inWords words an error for the page.
@@ -166,7 +170,11 @@ func (b *tcpBench) end(_ context.Context, a tcpWho) (any, error) {
 	if !ok {
 		return nil, errors.New("this connection has no half to end")
 	}
-	return nil, inWords(half.CloseWrite())
+	if err := half.CloseWrite(); err != nil {
+		b.stage.Note(e.who, "that fails: %s", tcp.Reason(err))
+		return nil, inWords(err)
+	}
+	return nil, nil
 }
 
 func (b *tcpBench) close(_ context.Context, a tcpWho) (any, error) {
@@ -281,7 +289,7 @@ func (b *tcpBench) accept(context.Context) error {
 	if len(b.waiting) == 0 {
 		return errors.New("nobody waits in the backlog")
 	}
-	conn, err := b.stage.accept("server", b.listener)
+	conn, err := b.stage.acceptFrom("server", b.listener, b.waiting[0].LocalAddr())
 	if err != nil {
 		return inWords(err)
 	}
@@ -361,7 +369,7 @@ func (b *tcpBench) question(_ context.Context, a tcpAnswer) (any, error) {
 			}
 		}
 		if last != nil {
-			return Verdict{a.Can == "yes", "Yes: the client's end says only that no more comes from it. Here the server's bytes reached it all the same.", []int{ended.number, last.number}}, nil
+			return Verdict{a.Can == "yes", "It can: the client's end says only that no more comes from it. Here the server's bytes reached it all the same.", []int{ended.number, last.number}}, nil
 		}
 	}
 	return nil, errors.New("nothing of the kind has happened yet: open a connection, end the client's half, and have the server send")

@@ -120,7 +120,7 @@ func (b *udpBench) question(_ context.Context, a udpAnswer) (any, error) {
 	case by == nil:
 		return Verdict{false, fmt.Sprintf("Message %d came before all that were sent after it. Look for two lines of the upper picture that cross.", m.N), m.Rows}, nil
 	default:
-		return Verdict{true, fmt.Sprintf("Yes: message %d was sent before message %d and came after it. %s", m.N, by.N, t.tcp.order()),
+		return Verdict{true, fmt.Sprintf("Message %d was sent before message %d and came after it. %s", m.N, by.N, t.tcp.order()),
 			append(append([]int{}, m.Rows...), by.Rows...)}, nil
 	}
 }

@@ -62,8 +62,23 @@ func (s *Stage) pair(client, server string, l *tcp.Listener) (ours, theirs net.C
 	if ours, err = s.dial(client, l.Addr()); err != nil {
 		return nil, nil, err
 	}
-	theirs, err = s.accept(server, l)
+	theirs, err = s.acceptFrom(server, l, ours.LocalAddr())
 	return ours, theirs, err
+}
+
+// acceptFrom takes the connection that came from that address. Whoever came
+// before it, by a command that was copied, is heard to its end.
+func (s *Stage) acceptFrom(who string, l *tcp.Listener, from net.Addr) (net.Conn, error) {
+	for {
+		conn, err := s.accept(who, l)
+		if err != nil || conn.RemoteAddr().String() == from.String() {
+			return conn, err
+		}
+		go func() {
+			_, _ = io.Copy(io.Discard, conn) // the trace has what came
+			_ = conn.Close()
+		}()
+	}
 }
 
 // write writes text, all of it.

@@ -30,8 +30,14 @@ async function submit(lab, form, button) {
       output.textContent = error.message;
     }
   } finally {
-    if (button) button.disabled = false;
+    if (button) free(button);
   }
+}
+
+/** free lets a button be pressed again, and gives it back the focus that it lost meanwhile. */
+export function free(button) {
+  button.disabled = false;
+  if (document.activeElement === document.body) button.focus({ preventScroll: true });
 }
 
 // fields are those of a form, numbers and ticks as what they are.
@@ -52,9 +58,10 @@ function fields(form, button) {
 export function show(lab, output, answer) {
   if (answer && typeof answer === "object" && Array.isArray(answer.rows)) lab.timeline.mark(answer.rows);
   if (!output) return;
-  if (answer && typeof answer === "object" && "right" in answer) output.className = answer.right ? "right" : "wrong";
-  else output.className = "";
-  output.textContent = answer?.said ?? (answer === undefined || answer === null ? "" : String(answer));
+  const judged = answer && typeof answer === "object" && "right" in answer;
+  output.className = judged ? (answer.right ? "right" : "wrong") : "";
+  const said = answer?.said ?? (answer === undefined || answer === null ? "" : String(answer));
+  output.textContent = judged ? `${answer.right ? "Right." : "Not quite."} ${said}` : said;
 }
 
 /** values fills each element with data-value="name" or "name.field" as it is pushed. */

@@ -1,5 +1,6 @@
 // The story of a lesson, told step by step.
 import { element } from "/live/timeline.js";
+import { free } from "/site/lab.js";
 
 export function story(visit, timeline) {
   const log = document.getElementById("story");
@@ -11,6 +12,7 @@ export function story(visit, timeline) {
       await visit.call(began ? "story-next" : "story-begin");
     } catch (error) {
       log.append(element("p", { className: "wrong", textContent: error.message }));
+      free(button);
     }
   };
   visit.addEventListener("story", (event) => {
@@ -24,11 +26,11 @@ export function story(visit, timeline) {
     }
     if (p.kind === "wait") {
       button.textContent = "Next: " + p.text;
-      button.disabled = false;
+      free(button);
     }
     if (p.kind === "end" || p.kind === "error") {
       button.textContent = "Tell it again";
-      button.disabled = false;
+      free(button);
       began = false;
     }
   });

@@ -14,6 +14,7 @@ export default async function (lab) {
       find("#recovered").textContent = String(socket.recovered);
       waits(0);
     });
+    socket.on("welcome", (text) => hears(`heard ${written(["welcome", text])}`));
     socket.on("news", (text) => hears(`heard ${written(["news", text])}`));
     socket.connect();
   };

@@ -126,8 +126,8 @@ export class Timeline {
     this.clear();
     this.#first = 0;
     this.#waiting = this.#rows.map((row, i) => {
-      const gap = i === 0 ? 0 : (row.at - this.#rows[i - 1].at) / 1e6;
-      return { ...row, wait: Math.max(30, Math.min(gap, 1000)) };
+      const gap = i + 1 < this.#rows.length ? (this.#rows[i + 1].at - row.at) / 1e6 : 0;
+      return { ...row, wait: Math.max(this.#isShown(row) ? 30 : 0, Math.min(gap, 1000)) };
     });
     this.pause(false);
   }
@@ -150,7 +150,7 @@ export class Timeline {
       } else {
         const row = this.#waiting.shift();
         this.#show([row]);
-        const wait = this.#isShown(row) ? (pace || row.wait) : 0;
+        const wait = pace === 0 ? row.wait : this.#isShown(row) ? pace : 0;
         this.#timer = setTimeout(() => this.#play(), wait);
       }
     }
