@@ -132,7 +132,7 @@ func TestWSListenOtherProtocols(t *testing.T) {
 	for name, row := range map[string]struct{ says, answer string }{
 		"bare LF":             {strings.Join(rightRequest, "\n") + "\n\n", `^HTTP/1\.1 400 .*LF.*RFC 9112 2\.2`},
 		"TLS":                 {"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03", `^$|^HTTP/1\.1 400 .*TLS|^\x15\x03`},
-		"HTTP/2":              {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", `^HTTP/1\.1 505 .*HTTP/2`},
+		"HTTP/2":              {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", `^\x00\x00.\x04\x00{5}.*\x00\x08\x00\x00\x00\x01`}, // SETTINGS with ENABLE_CONNECT_PROTOCOL
 		"frames":              {string(rawFrame{op: opText, data: "hello there, how are you"}.bytes(true)) + "\r\n\r\n", `^HTTP/1\.1 400 `},
 		"a half, and the end": {"GET / HTTP/1.1\r\nHost: x\r\nUpgr", `^$|^HTTP/1\.1 400 `},
 		"nothing":             {"", `^$|^HTTP/1\.1 400 `},

@@ -113,7 +113,7 @@ func (o *openingHTTP2) settings(ctx context.Context) error {
 		return o.failed(ctx, nil)
 	}
 	if o.joined = o.session != nil; !o.joined {
-		o.session = h2.Client(o.conn, o.HTTP2.config(defaultHandshakeTimeout, o.below))
+		o.session = h2.Client(o.conn, o.HTTP2.config(untilEnd(ctx), o.below))
 	}
 	list, err := o.session.Settings(ctx)
 	var other *h2.NotHTTP2
@@ -134,6 +134,14 @@ func (o *openingHTTP2) settings(ctx context.Context) error {
 		return o.failed(ctx, nil)
 	}
 	return nil
+}
+
+// untilEnd is how long the session may wait: ctx ends first.
+func untilEnd(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return max(defaultHandshakeTimeout, time.Until(end)+time.Second)
+	}
+	return defaultHandshakeTimeout
 }
 
 // request sends the request on a stream of its own.

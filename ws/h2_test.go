@@ -345,3 +345,37 @@ func TestHTTP2Share(t *testing.T) {
 		roundTrip(t, dial(t, d, url), Text, []byte("on a new one"))
 	})
 }
+
+// TestHTTP2Ends holds how the end of one side looks to the other: without a close
+// frame it is 1006, by END_STREAM as well as by RST_STREAM (RFC 8441 section 5).
+func TestHTTP2Ends(t *testing.T) {
+	for name, end := range map[string]func(p *Peer){
+		"aborted": func(p *Peer) { p.Abort(errors.New("enough")) },
+		"closed":  func(p *Peer) { p.Close(StatusGoingAway, "that is all") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			gone := make(chan error, 1)
+			s := &Server{HTTP2: &HTTP2{}, OnMessage: func(p *Peer, _ MessageType, _ []byte) { end(p) }, OnClose: func(_ *Peer, err error) { gone <- err }}
+			c := dial(t, &Dialer{HTTP2: &HTTP2{}}, forms[0].serve(t, s))
+			if err := c.Write(t.Context(), Text, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := c.Read(t.Context())
+			if aborted := name == "aborted"; aborted && (CloseStatus(err) != StatusAbnormal || !tcp.IsReset(err)) || !aborted && CloseStatus(err) != StatusGoingAway {
+				t.Errorf("the client saw %v", err)
+			}
+			<-gone
+		})
+	}
+	t.Run("the client's", func(t *testing.T) {
+		noLeaks(t)
+		gone := make(chan error, 1)
+		s := &Server{HTTP2: &HTTP2{}, OnClose: func(_ *Peer, err error) { gone <- err }}
+		c := dial(t, &Dialer{HTTP2: &HTTP2{}}, forms[0].serve(t, s))
+		c.CloseNow()
+		if err := <-gone; CloseStatus(err) != StatusAbnormal {
+			t.Errorf("the server saw %v", err)
+		}
+	})
+}
