@@ -193,6 +193,8 @@ func (o *benchOptions) checkLoad() error {
 		return usagef(fmt.Sprintf("--rate is a number of messages a second; %g came", o.rate), "")
 	case o.inFlight < 1 || o.inFlight > 1<<20:
 		return usagef(fmt.Sprintf("--in-flight is from 1 to %d; %d came", 1<<20, o.inFlight), "")
+	case o.conns*o.inFlight > 1<<24:
+		return usagef(fmt.Sprintf("-c %d and --in-flight %d are more messages at once than there is memory for", o.conns, o.inFlight), "at most 16,777,216 in all")
 	case o.count < 0:
 		return usagef(fmt.Sprintf("--count %d is negative", o.count), "")
 	case o.text && o.binary:

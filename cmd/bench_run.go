@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 
@@ -25,6 +26,9 @@ func runBench(ctx context.Context, s *Streams, o *benchOptions) error {
 	}
 	plan.Dial = dial
 	o.address.User = "" // is in the request, and belongs in no error
+	if !loopback(o.address) && !o.json {
+		o.note(s)("the load goes to another machine: load servers that are yours only")
+	}
 	line := &liveLine{out: s.Err, on: isTerminal(s.Err) && !o.quiet && os.Getenv("TERM") != "dumb"}
 	if line.on {
 		plan.Progress = line.show
@@ -43,6 +47,12 @@ func runBench(ctx context.Context, s *Streams, o *benchOptions) error {
 		return stoppedBy(ctx, failed("bench", o.address, err))
 	}
 	return o.judge(report, comparison)
+}
+
+// loopback reports whether an address is on this machine, as far as it says so.
+func loopback(a endpoint.Address) bool {
+	ip := net.ParseIP(a.Host)
+	return a.Path != "" || a.Host == "" || a.Host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // unconnected is the failure of a dial without the words that say so.

@@ -82,7 +82,7 @@ func (f *flow) mismatchOf(n int64, at, came int) error {
 func (f *flow) came(b []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dead {
+	if f.dead || f.ending {
 		return
 	}
 	f.run.in.Add(int64(len(b)))

@@ -63,7 +63,7 @@ func stalling(n int) {
 // waited: with a rate latencies count from when a message was due.
 func TestCoordinatedOmission(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := Plan{Target: Target{Dial: piped(echoing(32, stalling))}, Count: 400, Rate: 100}
+		p := Plan{Target: Target{Dial: piped(echoing(32, stalling))}, Count: 400, Rate: 100, bubble: true}
 		r, err := p.Run(t.Context())
 		if err != nil || r.Failed != 0 || r.Messages.Answered != 400 {
 			t.Fatalf("%v, %+v", err, r)
@@ -111,7 +111,7 @@ func above(l *Latency, bound time.Duration) (n int64) {
 func TestRateNotKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		slow := func(int) { time.Sleep(100 * time.Millisecond) }
-		p := Plan{Target: Target{Dial: piped(echoing(32, slow))}, Duration: time.Second, Rate: 100, Wait: time.Second}
+		p := Plan{Target: Target{Dial: piped(echoing(32, slow))}, Duration: time.Second, Rate: 100, bubble: true, Wait: time.Second}
 		r, err := p.Run(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +195,7 @@ func TestInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stopped := errors.New("stopped")
 		time.AfterFunc(995*time.Millisecond, func() { cancel(stopped) })
-		p := Plan{Target: Target{Dial: piped(echoing(32, func(int) {}))}, Rate: 100, Duration: time.Hour}
+		p := Plan{Target: Target{Dial: piped(echoing(32, func(int) {}))}, Rate: 100, bubble: true, Duration: time.Hour}
 		r, err := p.Run(ctx)
 		if err != stopped || r == nil || r.Messages.Answered != 100 {
 			t.Fatalf("%v, %+v", err, r)

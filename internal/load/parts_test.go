@@ -71,6 +71,9 @@ func TestEvents(t *testing.T) {
 		if string(text) != "TEXT" || !ok || !whole {
 			t.Errorf("%s: %q %v %v", tt.answer, text, ok, whole)
 		}
+		if e := newEvents("/", `a<"b"`, false); string(e.open) != `["a<\"b\"","` {
+			t.Errorf("%s", e.open)
+		}
 		if _, ok, _ := e.text([]byte(`42["other","TEXT"]`), 7); ok {
 			t.Errorf("%s: another event is taken for the answer", tt.answer)
 		}

@@ -75,6 +75,8 @@ type Plan struct {
 	Wait     time.Duration // for an answer, and at the end for those that are due; 10 s
 	// Progress is told how far it is, once a second.
 	Progress func(Snapshot)
+
+	bubble bool // time is a test's
 }
 
 const (

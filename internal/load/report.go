@@ -24,6 +24,9 @@ type Report struct {
 	// Service is from when it was sent in truth, where a rate is set: what a stall
 	// has held back is left out of it.
 	Service *Latency `json:"service,omitempty"`
+	// Lag is how late bench itself was to let a message go, where a rate is set. It
+	// is a part of Latency.
+	Lag *Latency `json:"lag,omitempty"`
 	// Opening is the latency of opening handshakes, connecting included.
 	Opening *Latency   `json:"opening,omitempty"`
 	Failed  int64      `json:"failed"` // errors in all
@@ -170,7 +173,7 @@ func (r *run) report() *Report {
 	p.Messages = r.messages()
 	latency, service := r.records.sum()
 	p.Latency, p.Service = newLatency(latency), newLatency(service)
-	p.Opening = newLatency(r.openings.latency)
+	p.Lag, p.Opening = newLatency(r.lag.latency), newLatency(r.openings.latency)
 	p.Connections = Connections{Opened: r.openings.answered, Alive: int64(r.alive())}
 	if r.Mode == Connect {
 		p.Connections.Opened = p.Messages.Answered

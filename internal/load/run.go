@@ -25,6 +25,7 @@ type run struct {
 	start    atomic.Int64 // of the measurement, after began
 	records  records
 	openings *record
+	lag      *record // how late the messages were let go
 	failures failures
 	left     sync.WaitGroup // flows that are not done
 
@@ -41,6 +42,7 @@ func (p Plan) Run(ctx context.Context) (*Report, error) {
 	r := &run{
 		Plan: p, body: newBody(p.Size, p.Kind == Stream), every: p.interval(), began: time.Now(),
 		records: newRecords(p.Conns, p.Rate > 0), openings: &record{latency: newHistogram()},
+		lag: &record{latency: newHistogram()},
 	}
 	if p.Kind == SocketIO {
 		r.events = newEvents(p.Namespace, p.Event, p.Ack)
@@ -169,21 +171,26 @@ func (r *run) pace(ctx context.Context) {
 	if r.every == 0 {
 		return
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	waiter := r.newWaiter(ctx)
+	defer waiter.close()
 	for n := int64(0); r.Count <= 0 || n < r.Count; n++ {
 		if wait := r.due(n) - r.clock(); wait > 0 {
-			timer.Reset(time.Duration(wait))
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
+			if !waiter.wait(time.Duration(wait)) {
 				return
 			}
 		} else if n&63 == 0 && ctx.Err() != nil {
 			return
 		}
+		r.lag.add(r.clock()-r.due(n), 0)
 		r.senders[n%int64(len(r.senders))].allow()
 	}
+}
+
+func (r *run) newWaiter(ctx context.Context) waiter {
+	if r.bubble {
+		return newTimed(ctx)
+	}
+	return newWaiter(ctx)
 }
 
 // sweep gives up on what is not answered.

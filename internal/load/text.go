@@ -25,7 +25,7 @@ func (p *Report) Text(width int) string {
 	}
 	w.latency(p)
 	w.errors(p.Errors)
-	w.row("bench's CPU", p.CPU.words(p.Mode))
+	w.row("bench's CPU", p.CPU.words(&p.Setting))
 	if p.CPU.Bottleneck {
 		w.row("warning", "bench itself was busy nearly all the time that it may have: the server may be faster than these figures say")
 	}
@@ -124,8 +124,11 @@ func (p *Report) throughput() string {
 	if p.Mode == Connect {
 		return fmt.Sprintf("%s connections/s, in %s", rate(p.Messages.PerSecond), Duration(p.Elapsed))
 	}
-	seconds := max(p.Elapsed.Seconds(), 1e-9)
-	return fmt.Sprintf("%s messages/s, %s/s out, %s/s in, in %s", rate(p.Messages.PerSecond),
+	seconds, deliveries := max(p.Elapsed.Seconds(), 1e-9), ""
+	if p.Mode == Broadcast {
+		deliveries = rate(p.Messages.PerSecond*float64(p.Conns)) + " deliveries/s, "
+	}
+	return fmt.Sprintf("%s messages/s, %s%s/s out, %s/s in, in %s", rate(p.Messages.PerSecond), deliveries,
 		size(int64(float64(p.Messages.BytesOut)/seconds)), size(int64(float64(p.Messages.BytesIn)/seconds)), Duration(p.Elapsed))
 }
 
@@ -134,21 +137,27 @@ func (w *writer) latency(p *Report) {
 	if p.Latency == nil {
 		return
 	}
-	heads, values, service := []string{}, []string{}, []string{}
-	for i, percent := range p.Latency.Percentiles {
+	heads := []string{}
+	for _, percent := range p.Latency.Percentiles {
 		heads = append(heads, strconv.FormatFloat(percent.Percent, 'f', -1, 64)+" %")
-		values = append(values, Duration(percent.Value))
-		if p.Service != nil {
-			service = append(service, Duration(p.Service.Percentiles[i].Value))
-		}
 	}
-	heads, values = append(heads, "slowest"), append(values, Duration(p.Latency.Max))
-	w.cells("latency", heads)
-	w.cells("", values)
-	if p.Service != nil {
-		w.cells("from sending", append(service, Duration(p.Service.Max)))
-		w.row("", "The first line counts from when a message was due by --rate, so that a stall counts for all that it holds back.")
+	w.cells("latency", append(heads, "slowest"))
+	w.cells("", p.Latency.values())
+	if p.Service == nil {
+		return
 	}
+	w.cells("from sending", p.Service.values())
+	if p.Lag != nil {
+		w.cells("bench late", p.Lag.values())
+	}
+	w.row("", "The first line counts from when a message was due by --rate, so that a stall counts for all that it holds back.")
+}
+
+func (l *Latency) values() (list []string) {
+	for _, percent := range l.Percentiles {
+		list = append(list, Duration(percent.Value))
+	}
+	return append(list, Duration(l.Max))
 }
 
 func (w *writer) cells(label string, cells []string) {
@@ -170,11 +179,13 @@ func (w *writer) errors(list []Failures) {
 	}
 }
 
-func (c *CPU) words(m Mode) string {
+func (c *CPU) words(s *Setting) string {
 	text := fmt.Sprintf("%.2f of %s", c.Cores, plural(int64(c.Allowed), "core"))
 	switch {
-	case c.PerMessage > 0 && m == Connect:
+	case c.PerMessage > 0 && s.Mode == Connect:
 		text += ", " + micros(c.PerMessage) + " a connection"
+	case c.PerMessage > 0 && s.Mode == Broadcast:
+		text += ", " + micros(c.PerMessage/time.Duration(s.Conns)) + " a delivery"
 	case c.PerMessage > 0:
 		text += ", " + micros(c.PerMessage) + " a message"
 	}

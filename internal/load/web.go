@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 
 	gobwas "github.com/gobwas/ws"
 
@@ -30,7 +31,7 @@ func newWebTalk(r *run, l *Link, index uint32) *webTalk {
 	if r.Binary {
 		t.opcode = ws.OpBinary
 	}
-	t.dec = ws.NewDecoder(ws.ServerRole, l.Agreed, ws.Limits{})
+	t.dec = ws.NewDecoder(ws.ServerRole, l.Agreed, ws.Limits{MaxMessage: max(32<<20, int64(2*r.Size))})
 	if l.Agreed.Compressed {
 		t.packer = ws.NewEncoder(ws.ClientRole, l.Agreed)
 	}
@@ -140,9 +141,8 @@ func newEvents(namespace, event string, ack bool) *events {
 	if namespace != "/" && namespace != "" {
 		prefix = namespace + ","
 	}
-	name, _ := json.Marshal(event)
 	e := &events{
-		ack: ack, head: []byte("42" + prefix), open: []byte("[" + string(name) + `,"`), end: []byte(`"]`),
+		ack: ack, head: []byte("42" + prefix), open: []byte("[" + quoted(event) + `,"`), end: []byte(`"]`),
 		closed: []byte("41" + prefix),
 	}
 	e.around = len(e.head) + len(e.open) + len(e.end)
@@ -151,6 +151,15 @@ func newEvents(namespace, event string, ack bool) *events {
 		e.answer = []byte("43" + prefix)
 	}
 	return e
+}
+
+// quoted is s as JavaScript writes it.
+func quoted(s string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s)
+	return strings.TrimSpace(b.String())
 }
 
 // id appends the number of an event, where it asks for an acknowledgement.
