@@ -34,6 +34,7 @@ type socketIOFlags struct {
 	recovery    duration
 	event       string
 	admin       adminFlags
+	redis       redisFlags
 
 	required map[string]any
 }
@@ -44,17 +45,21 @@ func (f *socketIOFlags) add(set *pflag.FlagSet) {
 	set.Var(&f.recovery, "recovery", "let clients come back as they were within this time")
 	set.StringVar(&f.event, "event", "", "send each line of input as the one argument of the event `NAME`")
 	f.admin.add(set)
+	f.redis.add(set)
 }
 
 // complete checks the flags, which Socket.IO alone has a use for.
 func (f *socketIOFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if !a.SocketIO() {
-		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "event", "admin")
+		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "event", "admin", "redis", "redis-adapter")
 	}
 	if err := checkTransports(f.transports); err != nil {
 		return err
 	}
 	if err := f.admin.complete(a); err != nil {
+		return err
+	}
+	if err := f.redis.complete(f.recovery > 0); err != nil {
 		return err
 	}
 	if f.requireAuth == "" {
@@ -107,12 +112,19 @@ func (l *listening) socketIO(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	server := l.socketServer(config)
+	broker, err := l.broker(ctx)
+	if err != nil {
+		return err
+	}
+	if broker != nil {
+		defer broker.Close()
+	}
+	server := l.socketServer(config, l.sio.redis.factory(broker))
 	if err := l.sio.admin.instrument(server, l.showSecrets); err != nil {
 		return err
 	}
 	namespaces := l.namespaces(server)
-	stop, err := l.serveMetrics(ctx, func() []sample { return socketIOSamples(server) })
+	stop, err := l.serveMetrics(ctx, func() []sample { return append(socketIOSamples(server), brokerSamples(broker)...) })
 	if err != nil {
 		return err
 	}
@@ -126,7 +138,7 @@ func (l *listening) socketIO(ctx context.Context) error {
 }
 
 // socketServer is a server as the flags say.
-func (l *listening) socketServer(config *tls.Config) *socketio.Server {
+func (l *listening) socketServer(config *tls.Config, adapter socketio.AdapterFactory) *socketio.Server {
 	if config != nil && len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}
@@ -143,7 +155,7 @@ func (l *listening) socketServer(config *tls.Config) *socketio.Server {
 	if l.web.compress {
 		e.Deflate = &handshake.Deflate{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
 	}
-	o := &socketio.ServerOptions{Path: l.web.path, Engine: e, Tracer: l.tracer, CleanupEmptyChildNamespaces: true}
+	o := &socketio.ServerOptions{Path: l.web.path, Engine: e, Tracer: l.tracer, CleanupEmptyChildNamespaces: true, Adapter: adapter}
 	if l.sio.recovery > 0 {
 		o.Recovery = &socketio.Recovery{MaxDisconnection: time.Duration(l.sio.recovery)}
 	}

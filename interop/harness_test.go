@@ -20,7 +20,7 @@ var bin string
 
 // peers are the programs that the tests talk to.
 var peers = []string{"nc.openbsd", "ncat", "socat", "openssl", "tshark", "editcap", "tcpdump", "microsocks", "tinyproxy", "curl", "python3",
-	"node", "nginx", "haproxy", "websocketd", "chromium"}
+	"node", "nginx", "haproxy", "websocketd", "chromium", "redis-server", "redis-cli"}
 
 // parts are what the peers need, and no program: each is a command that fails
 // where it is missing.

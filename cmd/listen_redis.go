@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/spf13/pflag"
+
+	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/socketio/redis"
+)
+
+// redisFlags join a Socket.IO server to others.
+type redisFlags struct {
+	url     string
+	adapter string
+}
+
+// The adapters, by the names that --redis-adapter takes.
+const (
+	adapterPubSub  = "pubsub"
+	adapterSharded = "sharded"
+	adapterStreams = "streams"
+)
+
+func (f *redisFlags) add(set *pflag.FlagSet) {
+	set.StringVar(&f.url, "redis", "", "be one cluster with all servers at this Redis, official ones too: `URL` is redis://… or rediss://…")
+	set.StringVar(&f.adapter, "redis-adapter", adapterPubSub, "the official `ADAPTER` that the others use: pubsub, sharded or streams")
+}
+
+// complete checks the flags against each other.
+func (f *redisFlags) complete(recovery bool) error {
+	switch {
+	case f.adapter != adapterPubSub && f.adapter != adapterSharded && f.adapter != adapterStreams:
+		return usagef(fmt.Sprintf("--redis-adapter takes pubsub, sharded or streams; %q came", f.adapter), "all servers of a cluster use the same one")
+	case f.url == "" && f.adapter != adapterPubSub:
+		return usagef("--redis-adapter says how the servers at a Redis speak, and none is named", "--redis redis://localhost:6379")
+	case f.url != "" && recovery && f.adapter != adapterStreams:
+		return usagef(fmt.Sprintf("--recovery is by one server alone with the adapter %s", f.adapter), "with --redis-adapter streams clients come back on any server")
+	case f.url == "":
+		return nil
+	}
+	conn, err := redis.Open(f.url, nil)
+	if err != nil {
+		return usagef(fmt.Sprintf("--redis: %v", err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster")
+	}
+	return conn.Close()
+}
+
+// broker opens the way to Redis. That it is not there is said, and no failure:
+// this server's clients do not need it.
+func (l *listening) broker(ctx context.Context) (*redis.Conn, error) {
+	if l.sio.redis.url == "" {
+		return nil, nil
+	}
+	goredis.SetLogger(silent{}) // OnState tells it, once
+	said := &brokerLog{listening: l, up: true}
+	conn, err := redis.Open(l.sio.redis.url, &redis.ConnOptions{Timeout: time.Duration(l.timeout), Tracer: l.tracer, OnState: said.state})
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Ping(ctx); err != nil {
+		said.state(redis.State{Err: err})
+	}
+	return conn, nil
+}
+
+// silent is a logger of Redis's client that says nothing.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+// brokerLog says that Redis is lost, or back.
+type brokerLog struct {
+	*listening
+	mu sync.Mutex
+	up bool // as it was said
+}
+
+func (b *brokerLog) state(s redis.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.Up == b.up {
+		return
+	}
+	b.up = s.Up
+	text := "Redis is back: what is said reaches the clients of all servers"
+	if !s.Up {
+		text = fmt.Sprintf("Redis is not there (%s): what is said reaches the clients of this server, and the others when it is back", strings.TrimPrefix(fmt.Sprint(s.Err), "redis: "))
+	}
+	if line := b.log.sparing("note: " + text); line != "" && !b.quiet {
+		fmt.Fprintln(b.Err, line)
+	}
+}
+
+// factory makes what --redis-adapter names.
+func (f *redisFlags) factory(conn *redis.Conn) socketio.AdapterFactory {
+	switch {
+	case conn == nil:
+		return nil
+	case f.adapter == adapterSharded:
+		return conn.ShardedAdapter(nil)
+	case f.adapter == adapterStreams:
+		return conn.StreamsAdapter(nil)
+	}
+	return conn.Adapter(nil)
+}
+
+// brokerSamples are the figures of the way to Redis.
+func brokerSamples(conn *redis.Conn) []sample {
+	if conn == nil {
+		return nil
+	}
+	st, up := conn.Stats(), 0.0
+	if st.Up {
+		up = 1
+	}
+	return []sample{
+		gauge("redis_up", "1 where Redis can be reached.", up),
+		counter("redis_published_total", "Messages that Redis has taken.", uint64(st.Published)),
+		counter("redis_received_total", "Messages of other servers.", uint64(st.Received)),
+		counter("redis_garbage_total", "What came over a channel and was no message.", uint64(st.Garbage)),
+		counter("redis_dropped_total", "Messages for which there was no room while Redis was away.", uint64(st.Dropped)),
+		counter("redis_losses_total", "How often Redis was lost.", uint64(st.Losses)),
+		gauge("redis_queued", "Messages that wait for Redis.", float64(st.Queued)),
+	}
+}
