@@ -13,6 +13,7 @@ import (
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
+	"github.com/sockkit/sockkit/ws/internal/h2"
 )
 
 // Dialer opens WebSocket connections. The zero value is ready: no subprotocol,
@@ -171,7 +172,7 @@ func (d *Dialer) dialOnce(ctx context.Context, address string, header []handshak
 		return nil, nil, err
 	}
 	if d.HTTP2 != nil && d.HTTP2.Share {
-		if c, x, err, ok := d.onShared(ctx, u, address, head); ok {
+		if c, x, err := d.onShared(ctx, u, address, head); !errors.Is(err, h2.ErrNoStream) {
 			return c, x, err
 		}
 	}

@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -39,15 +40,39 @@ func (d *Dialer) overHTTP2(ctx context.Context, conn net.Conn, address string, h
 	return d.openHTTP2(ctx, conn, nil, address, head)
 }
 
-// onShared opens a WebSocket on a connection that others stand on, if there is
-// one that takes it.
-func (d *Dialer) onShared(ctx context.Context, u *url.URL, address string, head *handshake.Head) (c *Conn, x *handshake.Exchange, err error, ok bool) {
+// onShared opens a WebSocket on a connection that others stand on. Where there is
+// none that takes it the error is an ErrNoStream.
+func (d *Dialer) onShared(ctx context.Context, u *url.URL, address string, head *handshake.Head) (*Conn, *handshake.Exchange, error) {
 	session := d.HTTP2.shared.get(u.Scheme + "://" + u.Host)
 	if session == nil {
-		return nil, nil, nil, false
+		return nil, nil, h2.ErrNoStream
 	}
-	c, x, err = d.openHTTP2(ctx, session.Conn(), session, address, head)
-	return c, x, err, !errors.Is(err, h2.ErrNoStream)
+	return d.openHTTP2(ctx, session.Conn(), session, address, head)
+}
+
+// ProbeHTTP2 asks a server, on a connection that is closed again, whether it takes
+// WebSockets over HTTP/2: it waits for SETTINGS, and sends no request. The error
+// is nil where it does, and a [*HandshakeError] that names the rule where it does
+// not.
+func (d *Dialer) ProbeHTTP2(ctx context.Context, address string) (*HTTP2Info, error) {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", handshake.ErrURL, err)
+	}
+	probe := &Dialer{HTTP2: &HTTP2{}, TCP: d.TCP, NetDial: d.NetDial, TLSFor: d.TLSFor, Tracer: d.Tracer}
+	conn, err := probe.open(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	o := &openingHTTP2{
+		Dialer: probe, url: address, conn: conn, below: reporterFor(conn, d.Tracer),
+		x: &handshake.Exchange{}, info: &HTTP2Info{Equivalent: &handshake.Exchange{}},
+	}
+	defer o.close()
+	err = o.settings(ctx)
+	return o.info, err
 }
 
 func (d *Dialer) openHTTP2(ctx context.Context, conn net.Conn, session *h2.Session, address string, head *handshake.Head) (*Conn, *handshake.Exchange, error) {

@@ -57,6 +57,7 @@ HTTP/2, ` + "`-vvvv`" + ` every byte, of the connection and of each stream. In t
 ## From Go
 
     d := &ws.Dialer{HTTP2: &ws.HTTP2{}}            // Share: true puts several WebSockets on one connection
+    info, err := d.ProbeHTTP2(ctx, url)            // does a server take them? its SETTINGS, and no request
     srv := &ws.Server{HTTP2: &ws.HTTP2{}, ...}     // on listeners of its own; HTTP serves what asks for no WebSocket
 
 A request is turned into the one that it would be over HTTP/1.1, so that Permit, the limits, subprotocols and compression are the same, and one table of

@@ -212,6 +212,9 @@ func secureServer(t *testing.T, s *Server) (string, *tcp.Dialer) {
 func TestHTTP2Secure(t *testing.T) {
 	s := &Server{HTTP2: &HTTP2{}, OnMessage: func(p *Peer, kind MessageType, b []byte) { _ = p.Write(kind, b) }}
 	url, below := secureServer(t, s)
+	if i, err := (&Dialer{TCP: below}).ProbeHTTP2(t.Context(), url); err != nil || !i.Connect || i.ALPN != "h2" {
+		t.Errorf("%+v, %v", i, err)
+	}
 	c, x, err := (&Dialer{HTTP2: &HTTP2{}, TCP: below}).Dial(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -293,9 +296,12 @@ func TestHTTP2NotOffered(t *testing.T) {
 	} {
 		d := &Dialer{HTTP2: &HTTP2{}, TCP: &tcp.Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}}
 		_, _, err := d.Dial(t.Context(), test.url)
-		var failed *HandshakeError
-		if !errors.As(err, &failed) || failed.Finding == nil || failed.Finding.ID != test.rule || failed.Finding.Mend == "" {
-			t.Errorf("%s: %v; want %s", test.url, err, test.rule)
+		_, probed := d.ProbeHTTP2(t.Context(), test.url)
+		for _, err := range []error{err, probed} {
+			var failed *HandshakeError
+			if !errors.As(err, &failed) || failed.Finding == nil || failed.Finding.ID != test.rule || failed.Finding.Mend == "" {
+				t.Errorf("%s: %v; want %s", test.url, err, test.rule)
+			}
 		}
 	}
 }

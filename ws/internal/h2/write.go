@@ -101,7 +101,7 @@ func (s *Session) reset(id uint32, code Code) {
 	s.work.Signal()
 }
 
-// open opens a window, under the lock; 0 is the connection's.
+// openWindow opens a window, under the lock; 0 is the connection's.
 func (s *Session) openWindow(id uint32, by uint32) {
 	if by > 0 && s.err == nil {
 		_ = s.ctl.WriteWindowUpdate(id, by)
