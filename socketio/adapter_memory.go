@@ -280,6 +280,7 @@ func (a *MemoryAdapter) FetchSockets(_ context.Context, s Selection, _ Flags) ([
 		if data, err := json.Marshal(socket.Data()); err == nil && string(data) != "null" {
 			r.Data = data
 		}
+		r.Data = socket.annotated(r.Data)
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(x, y RemoteSocket) int { return strings.Compare(x.ID, y.ID) })

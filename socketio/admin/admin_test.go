@@ -360,6 +360,10 @@ func TestCluster(t *testing.T) {
 	if !strings.Contains(all, `"data":{"n":1}`) || !strings.Contains(all, `"transport":"websocket"`) && !strings.Contains(all, `"transport":"polling"`) || strings.Contains(all, noteName) {
 		t.Errorf("a socket of another server is %s", all)
 	}
+	sockets, err := green.io.FetchSockets(t.Context())
+	if err != nil || len(sockets) != 1 || !regexp.MustCompile(`"_admin":\{"clientId":"[\w-]{12}","transport":"\w+"\}`).Match(sockets[0].Data) {
+		t.Errorf("servers tell each other %s, %v", sockets[0].Data, err)
+	}
 	p.has("server_stats", `"serverId":"blue"`)
 	p.has("server_stats", `"serverId":"green"`)
 	more := blue.member("/")

@@ -177,7 +177,7 @@ func (a *admin) event(kind string, of key, name string, args socketio.Args) {
 // them, of others as they say.
 func (a *admin) introduce(s *socketio.Socket) {
 	var far []*socketView
-	if a.others.Load() {
+	if a.countServers(); a.others.Load() {
 		far = a.fetch(s.Context())
 	}
 	a.mu.Lock()
