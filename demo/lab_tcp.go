@@ -147,7 +147,6 @@ func (b *tcpBench) send(_ context.Context, a tcpWho) (any, error) {
 		return nil, fmt.Errorf("1 to %s bytes can be sent at once, not %s", grouped(mostTyped), grouped(len(a.Text)))
 	}
 	if err := write(e.conn, a.Text); err != nil {
-		b.stage.Note(e.who, "the write fails: %s", tcp.Reason(err))
 		return nil, fmt.Errorf("the write fails: %w", inWords(err))
 	}
 	return nil, nil
@@ -170,11 +169,7 @@ func (b *tcpBench) end(_ context.Context, a tcpWho) (any, error) {
 	if !ok {
 		return nil, errors.New("this connection has no half to end")
 	}
-	if err := half.CloseWrite(); err != nil {
-		b.stage.Note(e.who, "that fails: %s", tcp.Reason(err))
-		return nil, inWords(err)
-	}
-	return nil, nil
+	return nil, inWords(half.CloseWrite())
 }
 
 func (b *tcpBench) close(_ context.Context, a tcpWho) (any, error) {

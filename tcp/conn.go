@@ -79,17 +79,31 @@ func (c *Conn) Write(p []byte) (int, error) {
 	c.out.Add(int64(n))
 	if err != nil {
 		c.failed(err)
+		c.correct(err, n, len(p))
 	}
 	return n, err
+}
+
+// correct says of a write that was recorded that it was not taken. One that ran
+// out of time is its caller's to tell.
+func (c *Conn) correct(err error, n, of int) {
+	if c.tracer.On(trace.Message) && n < of && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.tracer.Emit(c.id, trace.Note{Text: fmt.Sprintf("the write failed, %d of %d bytes were taken: %s", n, of, Reason(err))})
+	}
 }
 
 // CloseWrite ends the sending half: a FIN on TCP, a close_notify on TLS.
 // It fails with [errors.ErrUnsupported] where the connection has no halves.
 func (c *Conn) CloseWrite() error {
-	if !c.halved.Swap(true) {
+	first := !c.halved.Swap(true)
+	if first {
 		c.tracer.Emit(c.id, trace.HalfClose{Dir: trace.Out})
 	}
-	return CloseWrite(c.Conn)
+	err := CloseWrite(c.Conn)
+	if err != nil && first {
+		c.tracer.Emit(c.id, trace.Note{Text: "the half could not be ended: " + Reason(err)})
+	}
+	return err
 }
 
 // Close implements [net.Conn].
