@@ -24,10 +24,10 @@ import (
 // harFile puts a HAR export together from what Chromium tells its developer
 // tools, as these do it.
 type harFile struct {
-	mu      sync.Mutex
-	order   []*harItem
-	byID    map[network.RequestID]*harItem
-	offset  float64 // of the clock on the wall to the browser's own
+	mu     sync.Mutex
+	order  []*harItem
+	byID   map[network.RequestID]*harItem
+	offset float64 // of the clock on the wall to the browser's own
 }
 
 type harItem struct {
