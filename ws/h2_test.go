@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -231,9 +232,16 @@ func TestHTTP2Secure(t *testing.T) {
 
 func TestHTTP2Pages(t *testing.T) {
 	noLeaks(t)
+	waits, left := make(chan struct{}), make(chan struct{})
 	s := &Server{HTTP2: &HTTP2{}, HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/panic" {
+		switch r.URL.Path {
+		case "/panic":
 			panic("oh")
+		case "/wait":
+			close(waits)
+			<-r.Context().Done()
+			close(left)
+			return
 		}
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s %d %s", r.Proto, r.Method, r.URL, len(body), r.Header.Get("Cookie"))
@@ -260,6 +268,13 @@ func TestHTTP2Pages(t *testing.T) {
 	if _, err := client.Get(url + "/panic"); err == nil {
 		t.Error("an answer of a handler that panics")
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-waits; cancel() }()
+	req, _ := http.NewRequestWithContext(ctx, "GET", url+"/wait", nil)
+	if _, err := client.Do(req); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	<-left // the handler's context ends with the stream
 	s.HTTP = nil
 	resp, err := client.Get(url + "/")
 	if err != nil {
@@ -279,6 +294,7 @@ func TestHTTP2NotOffered(t *testing.T) {
 	plain := httptest.NewServer(page)
 	defer plain.Close()
 	two := httptest.NewUnstartedServer(page)
+	two.Config.ErrorLog = log.New(io.Discard, "", 0)
 	two.EnableHTTP2 = true
 	two.StartTLS()
 	defer two.Close()
@@ -286,7 +302,7 @@ func TestHTTP2NotOffered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unaware := &http.Server{Handler: page}
+	unaware := &http.Server{Handler: page, ErrorLog: two.Config.ErrorLog}
 	go func() { _ = unaware.Serve(none) }()
 	defer unaware.Close()
 	for _, test := range []struct{ url, rule string }{

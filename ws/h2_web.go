@@ -22,7 +22,7 @@ func (s *Server) http2Web(st *h2.Stream, fields []h2.Field, ended bool, secure *
 	defer cancel()
 	go func() {
 		select {
-		case <-st.Session().Done():
+		case <-st.Over():
 			cancel()
 		case <-ctx.Done():
 		}

@@ -49,14 +49,15 @@ type Stream struct {
 	polite   bool // what comes behind it is dropped
 	abrupt   bool // Close is to reset it
 	linger   *time.Timer
-	length   int64 // that content-length has announced; less than 0: nothing
-	handling bool  // its handler runs
-	gone     bool  // both halves have ended
+	length   int64         // that content-length has announced; less than 0: nothing
+	handling bool          // its handler runs
+	gone     bool          // both halves have ended
+	over     chan struct{} // closed then
 }
 
 // add makes a stream, under the lock.
 func (s *Session) add(id uint32) *Stream {
-	st := &Stream{s: s, id: id, window: s.peer.window, length: -1}
+	st := &Stream{s: s, id: id, window: s.peer.window, length: -1, over: make(chan struct{})}
 	st.recv = inflow{size: int64(s.cfg.Window), left: int64(s.cfg.Window)}
 	st.readable, st.writable = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
 	s.streams[id] = st
@@ -69,6 +70,9 @@ func (s *Session) add(id uint32) *Stream {
 
 // ID is the stream's number.
 func (st *Stream) ID() uint32 { return st.id }
+
+// Over is closed once both halves have ended, in whatever way.
+func (st *Stream) Over() <-chan struct{} { return st.over }
 
 // Session is the stream's connection.
 func (st *Stream) Session() *Session { return st.s }
@@ -381,6 +385,7 @@ func (st *Stream) settle() {
 		return
 	}
 	st.gone = true
+	close(st.over)
 	if st.linger != nil {
 		st.linger.Stop()
 	}

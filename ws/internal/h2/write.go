@@ -54,16 +54,13 @@ func (s *Session) fill(batch *bytes.Buffer, data *http2.Framer) {
 	s.control.Reset()
 	for s.err == nil && len(s.ready) > 0 && batch.Len() < mostBatch {
 		st := s.ready[0]
-		s.ready = s.ready[1:]
+		s.ready = s.ready[:copy(s.ready, s.ready[1:])]
 		st.queued = false
 		if st.sendable() {
 			st.frame(data)
 			s.written++
 			s.queue(st)
 		}
-	}
-	if len(s.ready) == 0 {
-		s.ready = nil
 	}
 }
 
