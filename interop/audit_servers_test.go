@@ -3,6 +3,8 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -86,7 +88,7 @@ func overHTTP(t *testing.T, h http.Handler) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: h}
+	s := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)} // gws panics on a length of 2^63
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Close() })
 	return "ws://" + l.Addr().String() + "/"

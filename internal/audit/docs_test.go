@@ -85,7 +85,7 @@ type audited struct {
 func docs(t *testing.T) []byte {
 	var b bytes.Buffer
 	b.WriteString(docsIntro)
-	b.WriteString("## Servers\n\nAs their documentation shows them, with an echo and compression added and nothing else: it is the defaults that are audited. Each finding was sent again, byte for byte, by a plain socket. The connection that gws v1.8.9 ends for `frame-length-top` it ends by a panic (slice bounds out of range), which net/http recovers.\n\n")
+	b.WriteString("## Servers\n\nAs their documentation shows them, with an echo and compression added and nothing else: it is the defaults that are audited. Each finding that takes less than 4 KiB was sent again, byte for byte, by a plain socket. The connection that gws v1.8.9 ends for `frame-length-top` it ends by a panic (slice bounds out of range), which net/http recovers.\n\n")
 	results(t, &b, "servers.json")
 	b.WriteString("## Clients\n\nwscat and the client of Socket.IO for Node stand on ws. Debian's curl 7.88 is built without ws:// and cannot be asked; as a client of HTTP it never sends a frame.\n\n")
 	results(t, &b, "clients.json")

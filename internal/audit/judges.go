@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,7 +84,14 @@ func mayAccept(a *Answer, f *Facts) Verdict {
 	return mustAccept(a, f)
 }
 
-func plain(err error) string { return strings.TrimPrefix(err.Error(), "handshake: ") }
+// plain is the rule that a response breaks, in the middle of a line.
+func plain(err error) string {
+	var f *handshake.Finding
+	if errors.As(err, &f) {
+		return f.Sentence()
+	}
+	return err.Error()
+}
 
 // broken are the MUSTs that a response breaks, of those whose rules begin with
 // one of these.

@@ -116,14 +116,9 @@ func (t *Target) learn(ctx context.Context) (*Facts, *Answer, error) {
 	return f, first, nil
 }
 
-// compressed reports whether the server has agreed to compress.
-func (a *Answer) compressed() bool {
-	if a.Outcome != Upgraded {
-		return false
-	}
-	agreed, err := handshake.CheckResponse(&a.Exchange)
-	return err == nil && agreed.Compressed
-}
+// compressed reports whether the server has agreed to compress, rightly or
+// not.
+func (a *Answer) compressed() bool { return a.Outcome == Upgraded && agrees(a) }
 
 // survives asks the first request once more: none of the probes may have
 // harmed the server.
