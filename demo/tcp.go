@@ -102,4 +102,4 @@ The indented lines are the {trace}: what each side really did and saw. Behind th
 it sent, < for what it received, and * for everything else.`
 
 const traceOnPage = `
-Beside this stands the {trace}: what each side really did and saw.`
+The timeline shows the {trace}: what each side really did and saw.`

@@ -70,6 +70,9 @@ func upgraded(e trace.Upgrade) string {
 	if e.Extensions != "" {
 		s += ", " + printable(e.Extensions)
 	}
+	if e.Duration == 0 { // nobody has measured it
+		return s
+	}
 	return s + " (" + Duration(e.Duration) + ")"
 }
 
