@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/admin"
 )
@@ -127,7 +129,7 @@ func TestPageAdmin(t *testing.T) {
 	p.logIn(h.url, "wrong")
 	p.until(`one("form", "Invalid credentials")`)
 	p.logIn(h.url, "secret")
-	p.until(`!one(".v-dialog--active")`)
+	p.until(`!one(".v-dialog--active") && !one("[class*=leave-active]")`)
 
 	// The dashboard has the figures: bob, Cleo and the page over WebSocket, Eve polls.
 	p.until(`/WebSocket\s*3\s*75\.0 %\s*HTTP long-polling\s*1\s*25\.0 %/.test(card("Clients")?.innerText)`)
@@ -183,8 +185,7 @@ func TestPageAdmin(t *testing.T) {
 	}
 
 	// A page that is loaded again is still logged in.
-	p.do(`location.reload()`)
-	p.until(`document.readyState === "complete" && document.querySelector(".v-data-table")`)
+	p.run(chromedp.Reload())
 	p.do(adminHelp)
 	p.until(`row("WebSocket") && !one(".v-dialog--active")`)
 }
