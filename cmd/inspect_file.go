@@ -55,7 +55,7 @@ func runInspectFile(ctx context.Context, s *Streams, o *inspectOptions) (err err
 		return err
 	}
 	defer file.Close()
-	in := bufio.NewReader(file)
+	in := bufio.NewReader(interruptible(ctx, file))
 	first, _ := in.Peek(64)
 	t, err := o.fileTracing(s, !capture.IsTrace(first))
 	if err != nil {
@@ -140,6 +140,18 @@ func openCapture(s *Streams, op, name string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%s %s: this is a directory", op, name)
 	}
 	return f, nil
+}
+
+// interruptible reads what may be a pipe that is silent; the end of ctx ends the
+// reading. The goroutine ends with the process then.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{in}, make([]byte, 256<<10))
+		w.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })
+	return r
 }
 
 // openKeyLog opens the file with secrets of TLS that --keylog or SSLKEYLOGFILE
