@@ -32,7 +32,7 @@ type page struct {
 }
 
 func (p *page) paint(code, s string) string {
-	if !p.Color || s == "" {
+	if !p.Color || s == "" || code == "" {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
@@ -42,20 +42,30 @@ func (p *page) gap() { p.lines = append(p.lines, "") }
 
 // text writes a text behind its first piece, the rest of it indented below.
 func (p *page) text(first, color, text string, indent int) {
-	room := max(p.Width-indent, 20)
-	line, used := first, 0
+	line, column, begun := first, visible(first), false
 	for _, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)
-		if used > 0 && used+1+n > room {
+		if begun && column+1+n > p.Width {
 			p.lines = append(p.lines, line)
-			line, used = strings.Repeat(" ", indent), 0
+			line, column, begun = strings.Repeat(" ", indent), indent, false
 		}
-		if used > 0 {
-			line, used = line+" ", used+1
+		if begun {
+			line, column = line+" ", column+1
 		}
-		line, used = line+p.paint(color, word), used+n
+		line, column, begun = line+p.paint(color, word), column+n, true
 	}
 	p.lines = append(p.lines, strings.TrimRight(line, " "))
+}
+
+// visible is how many columns a text takes, without its colors.
+func visible(s string) (n int) {
+	for {
+		before, after, ok := strings.Cut(s, "\x1b[")
+		if n += utf8.RuneCountInString(before); !ok {
+			return n
+		}
+		_, s, _ = strings.Cut(after, "m")
+	}
 }
 
 // Lines is the report for people.
