@@ -217,8 +217,8 @@ func FuzzFrames(f *testing.F) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, st := range s.streams {
-			if len(st.in) > 1000 {
-				t.Errorf("%d bytes are kept for a window of 1000", len(st.in))
+			if st.in.len() > 1000 {
+				t.Errorf("%d bytes are kept for a window of 1000", st.in.len())
 			}
 		}
 		if s.err == nil || len(s.streams) > 3 || s.control.Len() > 2*mostControl || len(s.block.bytes) > 4000+frameSize {

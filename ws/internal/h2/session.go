@@ -97,6 +97,7 @@ func newSession(conn net.Conn, early []byte, cfg Config, client bool) *Session {
 	s.enc = hpack.NewEncoder(&s.encoded)
 	s.rd = http2.NewFramer(nil, s.in)
 	s.rd.SetMaxReadFrameSize(frameSize)
+	s.rd.SetReuseFrames()
 	s.dec = hpack.NewDecoder(tableSize, nil)
 	s.dec.SetMaxStringLength(cfg.MaxHeaderList)
 	return s

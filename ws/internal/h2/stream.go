@@ -30,14 +30,12 @@ type Stream struct {
 	readLimit          limit
 	writeLimit         limit
 
-	in    []byte // what was not read yet
-	start int    // where it begins
+	in    pieces // what was not read yet
 	recv  inflow
 	inEnd bool  // the peer's END_STREAM came
 	inErr error // no more will come, and not by END_STREAM
 
-	out     []byte
-	sent    int // of out
+	out     pieces // what was not sent yet
 	window  int64
 	writing bool  // a Write is under way
 	outEnd  bool  // END_STREAM is due behind out
@@ -124,7 +122,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 			return 0, st.failure("read", os.ErrDeadlineExceeded)
 		case len(p) == 0:
 			return 0, nil
-		case len(st.in) > st.start:
+		case st.in.len() > 0:
 			return st.take(p), nil
 		case st.inEnd:
 			return 0, io.EOF
@@ -138,14 +136,8 @@ func (st *Stream) Read(p []byte) (int, error) {
 // take gives bytes to the reader, and their place in the windows back to the
 // peer: it may send as much as was read, and no sooner.
 func (st *Stream) take(p []byte) int {
-	n := copy(p, st.in[st.start:])
-	st.start += n
-	if st.start == len(st.in) {
-		st.in, st.start = st.in[:0], 0
-		if cap(st.in) > mostOut {
-			st.in = nil
-		}
-	}
+	n := copy(p, st.in.rest())
+	st.in.drop(n)
 	st.s.openWindow(0, st.s.recv.give(int64(n)))
 	if !st.inEnd && st.inErr == nil {
 		st.s.openWindow(st.id, st.recv.give(int64(n)))
@@ -156,11 +148,7 @@ func (st *Stream) take(p []byte) int {
 // came keeps bytes until they are read, under the lock. There is never more than
 // a window's worth.
 func (st *Stream) came(b []byte) {
-	if st.start > 0 && len(st.in)+len(b) > cap(st.in) {
-		st.in = st.in[:copy(st.in, st.in[st.start:])]
-		st.start = 0
-	}
-	st.in = append(st.in, b...)
+	st.in.add(b)
 	st.readable.Broadcast()
 }
 
@@ -180,7 +168,7 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		if err := st.writeFailure(); err != nil {
 			return n, st.failure("write", err)
 		}
-		room := min(mostOut-(len(st.out)-st.sent), len(p)-n)
+		room := min(mostOut-st.out.len(), len(p)-n)
 		if room <= 0 {
 			st.writable.Wait()
 			continue
@@ -203,11 +191,7 @@ func (st *Stream) writeFailure() error {
 
 // keep queues bytes to be sent.
 func (st *Stream) keep(b []byte) {
-	if st.sent > 0 && len(st.out)+len(b) > cap(st.out) {
-		st.out = st.out[:copy(st.out, st.out[st.sent:])]
-		st.sent = 0
-	}
-	st.out = append(st.out, b...)
+	st.out.add(b)
 	st.s.queue(st)
 }
 
@@ -217,7 +201,7 @@ func (st *Stream) sendable() bool {
 	switch {
 	case st.outDone || st.outErr != nil:
 		return false
-	case len(st.out) > st.sent:
+	case st.out.len() > 0:
 		return st.window > 0 && st.s.window > 0
 	}
 	return st.outEnd
@@ -225,18 +209,13 @@ func (st *Stream) sendable() bool {
 
 // frame writes one frame of what waits, and counts it against both windows.
 func (st *Stream) frame(w *http2.Framer) {
-	n := min(int64(len(st.out)-st.sent), st.window, st.s.window, int64(min(st.s.peer.frame, mostFrame)))
-	part := st.out[st.sent : st.sent+int(n)]
+	n := min(int64(st.out.len()), st.window, st.s.window, int64(min(st.s.peer.frame, mostFrame)))
 	st.window, st.s.window = st.window-n, st.s.window-n
-	st.sent += int(n)
-	end := st.outEnd && st.sent == len(st.out)
-	_ = w.WriteData(st.id, end, part)
-	if st.sent == len(st.out) {
-		st.out, st.sent = st.out[:0], 0
-	}
+	end := st.outEnd && int(n) == st.out.len()
+	_ = w.WriteData(st.id, end, st.out.rest()[:n])
+	st.out.drop(int(n))
 	if end {
 		st.outDone = true
-		st.out = nil
 		if st.linger != nil {
 			st.linger.Reset(lingerTime)
 		}
@@ -284,7 +263,7 @@ func (st *Stream) close(polite bool) error {
 		return st.failure("close", net.ErrClosed)
 	}
 	st.closed, st.polite = true, polite
-	unread := len(st.in) > st.start
+	unread := st.in.len() > 0
 	st.drop()
 	st.readLimit.stop()
 	st.writeLimit.stop()
@@ -308,10 +287,10 @@ func (st *Stream) close(polite bool) error {
 
 // drop forgets what was not read.
 func (st *Stream) drop() {
-	if n := len(st.in) - st.start; n > 0 {
+	if n := st.in.len(); n > 0 {
 		st.s.openWindow(0, st.s.recv.give(int64(n)))
 	}
-	st.in, st.start = nil, 0
+	st.in.clear()
 }
 
 // awaitSent waits until our end has left, for a process may end behind Close;
@@ -372,8 +351,7 @@ func (st *Stream) fail(err error) {
 	if !st.inEnd && st.inErr == nil {
 		st.inErr = err
 	}
-	st.out = nil
-	st.sent = 0
+	st.out.clear()
 	st.settle()
 	st.readable.Broadcast()
 	st.writable.Broadcast()

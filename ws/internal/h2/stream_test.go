@@ -154,7 +154,7 @@ func TestBackPressure(t *testing.T) {
 	default:
 	}
 	sleepy.s.mu.Lock()
-	kept := len(sleepy.in)
+	kept := sleepy.in.len()
 	sleepy.s.mu.Unlock()
 	if kept > 32<<10 {
 		t.Errorf("%d bytes are kept for a window of 32 KiB", kept)
