@@ -69,14 +69,15 @@ Where a WebSocket or Socket.IO does not work the doctor is called, who tries wha
 a person would try: TLS and none, the other loopback address, the usual other
 ports and paths, with and without the subprotocol, compression and Origin, both
 versions of Engine.IO and each transport; and says what is wrong, where, what to
-change, and what proves it. It takes 15 seconds at most, and sends no credentials
-to anybody but the server that was named. --doctor calls it where nothing is
-wrong, too, --doctor=never not at all. --idle keeps a connection open without a
-word to see who ends it, and whether pings keep it.
+change, and what proves it. It makes up to 32 connections within 15 seconds, and
+sends no credentials to anybody but the server that was named. --doctor calls it
+where nothing is wrong, too, --doctor=never not at all. --idle keeps a connection
+open without a word to see who ends it, and whether pings keep it.
 
-Else nothing is sent but what --send says, an empty datagram on UDP, and a ping on a
-WebSocket. The status is 7 where TLS is wrong, 4 where a server refuses a
-WebSocket or a namespace, and 3 where anything else is wrong. Notes do not count.
+Before that nothing is sent but what --send says, an empty datagram on UDP, and a
+ping on a WebSocket. The status is 7 where TLS is wrong, 4 where a server refuses
+a WebSocket or a namespace, and 3 where anything else is wrong. Notes do not
+count.
 
 --watch goes on with samples of RTT and throughput until --count samples, the
 peer's end or a signal. The kernel measures RTT on what is sent: with --send the

@@ -128,7 +128,7 @@ func (in *Inspection) Diagnose(ctx context.Context) {
 		return
 	}
 	started := time.Now()
-	d := &doctor{in: in, o: in.o, failed: in.failure != nil, asked: map[string]bool{}}
+	d := &doctor{in: in, o: in.o, failed: in.failure != nil || in.turnedAway(), asked: map[string]bool{}}
 	d.base, d.patience = in.plainAsk(), in.patience()
 	in.Report.Doctor = &Doctor{Tries: []Try{}, Verdicts: []Verdict{}}
 	if tries {
@@ -155,6 +155,12 @@ func (in *Inspection) callsForTries() bool {
 		return false
 	}
 	return when == DoctorAlways || in.failure != nil || in.Report.Worst() != nil || in.noneChosen()
+}
+
+// turnedAway reports whether a WebSocket was closed as soon as it was open, as
+// servers do that refuse a client by a code.
+func (in *Inspection) turnedAway() bool {
+	return slices.ContainsFunc(in.Report.Findings, func(f Finding) bool { return f.ID == PeerClosed && f.Severity == Warning })
 }
 
 // noneChosen reports whether subprotocols were offered and the server took none:

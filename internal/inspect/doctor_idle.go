@@ -31,6 +31,7 @@ type IdleRun struct {
 	Status    int           `json:"status,omitempty"`        // of the answer that ended a poll
 	PingEvery time.Duration `json:"ping_every_ns,omitempty"` // of ours
 	Pings     int           `json:"pings,omitempty"`         // of ours that were answered
+	Heard     int           `json:"heard,omitempty"`         // pings of an Engine.IO server
 	Came      int           `json:"came"`                    // messages of the peer, or packets
 }
 
@@ -38,6 +39,7 @@ type IdleRun struct {
 const (
 	IdleClosed = "idle_closed" // a silent connection was ended
 	Lifetime   = "lifetime"    // any connection is, after a time
+	PingsDue   = "pings_due"   // a server of Engine.IO does not ping
 )
 
 // idle keeps connections open in silence. Where one ends early, another one
@@ -214,6 +216,7 @@ func (d *doctor) idleSession(ctx context.Context, i *Idle) {
 		}
 	}
 	for _, r := range i.Runs {
+		d.judgePings(r, e.Opening)
 		if r.Ended {
 			d.judgeIdleSession(r, e.Opening)
 		}
@@ -281,6 +284,7 @@ func (r *IdleRun) live(ctx context.Context, s engineSession, connect *socketio.P
 			r.Came++
 			switch p.Type {
 			case engine.Ping:
+				r.Heard++
 				if err := s.send(ctx, engine.Packet{Type: engine.Pong, Data: p.Data}); err != nil {
 					return err
 				}
@@ -305,6 +309,16 @@ func (r *IdleRun) sessionEndedBy(err error) {
 	default:
 		r.endedBy(err)
 	}
+}
+
+// judgePings is about a server that was due to ping (Engine.IO 4, Heartbeat).
+func (d *doctor) judgePings(r IdleRun, o *EngineOpening) {
+	due := o.PingInterval + o.PingTimeout
+	if r.Heard > 0 || r.Lasted < due {
+		return
+	}
+	d.endedEarly(Verdict{ID: PingsDue, Where: WhereServer, What: "the server says that it pings every " + render.Duration(o.PingInterval) + ", and none came: clients end with \"ping timeout\"",
+		Change: "have the server send pings (in Engine.IO 3 the client does), or pass them on"}, "a session by "+r.Transport+" was listened to for "+render.Duration(r.Lasted)+", and no ping came")
 }
 
 // judgeIdleSession holds the end of a session against the server's pings.

@@ -239,6 +239,8 @@ func (d *doctor) wrongPath() bool {
 		return false
 	}
 	switch s := d.plain.status; {
+	case d.plain.closed != nil:
+		return true
 	case s == 401, s == 407, s == 429, s == 431, s == 502, s == 503, s == 504, s/100 == 1, s/100 == 3:
 		return false
 	}

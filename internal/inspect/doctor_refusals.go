@@ -182,14 +182,9 @@ func (d *doctor) judgeRefusal() {
 
 // judgeFindings turns what was found already into verdicts.
 func (d *doctor) judgeFindings() {
-	if h := d.in.Report.Handshake; h != nil && h.Status == http.StatusSwitchingProtocols && !d.gave(ExtensionRefused, SubprotocolWrong, Intermittent) {
-		for _, f := range h.Findings {
-			if f.Level == handshake.Must && f.Part == handshake.InResponse {
-				d.say(told, Verdict{ID: BrokenHandshake, Where: string(f.Fault), What: "the answer breaks a rule of the opening handshake: " + strings.TrimSuffix(f.Summary, "."), Change: f.Mend},
-					f.Clause+": "+f.Came)
-				break
-			}
-		}
+	if f := d.broken(); f != nil && !d.gave(Intermittent) {
+		d.say(told, Verdict{ID: BrokenHandshake, Where: string(f.Fault), What: "the answer breaks a rule of the opening handshake: " + strings.TrimSuffix(f.Summary, "."), Change: f.Mend},
+			append([]string{f.Clause + ": " + f.Came}, seenOf(d.opened(TryNoExtension, TryNoSubprotocol))...)...)
 	}
 	for _, f := range d.in.Report.Findings {
 		if f.Severity == Note || f.opening {
@@ -199,10 +194,27 @@ func (d *doctor) judgeFindings() {
 	}
 }
 
+// broken is the rule that a 101 breaks; nil where none came, or it is right.
+func (d *doctor) broken() *handshake.Finding {
+	h := d.in.Report.Handshake
+	if h == nil || h.Status != http.StatusSwitchingProtocols {
+		return nil
+	}
+	for _, f := range h.Findings {
+		if f.Level == handshake.Must && f.Part == handshake.InResponse {
+			return &f
+		}
+	}
+	return nil
+}
+
 // judgeFinding says where what was found is to be mended.
 func (d *doctor) judgeFinding(f Finding) {
-	if d.gave(WantsClient) && f.ID == WantsClient {
+	switch {
+	case f.ID == WantsClient && d.gave(WantsClient):
 		return
+	case f.ID == PeerClosed && d.gave(OriginDue, OriginRefused, SubprotocolDue, SubprotocolWrong, ExtensionRefused, WrongPath, WrongHost, Intermittent):
+		return // that is why
 	}
 	v := Verdict{ID: f.ID, Where: WhereServer, What: f.What, Change: cmpOr(f.Hint, f.Due)}
 	because := f.Clause
@@ -267,6 +279,9 @@ func (d *doctor) judgeUpgrade(f Finding) {
 	v := Verdict{ID: UpgradeFailed, Where: WhereProxy, What: "polling works, and the WebSocket does not open", Change: f.Hint}
 	because := []string{"the upgrade of a session: " + d.in.Report.Engine.Upgrade.Error}
 	var refused *engine.TransportError
+	if d.in.Report.Engine.Upgrade.Status == http.StatusSwitchingProtocols {
+		v.Where, v.What, v.Change = WhereServer, "polling works, the WebSocket opens, and the session does not move to it", "look at the server's upgrade: the packet 2probe is to be answered 3probe (Engine.IO 4, Upgrade)"
+	}
 	if errors.As(d.in.upgradeFailed, &refused) {
 		code, ok := refused.Code()
 		switch {
@@ -285,11 +300,17 @@ func (d *doctor) judgeUpgrade(f Finding) {
 // judgeSocketIO is about the engine's first request, and about namespaces.
 func (d *doctor) judgeSocketIO() {
 	var refused *NamespaceError
-	switch {
-	case !d.o.Address.SocketIO():
+	switch e := d.in.Report.Engine; {
+	case e == nil: // no Socket.IO, or nothing was reached
 	case errors.As(d.in.failure, &refused):
 		d.judgeNamespace(refused)
 	case d.gave(OldEngine):
+	case d.in.Report.Reached == ReachedEngine && !d.gave(Intermittent):
+		d.say(found, Verdict{ID: ConnectUnanswered, Where: WhereServer, What: "a session opens, and the CONNECT of the namespace is not answered as is due",
+			Change: "look at the server's middleware (io.use has to call next), and at what handles packets of type 0"}, d.plainly())
+	case e.answers[4] != nil && e.answers[4].broken != nil:
+		d.say(told, Verdict{ID: OpenPacket, Where: WhereServer, What: "the packet that opens a session is wrong: " + e.answers[4].broken.Error(),
+			Change: "mend the server, or what rewrites its answers: 0{\"sid\":…,\"upgrades\":…,\"pingInterval\":…,\"pingTimeout\":…,\"maxPayload\":…} is due"}, d.plain.seen(), "the body begins "+excerpt(d.plain.body))
 	case len(d.opened(TryWebSocket)) > 0 && len(d.opened(TryPath)) == 0:
 		t := d.opened(TryWebSocket)[0]
 		d.say(proven, Verdict{ID: IsPlainWebSocket, Where: WhereClient, What: "the server speaks WebSocket without Socket.IO, whose clients it does not understand",
@@ -299,9 +320,9 @@ func (d *doctor) judgeSocketIO() {
 		transport := map[askKind]string{asksEngine: "polling", asksEngineSocket: "websocket"}[t.kind]
 		d.say(proven, Verdict{ID: OneTransport, Where: d.answering(), What: "only the transport " + transport + " works", Change: "see what stands in the way of the other; meanwhile --transports " + transport + ", in a page transports: [\"" + transport + "\"]"},
 			d.plain.seen(), t.seen())
-	case d.plain.http() && d.plain.status == http.StatusOK && d.plain.opening == nil:
+	case d.plain.http() && d.plain.status < 300 && d.plain.opening == nil:
 		d.say(lastWord, Verdict{ID: NotSocketIO, Where: WhereClient, What: "what answers is no Socket.IO server", Change: "correct the address, or --path, which is /socket.io/ where none is given"},
-			d.plain.seen(), "the body begins "+excerpt(d.plain.body))
+			d.plain.seen(), when(len(d.plain.body) > 0, "the body begins "+excerpt(d.plain.body)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -136,11 +137,17 @@ func TestDoctorOnRequests(t *testing.T) {
 		"nginx answers":         {nginxPage, WebSocketOptions{}, "proxy path"},
 		"teapot":                {refusing(418, upgrading), WebSocketOptions{}, "server refused"},
 		"Socket.IO":             {chatServer(nil).ServeHTTP, WebSocketOptions{}, "client socket_io"},
+		"closed for its origin": {opensFor(func(r *http.Request) bool { return r.Header.Get("Origin") != "" }), WebSocketOptions{}, "client origin_due"},
+		"closed for its path":   {opensFor(func(r *http.Request) bool { return r.URL.Path == "/ws" }), WebSocketOptions{}, "client path"},
 		"closed by policy":      {closes(4401), WebSocketOptions{}, "server closed_at_once"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := diagnosed(t, Options{Address: httpAt(t, row.h), BannerWait: long, WebSocket: row.o})
+			o := Options{Address: httpAt(t, row.h), WebSocket: row.o}
+			if strings.HasPrefix(name, "closed") {
+				o.BannerWait = long
+			}
+			r := diagnosed(t, o)
 			wantVerdict(t, r, row.want)
 			if _, err := json.Marshal(r); err != nil {
 				t.Error(err)
@@ -169,6 +176,17 @@ func nginxPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Server", "nginx/1.26")
 	w.WriteHeader(http.StatusNotFound)
 	io.WriteString(w, "<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center><hr><center>nginx/1.26</center></body></html>")
+}
+
+// opensFor closes what it has something against, once it is open.
+func opensFor(is func(*http.Request) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if is(r) {
+			echoing.ServeHTTP(w, r)
+			return
+		}
+		closes(4403)(w, r)
+	}
 }
 
 func closes(code ws.StatusCode) http.HandlerFunc {
@@ -267,6 +285,11 @@ func TestDoctorOnAddresses(t *testing.T) {
 	six := wsAt(net.JoinHostPort("::1", port))
 	wantVerdict(t, diagnosed(t, Options{Address: six}), "server address_family")
 	wantVerdict(t, diagnosed(t, Options{Address: wsAt("127.0.0.1:1")}), "server nothing_listens")
+	sio := wsAt("127.0.0.1:1")
+	sio.Scheme = endpoint.SIO
+	wantVerdict(t, diagnosed(t, Options{Address: sio}), "server nothing_listens")
+	sio.Scheme = endpoint.SIOS
+	wantVerdict(t, diagnosed(t, Options{Address: sio}), "server nothing_listens")
 	failing := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no name server") }}
 	wantVerdict(t, diagnosed(t, Options{Address: wsAt("app.invalid:80"), Resolver: failing}), "network name")
 }
@@ -372,6 +395,12 @@ func TestDoctorOnSocketIO(t *testing.T) {
 		"a login":                       {at(refusing(401, always)), "client credentials_due"},
 		"an origin": {with(at(refusingSIO(403, header("Origin", "https://app.example"))), func(o *Options) { o.WebSocket.Origin = "https://app.example" }),
 			"server origin_refused"},
+		"no sid": {at(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `0{"upgrades":[]}`) })), "server open_packet"},
+		"CONNECT in vain": {with(at(mounted("/socket.io/")), func(o *Options) {
+			o.Timeout = 500 * time.Millisecond
+			o.SocketIO.Transports = []string{"polling"}
+			o.Address = sioAt(t, hushed(chatServer(nil)))
+		}), "server connect_unanswered"},
 		"polling alone":   {with(at(withoutUpgrade(chatServer(nil))), func(o *Options) { o.SocketIO.Transports = []string{"websocket"} }), "proxy upgrade_dropped"},
 		"WebSocket alone": {at(refusingSIO(403, func(r *http.Request) bool { return !upgrading(r) })), "server transport"},
 	} {
@@ -380,6 +409,21 @@ func TestDoctorOnSocketIO(t *testing.T) {
 			wantVerdict(t, diagnosed(t, row.o), row.want)
 		})
 	}
+}
+
+// hushed is a server that drops what comes by polling, as one whose middleware
+// never goes on.
+func hushed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case upgrading(r):
+			http.Error(w, "no", http.StatusForbidden)
+		case r.Method == http.MethodPost:
+			io.WriteString(w, "ok")
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
 }
 
 // mounted serves Socket.IO at another path.
@@ -505,5 +549,34 @@ func TestDoctorIsBounded(t *testing.T) {
 	in.Diagnose(canceled())
 	if in.Report.Doctor != nil {
 		t.Errorf("a signal was not heard: %+v", in.Report.Doctor)
+	}
+}
+
+// Whatever a server answers, the doctor gets through, and nothing of it does
+// harm to a terminal.
+func TestDoctorOnTheHostile(t *testing.T) {
+	for _, answer := range []string{
+		"", "\x00", "\x1b[2J", "HTTP/1.1 101 \x1b[31m\r\n\r\n", "HTTP/1.1 301 x\r\nLocation: ://\x1b[31m\r\n\r\n", "HTTP/1.1 302 x\r\nLocation: //[::1\r\n\r\n",
+		"HTTP/1.1 401 x\r\n\r\n", "HTTP/1.1 404 x\r\nContent-Length: 99999\r\n\r\nabc", "HTTP/9.9 999 \x1b[31m\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n0{\"sid\":\"\\u001b[31m\",\"upgrades\":1}", "HTTP/1.1 400 x\r\nContent-Length: 12\r\n\r\n{\"code\":-99}", "\x15\x03\x01\x00\x02\x02\x28",
+		"HTTP/1.1 426 x\r\nUpgrade: \x1b[31m\r\nServer: nginx\x1b[31m\r\nContent-Length: 0\r\n\r\n",
+	} {
+		for _, scheme := range []endpoint.Scheme{endpoint.WS, endpoint.WSS, endpoint.SIO, endpoint.SIOS} {
+			t.Run(fmt.Sprintf("%s %.20q", scheme, answer), func(t *testing.T) {
+				t.Parallel()
+				at := wsAt("127.0.0.1:" + serve(t, func(c net.Conn) {
+					_, _ = c.Read(make([]byte, 1<<12))
+					io.WriteString(c, answer)
+				}))
+				at.Scheme = scheme
+				r := diagnosed(t, Options{Address: at, Timeout: time.Second})
+				if text := r.Text(TextOptions{}); r.Doctor == nil || len(r.Doctor.Verdicts) == 0 || strings.Contains(text, "\x1b") {
+					t.Error(text)
+				}
+				if _, err := json.Marshal(r); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }

@@ -170,7 +170,7 @@ func (t *trial) words() string {
 		return "opens, and the peer closes at once with " + withCame(t.closed.Code.String(), t.closed.Reason)
 	case t.status == 101 && t.reached == ReachedWebSocket:
 		return "opens, and then " + lostFor(t.err)
-	case t.status == 101:
+	case t.status == 101 && t.err != nil:
 		return "answered 101, which is not right: " + reasonFor(t.err)
 	case t.http():
 		return t.answered()
@@ -510,6 +510,9 @@ const bannerTime = 700 * time.Millisecond
 
 // seen is a try and what came of it, in one line.
 func (t *trial) seen() string {
+	if t == nil { // the time was over
+		return ""
+	}
 	to := ""
 	if t.id == TryFamily {
 		to = " at " + t.dialled

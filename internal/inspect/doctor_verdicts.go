@@ -52,6 +52,9 @@ const (
 	Unavailable       = "unavailable"         // 503
 	UpgradeDropped    = "upgrade_dropped"     // Upgrade did not reach the server
 	UpgradeIgnored    = "upgrade_ignored"     // it makes no difference
+	ExtensionForced   = "extension_forced"    // it opens only where compression is offered
+	OpenPacket        = "open_packet"         // of Engine.IO, is wrong
+	ConnectUnanswered = "connect_unanswered"  // a CONNECT brings nothing
 	BrokenHandshake   = "handshake"           // the 101 breaks a rule
 	RefusedOtherwise  = "refused"             // by a status
 	WrongNamespace    = "namespace"           //
@@ -115,11 +118,16 @@ func (d *doctor) judge() {
 	if d.failed {
 		d.judgeSocketIO()
 		d.judgeRefusal()
+	} else if t := d.find(TryNoExtension); t != nil && t.status == 101 && t.x.Response.Has("Sec-WebSocket-Extensions") {
+		d.say(proven, Verdict{ID: ExtensionForced, Where: WhereServer, What: "the server compresses for clients that do not offer it, too, which fail then (RFC 6455 9.1)",
+			Change: "answer permessage-deflate only where it was offered"}, t.seen())
 	}
 }
 
 // plainly is what the plain way came to, in one line.
-func (d *doctor) plainly() string { return d.in.Report.Address + ": " + d.in.Report.Error }
+func (d *doctor) plainly() string {
+	return d.in.Report.Address + ": " + cmpOr(d.in.Report.Error, "opens, and the peer closes at once")
+}
 
 // seen lists tries of some identifiers, and what came of each.
 func (d *doctor) seen(ids ...string) (list []string) {
@@ -293,8 +301,8 @@ func (d *doctor) judgeRedirect() {
 
 // judgeOffers is about what was offered, or should have been.
 func (d *doctor) judgeOffers() {
-	if !d.plain.http() {
-		return
+	if !d.plain.http() || d.broken() != nil {
+		return // the rule that a 101 breaks says more
 	}
 	first := d.plain.seen()
 	for _, t := range d.opened(TryNoExtension) {
