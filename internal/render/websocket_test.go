@@ -22,7 +22,7 @@ func TestWebSocketWords(t *testing.T) {
 		{trace.HTTPHead{Dir: trace.In, Line: "HTTP/1.1 101"}, "< HTTP/1.1 101\n"},
 		{trace.Upgrade{Side: trace.Client, Target: "/chat", Subprotocol: "v1", Extensions: "permessage-deflate", Duration: time.Millisecond},
 			"* the WebSocket is open: /chat, subprotocol v1, permessage-deflate (1.0 ms)\n"},
-		{trace.Upgrade{Target: "/\x07"}, "* the WebSocket is open: /\\x07 (0 µs)\n"},
+		{trace.Upgrade{Target: "/\x07"}, "* the WebSocket is open: /\\x07\n"},
 		{trace.UpgradeFailed{Status: 404, Error: "nothing there"}, "* the opening handshake failed with status 404: nothing there\n"},
 		{trace.UpgradeFailed{Error: "no response came"}, "* the opening handshake failed: no response came\n"},
 		{trace.Finding{Rule: "response-upgrade-missing", Clause: "RFC 6455 4.1", Binding: "MUST", Fault: "server", Summary: "The response has no Upgrade header.", Came: "none", Due: "Upgrade: websocket", Mend: "Send it."},
