@@ -71,6 +71,8 @@ type memberWords struct {
 	Cluster bool           `json:"cluster,omitempty"`
 	Adapter map[string]any `json:"adapter,omitempty"` // its options
 	Options map[string]any `json:"options,omitempty"` // of the server
+
+	hold time.Duration // of ours, by streams
 }
 
 // memberLines are the answers of a server.
@@ -224,7 +226,7 @@ func goAdapter(c *redis.Conn, w memberWords) socketio.AdapterFactory {
 		mode, _ := w.Adapter["subscriptionMode"].(string)
 		return c.ShardedAdapter(&redis.ShardedOptions{SubscriptionMode: redis.SubscriptionMode(mode)})
 	case "streams":
-		return c.StreamsAdapter(nil)
+		return c.StreamsAdapter(&redis.StreamsOptions{Hold: w.hold})
 	}
 	return c.Adapter(nil)
 }

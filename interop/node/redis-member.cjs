@@ -24,8 +24,9 @@ async function client() {
   return c
 }
 
+let pub
 async function adapter() {
-  const pub = await client()
+  pub = await client()
   if (words.kind === 'streams') return require('@socket.io/redis-streams-adapter').createAdapter(pub, words.adapter)
   const sub = await client()
   const package_ = require('@socket.io/redis-adapter')
@@ -65,6 +66,7 @@ const acts = {
   serverAck: (io, act) => new Promise((give) => io.serverSideEmit(act.event, ...read(act.args), (e, answers) => give({ error: e ? e.message : '', answers: (answers || []).map(values.write) }))),
   heard: async () => heard.splice(0),
   rooms: async (io, act) => { const s = io.of('/').sockets.get(act.id); return s ? [...s.rooms].sort() : null },
+  ready: async () => pub.isReady,
   count: async (io) => io.of('/').adapter.serverCount(),
 }
 

@@ -100,15 +100,15 @@ func orDefault[T int | time.Duration](v, other T) T {
 
 // open makes the client of a URL.
 func (c *Conn) open(address string) error {
-	u, err := url.Parse(address)
+	first, hosts := splitHosts(address)
+	u, err := url.Parse(first)
 	if err != nil { // its text would hold the password
 		return errors.New("redis: the URL cannot be read; want redis://user:password@host:port/database")
 	}
-	hosts := strings.Split(u.Host, ",")
 	query := u.Query()
 	isCluster := len(hosts) > 1 || query.Get("cluster") == "true"
 	query.Del("cluster")
-	u.Host, u.RawQuery = hosts[0], query.Encode()
+	u.RawQuery = query.Encode()
 	o, err := goredis.ParseURL(u.String())
 	if err != nil {
 		return fmt.Errorf("redis: %s: %w", u.Redacted(), err)
@@ -126,6 +126,21 @@ func (c *Conn) open(address string) error {
 	c.cluster = goredis.NewClusterClient(clusterOptions(o, hosts))
 	c.client = c.cluster
 	return nil
+}
+
+// splitHosts returns a URL with its first host alone, and all of them.
+func splitHosts(address string) (first string, hosts []string) {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address, []string{""}
+	}
+	end := len(rest)
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		end = i
+	}
+	at := strings.LastIndex(rest[:end], "@") + 1
+	hosts = strings.Split(rest[at:end], ",")
+	return scheme + "://" + rest[:at] + hosts[0] + rest[end:], hosts
 }
 
 // configure sets what the URL does not. Nothing is sent twice by itself: what may

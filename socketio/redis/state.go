@@ -44,6 +44,7 @@ type status struct {
 	writing  error // why nothing can be written; nil where it can
 	reading  error
 	since    time.Time // when it was back last
+	lostAt   time.Time // when it was lost
 	changed  chan struct{}
 	watchers map[any]func(State)
 }
@@ -95,6 +96,7 @@ func (c *Conn) became(change func(*status)) {
 	if state.Up {
 		s.since = time.Now()
 	} else {
+		s.lostAt = time.Now()
 		c.count.losses.Add(1)
 	}
 	if s.changed != nil {
@@ -139,6 +141,17 @@ func (c *Conn) backFor() (d time.Duration, ok bool) {
 	c.status.mu.Lock()
 	defer c.status.mu.Unlock()
 	return time.Since(c.status.since), !c.status.since.IsZero()
+}
+
+// downFor is how long Redis has been gone; 0 where it is there.
+func (c *Conn) downFor() time.Duration {
+	s := &c.status
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing == nil && s.reading == nil {
+		return 0
+	}
+	return max(time.Since(s.lostAt), 1)
 }
 
 // garbage drops what came and is no message.

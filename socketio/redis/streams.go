@@ -42,12 +42,20 @@ type StreamsOptions struct {
 	// RequestTimeout bounds the wait for other servers; 0 is 5 seconds.
 	RequestTimeout time.Duration
 	// Hold bounds how long an event waits for Redis before the sockets of this
-	// server get it, out of the stream's order; 0 is 1 second.
+	// server get it, out of the stream's order; 0 is 1 second, or 10 where clients
+	// may come back (recovery). Once Redis has been gone for that long, or is known
+	// to be gone where there is no recovery, events do not wait. What is sent to a
+	// client before Redis has it, and is lost on its way, stays lost.
 	Hold time.Duration
 	// RestoreTimeout bounds how long a client that wants to come back waits for
 	// Redis, before it is a new one; 0 is 20 seconds.
 	RestoreTimeout time.Duration
 }
+
+const (
+	defaultHold         = time.Second
+	defaultRecoveryHold = 10 * time.Second
+)
 
 func (o *StreamsOptions) fill() {
 	for _, field := range []struct {
@@ -60,7 +68,7 @@ func (o *StreamsOptions) fill() {
 	}
 	o.StreamCount, o.MaxLen = orDefault(o.StreamCount, 1), orDefault(o.MaxLen, 10000)
 	o.ReadCount = orDefault(o.ReadCount, 100)
-	o.Hold, o.RestoreTimeout = orDefault(o.Hold, time.Second), orDefault(o.RestoreTimeout, 20*time.Second)
+	o.RestoreTimeout = orDefault(o.RestoreTimeout, 20*time.Second)
 }
 
 // StreamsAdapter makes adapters that speak as @socket.io/redis-streams-adapter
@@ -70,7 +78,8 @@ func (o *StreamsOptions) fill() {
 // server.
 //
 // The sockets of all servers, this one too, get events in the order of the
-// stream. Only while Redis is away those of this server get its events at once.
+// stream. Only while Redis is away those of this server get its events before
+// that ([StreamsOptions.Hold]).
 // Their offset is the entry's id.
 func (c *Conn) StreamsAdapter(options *StreamsOptions) socketio.AdapterFactory {
 	all := &streams{conn: c, readers: map[string]*reader{}}
@@ -132,7 +141,7 @@ func streamName(o *StreamsOptions, namespace string) string {
 func (a *stream) Init() error {
 	a.reader = a.all.open(a)
 	a.conn.watch(a.private, func(s State) {
-		if !s.Up {
+		if !s.Up && !a.recovers {
 			a.wait(0)
 		}
 	})

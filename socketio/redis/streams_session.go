@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -26,9 +27,10 @@ const (
 	defaultMaxAway = 2 * time.Minute
 	// lateSession is how long after Redis has come back a session may still be on
 	// its way there: other servers find out at their own pace.
-	lateSession = 10 * time.Second
-	lateWait    = 5 * time.Second
-	latePoll    = 50 * time.Millisecond
+	lateSession = 5 * time.Second
+	// lateMove is how long a client may be faster than the server that it has left.
+	lateMove = time.Second
+	latePoll = 50 * time.Millisecond
 )
 
 // PersistSession implements [socketio.Adapter]. The session stands behind what the
@@ -103,13 +105,17 @@ func (a *stream) RestoreSession(pid, offset string) (*socketio.LostSession, erro
 	ctx, cancel := context.WithTimeout(a.reader.ctx, a.all.options.RestoreTimeout)
 	defer cancel()
 	for began := time.Now(); ; {
-		lost, err := a.restore(ctx, pid, offset)
+		var lost *socketio.LostSession
+		err := errors.New("what it was sent has not reached Redis yet")
+		if a.settled() {
+			lost, err = a.restore(ctx, pid, offset)
+		}
 		switch {
 		case lost != nil:
 			return lost, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("redis: no session of %s: Redis is away: %w", pid, errors.Join(err, ctx.Err()))
-		case err == nil && !a.mayComeLate(began):
+		case err == nil && !a.mayComeLate() && time.Since(began) > lateMove:
 			return nil, nil
 		}
 		select {
@@ -119,10 +125,21 @@ func (a *stream) RestoreSession(pid, offset string) (*socketio.LostSession, erro
 	}
 }
 
+// settled reports whether Redis has all that was done here before it had it: who
+// comes back before that would get it behind what is sent later.
+func (a *stream) settled() bool {
+	if !a.conn.up() {
+		return false
+	}
+	a.pendingMu.Lock()
+	defer a.pendingMu.Unlock()
+	return !slices.ContainsFunc(a.pending, func(e *entry) bool { return e.early })
+}
+
 // mayComeLate reports whether a session that is not there may be in a moment.
-func (a *stream) mayComeLate(began time.Time) bool {
+func (a *stream) mayComeLate() bool {
 	back, was := a.conn.backFor()
-	return was && back < lateSession && time.Since(began) < lateWait
+	return was && back < lateSession
 }
 
 // restore tries once. It returns nil where there is no such session, or its

@@ -70,12 +70,31 @@ func (a *stream) append(e *entry, c *clusterMessage) error {
 		e.at = time.Time{}
 	}
 	a.pendingMu.Unlock()
-	if err != nil || !a.conn.up() {
-		a.wait(0)
-		return err
+	d := a.hold()
+	if err != nil || a.conn.downFor() >= a.patience() {
+		d = 0
 	}
-	a.wait(a.all.options.Hold)
-	return nil
+	a.wait(d)
+	return err
+}
+
+// hold is how long an entry waits for Redis before it is done here.
+func (a *stream) hold() time.Duration {
+	byDefault := defaultHold
+	if a.recovers {
+		byDefault = defaultRecoveryHold
+	}
+	return orDefault(a.all.options.Hold, byDefault)
+}
+
+// patience is for how long Redis may be known to be gone before entries wait for
+// it no more. Where clients can come back it is given time: what they got before
+// it was in the stream is what may be lost, or doubled.
+func (a *stream) patience() time.Duration {
+	if a.recovers {
+		return a.hold()
+	}
+	return 1
 }
 
 func (a *stream) job(e *entry, values []any) *job {
@@ -193,8 +212,8 @@ func (a *stream) wait(d time.Duration) {
 func (a *stream) overdue() {
 	a.reader.mu.Lock()
 	defer a.reader.mu.Unlock()
-	limit := time.Now().Add(-a.all.options.Hold)
-	if !a.conn.up() {
+	limit := time.Now().Add(-a.hold())
+	if a.conn.downFor() >= a.patience() {
 		limit = time.Now()
 	}
 	a.pendingMu.Lock()
@@ -207,7 +226,7 @@ func (a *stream) overdue() {
 		case !e.at.After(limit):
 			due = append(due, e)
 		case next < 0:
-			next = max(time.Until(e.at.Add(a.all.options.Hold)), time.Millisecond)
+			next = max(time.Until(e.at.Add(a.hold())), time.Millisecond)
 		}
 		if !e.at.IsZero() { // it may still be read
 			rest = append(rest, e)
