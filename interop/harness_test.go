@@ -28,6 +28,7 @@ var parts = map[string][]string{
 	"python3-websockets":             {debianPython, "-c", "import websockets"},
 	"interop/node_modules/ws":        {"node", "-e", "require('ws')"},
 	"interop/node_modules/socket.io": {"node", "-e", "require.resolve('socket.io'), require.resolve('socket.io-client-2')"},
+	"interop/node_modules/redis":     {"node", "-e", "require.resolve('redis'), require.resolve('@socket.io/redis-adapter'), require.resolve('@socket.io/redis-streams-adapter')"},
 }
 
 func TestMain(m *testing.M) {
