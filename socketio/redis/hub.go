@@ -156,15 +156,34 @@ func (h *hub) place() error {
 	}
 	h.drop(ctx, gone)
 	err := h.why()
+	if err != nil { // before any stands again, which says that all is well
+		h.conn.heard(err)
+	}
 	for _, batch := range h.homeless() {
 		if e := h.settle(ctx, batch); e != nil {
+			h.conn.heard(e)
 			err = e
 		}
 	}
-	if err != nil {
-		h.conn.heard(err)
+	if err == nil && h.allStand() {
+		h.conn.heard(nil)
 	}
 	return err
+}
+
+// allStand reports whether every subscription does, and that was not known.
+func (h *hub) allStand() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil || h.conn.up() {
+		return false
+	}
+	for _, s := range h.subs {
+		if !s.stands {
+			return false
+		}
+	}
+	return true
 }
 
 // why takes why a line was lost since it was asked last.
@@ -331,12 +350,8 @@ func (h *hub) told(l *line, m *goredis.Subscription) {
 		s.stands = true
 		s.confirm()
 	}
-	all := h.err == nil
-	for _, s := range h.subs {
-		all = all && s.stands
-	}
 	h.mu.Unlock()
-	if all {
+	if h.allStand() {
 		h.conn.heard(nil)
 	}
 }
