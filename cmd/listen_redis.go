@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 
 	"github.com/sockkit/sockkit/socketio"
@@ -57,7 +56,6 @@ func (l *listening) broker(ctx context.Context) (*redis.Conn, error) {
 	if l.sio.redis.url == "" {
 		return nil, nil
 	}
-	goredis.SetLogger(silent{}) // OnState tells it, once
 	said := &brokerLog{listening: l, up: true}
 	conn, err := redis.Open(l.sio.redis.url, &redis.ConnOptions{Timeout: time.Duration(l.timeout), Tracer: l.tracer, OnState: said.state})
 	if err != nil {
@@ -68,11 +66,6 @@ func (l *listening) broker(ctx context.Context) (*redis.Conn, error) {
 	}
 	return conn, nil
 }
-
-// silent is a logger of Redis's client that says nothing.
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
 
 // brokerLog says that Redis is lost, or back.
 type brokerLog struct {
