@@ -186,7 +186,7 @@ func runReplay(ctx context.Context, s *Streams, o *replayOptions) (err error) {
 	defer t.closeInto(&err)
 	p := &replaying{
 		replayOptions: o, Streams: s, tracing: t, opener: o.opener(s, t), scripts: scripts, player: &replay.Player{
-			Layer: o.layer(), Fast: o.fast, Wait: time.Duration(o.timeout), Linger: time.Duration(o.talk.linger),
+			Layer: o.layer(), Fast: o.fast, Answers: o.side == trace.Server, Wait: time.Duration(o.timeout), Linger: time.Duration(o.talk.linger),
 		},
 	}
 	if p.opener.Hosts, err = o.hosts(); err != nil {

@@ -29,6 +29,9 @@ type Player struct {
 	// Fast sends each thing as soon as what came before it in the recording has
 	// come, and not at its time.
 	Fast bool
+	// Answers waits for what came before, besides: a server does not answer what it
+	// has not been asked.
+	Answers bool
 	// Wait bounds the wait for something that came in the recording; 0 is 5
 	// seconds.
 	Wait time.Duration
@@ -121,10 +124,13 @@ func (f *performance) say(ctx context.Context, s *Script) (sent int, err error) 
 			heard += f.weight(item)
 			continue
 		}
-		if f.Fast {
+		if !f.Fast {
+			if err := sleepUntil(ctx, began.Add(item.At)); err != nil {
+				return sent, err
+			}
+		}
+		if f.Fast || f.Answers {
 			f.await(ctx, heard, f.wait())
-		} else if err := sleepUntil(ctx, began.Add(item.At)); err != nil {
-			return sent, err
 		}
 		if item.End {
 			if item.Code == 0 { // a half-close: more may come

@@ -213,6 +213,27 @@ func answer(c net.Conn, came chan string) {
 	}
 }
 
+// TestAnswers holds that a server answers what it was asked, and not the clock.
+func TestAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scripts, err := Read(recorded(trace.Open{Side: trace.Client}, out("a"), in("A")), Stream, trace.Server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := net.Pipe()
+		go func() {
+			defer theirs.Close()
+			time.Sleep(4 * time.Second) // longer than it took when it was recorded
+			_, _ = io.WriteString(theirs, "a")
+			_, _ = io.ReadFull(theirs, make([]byte, 1))
+		}()
+		o := (&Player{Layer: Stream, Answers: true}).Play(t.Context(), scripts[0], Connection(ours, Stream))
+		if o.Err != nil || o.Sent != 1 || len(o.Came) != 1 {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
 // TestEnds plays to servers that end too early, or not at all.
 func TestEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
