@@ -133,6 +133,7 @@ func adminPlain(line, id string) string {
 
 // One client's story, as a page is told it by the official package and by ours.
 func TestAdminTellsAsTheOfficial(t *testing.T) {
+	t.Parallel()
 	story := func(url string) []string {
 		w := watchAs(t, url)
 		bob, _ := watchedClient(t, url, "Bob", "websocket")
@@ -164,6 +165,7 @@ func TestAdminTellsAsTheOfficial(t *testing.T) {
 
 // A server of ours and one of Node's in one cluster: a page at either sees both.
 func TestAdminCluster(t *testing.T) {
+	t.Parallel()
 	broker := startRedis(t)
 	conn, err := redis.Open(broker.url(), nil)
 	if err != nil {

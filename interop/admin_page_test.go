@@ -115,6 +115,7 @@ func (p *pageTab) leafs(part string) {
 // The official page watches our server: what it shows of clients, rooms, events
 // and figures, and what it has done.
 func TestPageAdmin(t *testing.T) {
+	t.Parallel()
 	site := adminSite(t)
 	h := watchedServer(t, &admin.Options{Origins: []string{site}, ServerID: "blue"})
 	bob, bobEnds := watchedClient(t, h.url, "Bob", "websocket")
@@ -193,6 +194,7 @@ func TestPageAdmin(t *testing.T) {
 // In production the page shows figures only, and where it may only read it offers
 // nothing to press.
 func TestPageAdminProduction(t *testing.T) {
+	t.Parallel()
 	site := adminSite(t)
 	h := watchedServer(t, &admin.Options{Origins: []string{site}, Mode: admin.Production, ReadOnly: true})
 	watchedClient(t, h.url, "Bob", "websocket")

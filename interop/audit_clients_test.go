@@ -150,6 +150,7 @@ func runChromium(t *testing.T, url string, more func() bool) {
 // TestAuditClients audits each client, and holds its findings to those that are
 // known.
 func TestAuditClients(t *testing.T) {
+	t.Parallel()
 	results := make([]auditResult, len(auditedClients))
 	t.Run("all", func(t *testing.T) {
 		for i, it := range auditedClients {

@@ -305,6 +305,7 @@ var updateAudit = os.Getenv("SOCKKIT_AUDIT_TABLE") != ""
 // TestAuditServers audits each server, and holds its findings to those that are
 // known, each of them confirmed by a request by hand.
 func TestAuditServers(t *testing.T) {
+	t.Parallel()
 	results := make([]auditResult, len(auditedServers))
 	t.Run("all", func(t *testing.T) {
 		for i, it := range auditedServers {

@@ -28,6 +28,7 @@ func TestDoctorSIOProxies(t *testing.T) {
 }
 
 func TestDoctorSIOServers(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		words  sioWords
 		target string // behind host:port

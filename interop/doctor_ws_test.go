@@ -51,6 +51,7 @@ func wantVerdict(t *testing.T, status int, want string, args ...string) (r docto
 
 // Proxies that do not pass the upgrade on are told from servers that refuse it.
 func TestDoctorProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range wrongProxies {
 		for _, server := range []string{"sockkit", "node ws", "gorilla", "websockets"} {
 			if name == oldHTTP {
@@ -81,6 +82,7 @@ func TestDoctorOldHTTP(t *testing.T) {
 
 // What proxies answer by themselves.
 func TestDoctorProxyAnswers(t *testing.T) {
+	t.Parallel()
 	here := upgradeTarget(t, "gorilla")
 	nowhere := "127.0.0.1:" + freePort(t)
 	for name, row := range map[string]struct {
@@ -113,6 +115,7 @@ func nodeServer(t *testing.T, script string) place {
 
 // A server of Node's ws with a path refuses every other.
 func TestDoctorPath(t *testing.T) {
+	t.Parallel()
 	const script = `const { WebSocketServer } = require('ws'); new WebSocketServer({ host: '127.0.0.1', port: +process.argv[1], path: '/ws' })`
 	url := "ws://" + nodeServer(t, script).hostPort()
 	r := wantVerdict(t, 4, "client path", url+"/")
@@ -128,6 +131,7 @@ func TestDoctorPath(t *testing.T) {
 
 // TLS where none was asked for, and the other way round.
 func TestDoctorTLS(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for _, lib := range []string{"node ws", "gorilla", "websockets"} {
@@ -191,6 +195,7 @@ func tunnelFor(t *testing.T, target, time string) (url string) {
 
 // A proxy that ends silent connections is found, and pings keep them.
 func TestDoctorIdle(t *testing.T) {
+	t.Parallel()
 	target := upgradeTarget(t, "node ws")
 	for name, url := range map[string]string{
 		"nginx":   wsProxy{"nginx", nginxRight + " proxy_read_timeout 2s;"}.start(t, target),

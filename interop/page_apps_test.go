@@ -12,6 +12,7 @@ globalThis.online = (i) => /connected|polling|websocket/i.test(inside(i)?.getEle
 
 // Each application stands on the page twice, with its trace beside it.
 func TestPageApps(t *testing.T) {
+	t.Parallel()
 	browser, home := chromium(t), demoSite(t)
 	for _, app := range []struct {
 		name   string
@@ -37,6 +38,9 @@ func TestPageApps(t *testing.T) {
 				p.ready()
 				p.do(inFrames)
 				p.until(`document.querySelectorAll("#frames iframe").length === 2 && online(0) && online(1)`)
+				if app.name == "document" { // its text comes behind the connection
+					p.until(`[0, 1].every((i) => inside(i).getElementById("text").value.startsWith("Shopping"))`)
+				}
 				p.do(app.play)
 				p.until(app.until)
 				p.until(`rows("sio_packet", "` + app.record + `").length > 0`)

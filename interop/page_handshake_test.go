@@ -6,6 +6,7 @@ import (
 )
 
 func TestPageHandshake(t *testing.T) {
+	t.Parallel()
 	browser, home := chromium(t), demoSite(t)
 	for name, width := range widths {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ var pageOn = regexp.MustCompile(`page on (http://\S+)`)
 
 // What passes a tap is on its page, live, down to the bits of a frame.
 func TestPageTap(t *testing.T) {
+	t.Parallel()
 	browser := chromium(t)
 	echo := sockkit(t, "listen", "-k", "--echo", "ws://127.0.0.1:0")
 	us := sockkit(t, "tap", "--ui", "localhost:0", "ws://127.0.0.1:0", echo.address())

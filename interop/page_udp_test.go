@@ -5,6 +5,7 @@ import (
 )
 
 func TestPageUDP(t *testing.T) {
+	t.Parallel()
 	browser, home := chromium(t), demoSite(t)
 	for name, width := range widths {
 		t.Run(name, func(t *testing.T) {

@@ -72,6 +72,7 @@ func (s *switchboard) turn(to clusterMember) {
 // without Redis: it is the same client there, and has missed nothing, and got
 // nothing twice.
 func TestRedisMove(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		from, to string
 		outage   bool
