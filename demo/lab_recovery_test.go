@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,17 @@ func recoveryWith(t *testing.T, transport string) {
 		t.Fatal(err)
 	}
 	<-back
+	// A client is connected before it is in the room.
+	inside := func() {
+		t.Helper()
+		if err := s.until("the kitchen", func() bool {
+			all := b.server().Sockets()
+			return len(all) == 1 && slices.Contains(all[0].Rooms(), "kitchen")
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside()
 	says := func(text string) {
 		t.Helper()
 		if _, err := b.emit(t.Context(), typed{text}); err != nil {
@@ -49,7 +61,10 @@ func recoveryWith(t *testing.T, transport string) {
 	// It is away when both sides know.
 	away := func() {
 		t.Helper()
-		if err := s.until("the poll that waits", func() bool { return b.server().Sockets()[0].Engine().Writable() }); err != nil {
+		if err := s.until("the poll that waits", func() bool {
+			all := b.server().Sockets()
+			return len(all) == 1 && all[0].Engine().Writable()
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.cut(t.Context()); err != nil {
@@ -69,6 +84,7 @@ func recoveryWith(t *testing.T, transport string) {
 			t.Fatal(err)
 		}
 		<-back
+		inside()
 	}
 	id := c.ID()
 	away()
