@@ -46,16 +46,18 @@ func (r *recovering) again(addr string) *recovering {
 func TestRecovery(t *testing.T) {
 	io := NewServer(&ServerOptions{Recovery: &Recovery{}})
 	all, why := sockets(io), reasons(io)
-	ran := 0
+	ran, joined := 0, make(chan bool, 16)
 	io.Use(func(*Socket) error { ran++; return nil })
 	io.OnConnection(func(s *Socket) {
 		if !s.Recovered() {
 			_ = s.Join("room")
 			s.SetData(map[string]int{"n": 7})
+			joined <- true
 		}
 	})
 	addr := onHTTP(t, io)
 	p := joinRecovering(t, addr)
+	get(t, joined) // a client is welcomed before it is in the room
 	_ = io.To("room").Emit("n", 1)
 	p.event(`["n",1]`)
 	_ = get(t, all).Volatile().Emit("volatile", "x")
