@@ -55,9 +55,9 @@ const mostConns = 1024
 
 // runDemoPage serves the lessons as a page, until the end of ctx.
 func runDemoPage(ctx context.Context, s *Streams, o *pageOptions) (err error) {
-	a, err := endpoint.Parse([]string{o.listen}, endpoint.Options{})
-	if err != nil || a.Scheme != endpoint.TCP {
-		return usagef(fmt.Sprintf("--listen %q is no TCP address", o.listen), "write localhost:8080, or :8080")
+	a, err := tcpAddress("--listen", o.listen, "write localhost:8080, or :8080")
+	if err != nil {
+		return err
 	}
 	if o.visitors < 1 {
 		return usagef(fmt.Sprintf("--max-visitors %d lets nobody in", o.visitors), "1 or more")

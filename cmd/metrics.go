@@ -115,9 +115,14 @@ func (l *listening) serveMetrics(ctx context.Context, samples func() []sample) (
 
 // metricsAddress reads --metrics.
 func metricsAddress(s string) (endpoint.Address, error) {
+	return tcpAddress("--metrics", s, "write :9090, or HOST:PORT")
+}
+
+// tcpAddress reads a flag that names where something is served besides.
+func tcpAddress(flag, s, hint string) (endpoint.Address, error) {
 	a, err := endpoint.Parse([]string{s}, endpoint.Options{})
 	if err != nil || a.Scheme != endpoint.TCP {
-		return a, usagef(fmt.Sprintf("--metrics %q is no TCP address", s), "write :9090, or HOST:PORT")
+		return a, usagef(fmt.Sprintf("%s %q is no TCP address", flag, s), hint)
 	}
 	return a, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/live"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
@@ -19,9 +18,9 @@ func (o *tapOptions) serveUI(ctx context.Context, s *Streams, v *view) (stop fun
 		}
 		return func() {}, nil
 	}
-	a, err := endpoint.Parse([]string{o.ui}, endpoint.Options{})
-	if err != nil || a.Scheme != endpoint.TCP {
-		return nil, usagef(fmt.Sprintf("--ui %q is no TCP address", o.ui), "write localhost:9999, or :9999")
+	a, err := tcpAddress("--ui", o.ui, "write localhost:9999, or :9999")
+	if err != nil {
+		return nil, err
 	}
 	l, err := (&tcp.ListenConfig{}).Listen(ctx, "tcp", a.HostPort())
 	if err != nil {

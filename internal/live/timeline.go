@@ -5,7 +5,6 @@ package live
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sockkit/sockkit/internal/dissect"
 	"github.com/sockkit/sockkit/trace"
@@ -188,12 +187,4 @@ func (t *Timeline) more() <-chan struct{} {
 		t.added = make(chan struct{})
 	}
 	return t.added
-}
-
-// begin is when the first of the kept records was made.
-func (t *Timeline) begin() time.Time {
-	if len(t.kept) == 0 {
-		return time.Time{}
-	}
-	return t.kept[0].Time
 }
