@@ -64,6 +64,8 @@ type closing struct {
 	code           StatusCode // of the frame that came first
 	reason         string
 	local          bool // ours was first
+	// gone is closed once our frame has been sent; nil if WriteFrame sends it.
+	gone chan struct{}
 }
 
 // ping is one that waits for its pong.

@@ -378,19 +378,33 @@ func (c *Conn) sendCloseNow(code StatusCode, reason string) {
 	c.sendClose(ctx, code, reason)
 }
 
-// sendClose sends a close frame, once.
+// sendClose sends a close frame, once; whoever is second returns when the frame of
+// the first has been sent, for the socket may be closed then.
 func (c *Conn) sendClose(ctx context.Context, code StatusCode, reason string) {
 	c.mu.Lock()
-	sent := c.closing.sent
-	c.closing.sent = true
+	sent, gone := c.closing.sent, c.closing.gone
+	if !sent {
+		gone = make(chan struct{})
+		c.closing.sent, c.closing.gone = true, gone
+	}
 	c.mu.Unlock()
-	if sent {
+	switch {
+	case !sent:
+		defer close(gone)
+	case gone != nil:
+		select {
+		case <-gone:
+		case <-ctx.Done():
+		}
 		return
 	}
 	if c.writing.wait(ctx) != nil {
 		return // somebody writes to a peer that does not read
 	}
 	defer c.writing.free()
+	if sent {
+		return // by WriteFrame, which held the lock
+	}
 	var body [maxControl]byte
 	b := appendCloseBody(body[:0], code, reason)
 	shown := code
