@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync/atomic"
 
 	"github.com/sockkit/sockkit/socketio"
@@ -20,8 +19,12 @@ type authBench struct {
 	ticket atomic.Bool // allowRequest wants one
 }
 
-// theTicket is what allowRequest wants to see.
-const theTicket = "42"
+// theTicket is what allowRequest wants to see, and noTicket what is noted of a
+// request without it.
+const (
+	theTicket = "42"
+	noTicket  = "allowRequest: no ticket, so no session"
+)
 
 func authLab(s *Stage) (Actions, error) {
 	b := newAuthBench(s)
@@ -49,7 +52,7 @@ var (
 // allow decides about a request that is to begin a session.
 func (b *authBench) allow(r *http.Request) error {
 	if b.ticket.Load() && r.URL.Query().Get("ticket") != theTicket {
-		b.stage.Note("server", "allowRequest: no ticket, so no session")
+		b.stage.Note("server", noTicket)
 		return errors.New("no ticket")
 	}
 	return nil
@@ -95,6 +98,7 @@ type refusedAnswer struct {
 func (b *authBench) question(_ context.Context, a refusedAnswer) (any, error) {
 	opened := map[string]int{}
 	var session, refusal, request int
+	var refuses bool
 	for _, e := range b.records() {
 		switch event := e.Event.(type) {
 		case trace.EIOPacket:
@@ -105,13 +109,11 @@ func (b *authBench) question(_ context.Context, a refusedAnswer) (any, error) {
 			if event.Type == "CONNECT_ERROR" {
 				session, refusal = opened[event.Session], e.number
 			}
+		case trace.Note:
+			refuses = refuses || event.Text == noTicket
 		case trace.HTTPHead:
-			if event.Dir == trace.Out && strings.Contains(event.Line, " 403 ") {
-				request = e.number
-			}
-		case trace.UpgradeFailed:
-			if event.Status == http.StatusForbidden {
-				request = e.number
+			if refuses && event.Dir == trace.Out { // 403, or 400 to a WebSocket
+				request, refuses = e.number, false
 			}
 		}
 	}
@@ -121,6 +123,6 @@ func (b *authBench) question(_ context.Context, a refusedAnswer) (any, error) {
 	case request == 0:
 		return nil, errors.New("allowRequest has refused nobody yet: have it want a ticket, and connect without one")
 	}
-	const said = "The middleware's. Its client had been sent an open packet: there was a session, and it joined no namespace. A middleware decides about a namespace, by a packet of Socket.IO. allowRequest is asked first, and says no by HTTP, 403, before there is anything to end."
+	const said = "The middleware's. Its client had been sent an open packet: there was a session, and it joined no namespace. A middleware decides about a namespace, by a packet of Socket.IO. allowRequest is asked first, and says no by HTTP, 403 or, to a WebSocket, 400, before there is anything to end."
 	return Verdict{a.Who == "middleware", said, []int{session, refusal, request}}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/trace"
 )
 
 func TestAuthLab(t *testing.T) {
@@ -41,6 +42,15 @@ func TestAuthLab(t *testing.T) {
 	if _, err := b.tickets(t.Context(), switched{"yes"}); err != nil {
 		t.Fatal(err)
 	}
+	byWebSocket := token(annsToken)
+	byWebSocket.Transports = []string{"websocket"}
+	refused(byWebSocket, "/", "400")
+	came, went := heads(b.records(), "server", trace.In), heads(b.records(), "server", trace.Out)
+	request, answer := came[len(came)-1], went[len(went)-1]
+	if !strings.Contains(request.Line, "transport=websocket") || !strings.Contains(answer.Line, "400") {
+		t.Errorf("of the refused WebSocket the timeline has %q and %q", request.Line, answer.Line)
+	}
+	labAnswer(t, b.question, refusedAnswer{"middleware"}, true)
 	refused(token(annsToken), "/", "no ticket")
 	withTicket := token(annsToken)
 	withTicket.Query = url.Values{"ticket": {theTicket}}

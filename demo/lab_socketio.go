@@ -108,19 +108,28 @@ func (d *ioDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func transportOf(r *http.Request) string { return "by " + r.URL.Query().Get("transport") }
 
-// pass hands a request to the server. A WebSocket's head is recorded by the
-// server itself.
+// pass hands a request to the server. The heads of a WebSocket that opens are
+// recorded by the server itself, those of one that is refused with the refusal.
 func (d *ioDoor) pass(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Upgrade") == "" {
-		h := &handshake.Head{}
-		h.SetRequestLine(r.Method, r.RequestURI, r.Proto)
-		h.Add("Host", r.Host)
-		d.head(trace.In, h, r.Header)
-		if a, ok := w.(*ioAnswer); ok {
+	a, ok := w.(*ioAnswer)
+	switch {
+	case r.Header.Get("Upgrade") == "":
+		d.request(r)
+		if ok {
 			a.told = true
 		}
+	case ok:
+		a.upgrade = r
 	}
 	d.server().ServeHTTP(w, r)
+}
+
+// request records a request's head.
+func (d *ioDoor) request(r *http.Request) {
+	h := &handshake.Head{}
+	h.SetRequestLine(r.Method, r.RequestURI, r.Proto)
+	h.Add("Host", r.Host)
+	d.head(trace.In, h, r.Header)
 }
 
 // head records one.
@@ -195,13 +204,18 @@ func cutOff(w http.ResponseWriter) {
 // ioAnswer is the answer to a request, on its way back through the door.
 type ioAnswer struct {
 	http.ResponseWriter
-	door  *ioDoor
-	told  bool // the request was recorded, so the answer is
-	begun bool
+	door    *ioDoor
+	upgrade *http.Request // asks for a WebSocket, and is not recorded
+	told    bool          // the request was recorded, so the answer is
+	begun   bool
 }
 
 // WriteHeader implements [http.ResponseWriter].
 func (a *ioAnswer) WriteHeader(status int) {
+	if !a.begun && a.upgrade != nil { // a WebSocket's 101 does not come this way
+		a.door.request(a.upgrade)
+		a.told = true
+	}
 	if !a.begun && a.told {
 		h := &handshake.Head{}
 		h.SetStatusLine("HTTP/1.1", status, http.StatusText(status))
