@@ -72,12 +72,11 @@ func fillBroadcast(m *message, packet *wirePacket, options *wireOptions) (*messa
 
 // onRequest takes what other servers ask for.
 func (a *classic) onRequest(channel string, raw []byte) {
-	m, err := a.decodeRequest(raw)
+	m, namespace, err := decodeClassicRequest(raw)
 	switch {
 	case err != nil:
 		a.conn.garbage(channel, err)
-	case m == nil:
-	case m.uid == a.uid:
+	case namespace != "" && namespace != a.Namespace().Name(), m.uid == a.uid:
 	case m.kind == kindListSockets:
 		m.rooms = a.Sockets(m.selection)
 		a.list(m)
@@ -85,7 +84,15 @@ func (a *classic) onRequest(channel string, raw []byte) {
 		m.rooms = a.Rooms()
 		a.list(m)
 	default:
+		a.changed(m)
 		a.took(m)
+	}
+}
+
+// changed tells who has asked in the older form that its socket is here.
+func (a *classic) changed(m *message) {
+	if m.single && m.request != "" && a.HasRoom(m.selection.Rooms[0]) {
+		a.reply(&message{kind: kindServerAnswer, uid: a.uid, to: m.uid, request: m.request})
 	}
 }
 
@@ -96,79 +103,73 @@ func (a *classic) list(m *message) {
 	a.reply(answer)
 }
 
-// decodeRequest reads a request. It is nil where there is nothing to do.
-func (a *classic) decodeRequest(raw []byte) (*message, error) {
-	m := &message{}
+// decodeClassicRequest reads a request. The namespace is "" where the request does
+// not name it: that of its channel is meant.
+func decodeClassicRequest(raw []byte) (m *message, namespace string, err error) {
+	m = &message{}
 	var r classicRequest
 	if err := decode(raw, &m.attachments, &r); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if r.Type == nil {
-		return nil, errMessage("a request has no type")
+		return nil, "", errMessage("a request has no type")
 	}
 	m.uid, m.request, m.rooms = r.UID, requestID(r.RequestID), r.Rooms
 	if r.Opts != nil {
 		r.Opts.read(m)
 	}
-	return a.fillRequest(m, &r)
+	if *r.Type != classicBroadcast {
+		return m, "", m.fillRequest(&r)
+	}
+	m.kind = kindBroadcast
+	if m.request == "" {
+		return nil, "", errMessage("a broadcast with acknowledgements has no requestId")
+	}
+	return fillBroadcast(m, r.Packet, r.Opts)
 }
 
-func (a *classic) fillRequest(m *message, r *classicRequest) (*message, error) {
+// fillRequest reads what is no broadcast.
+func (m *message) fillRequest(r *classicRequest) error {
 	switch *r.Type {
 	case classicSockets:
 		m.kind, m.selection.Rooms = kindListSockets, r.Rooms
-		return m, nil
+		return nil
 	case classicRooms:
 		m.kind = kindListRooms
-		return m, nil
+		return nil
 	case classicJoin, classicLeave, classicDisconnect:
-		return a.fillChange(m, r)
+		return m.fillChange(r)
 	case classicFetch:
 		m.kind = kindFetch
 	case classicServerEvent:
 		m.kind, m.data = kindServerEvent, r.Data
 		_, err := event(m.data, m.attachments)
-		return m, err
-	case classicBroadcast:
-		m.kind = kindBroadcast
-		if m.request == "" {
-			return nil, errMessage("a broadcast with acknowledgements has no requestId")
-		}
-		m, namespace, err := fillBroadcast(m, r.Packet, r.Opts)
-		if err == nil && namespace != a.Namespace().Name() {
-			return nil, nil
-		}
-		return m, err
+		return err
 	default:
-		return nil, errMessage("a request of type %d", *r.Type)
+		return errMessage("a request of type %d", *r.Type)
 	}
 	if r.Opts == nil {
-		return nil, errMessage("a request of type %d has no opts", *r.Type)
+		return errMessage("a request of type %d has no opts", *r.Type)
 	}
-	return m, nil
+	return nil
 }
 
 // fillChange reads what changes the rooms of sockets: in the newer form, for a
 // selection of sockets, or in the older, for one.
-func (a *classic) fillChange(m *message, r *classicRequest) (*message, error) {
+func (m *message) fillChange(r *classicRequest) error {
 	m.kind = kindJoin + messageKind(*r.Type-classicJoin)
 	m.close = r.Close != nil && *r.Close
 	if r.Opts != nil {
-		return m, nil
+		return nil
 	}
 	if r.SID == "" {
-		return nil, errMessage("a request of type %d has no opts", *r.Type)
+		return errMessage("a request of type %d has no opts", *r.Type)
 	}
-	m.selection.Rooms = []string{r.SID} // its own room
+	m.single, m.selection.Rooms = true, []string{r.SID} // its own room
 	if len(r.Room) > 0 {
-		if err := m.readRoom(r.Room); err != nil {
-			return nil, err
-		}
+		return m.readRoom(r.Room)
 	}
-	if a.HasRoom(r.SID) && m.request != "" {
-		a.reply(&message{kind: kindServerAnswer, uid: a.uid, to: m.uid, request: m.request})
-	}
-	return m, nil
+	return nil
 }
 
 func (m *message) readRoom(raw json.RawMessage) error {

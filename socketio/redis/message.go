@@ -50,6 +50,7 @@ type message struct {
 	flags     socketio.Flags
 	rooms     []string
 	close     bool
+	single    bool // a change in the older form, for one socket, which is answered
 	count     int
 	sockets   []socketio.RemoteSocket
 }
