@@ -101,6 +101,7 @@ func TestFramesLabCloses(t *testing.T) {
 		{goodbye{"client", 0, ""}, 1005},
 		{goodbye{"client", 1005, ""}, 1002},
 		{goodbye{"server", 999, "low"}, 1002},
+		{goodbye{"server", 1006, ""}, 1002},
 	}
 	for _, test := range tests {
 		from := s.cast.Next()
@@ -112,6 +113,9 @@ func TestFramesLabCloses(t *testing.T) {
 		other := map[string]string{"client": "server", "server": "client"}[test.Who]
 		if got := closings(s.cast.since(from), other, trace.Out); len(got) != 1 || got[0].Code != test.answer {
 			t.Errorf("%+v is answered by %+v, want %d (%v)", test.goodbye, got, test.answer, said)
+		}
+		if sentence := said.(reaction).Said; strings.Contains(sentence, "without a close frame") {
+			t.Errorf("%+v: %s", test.goodbye, sentence)
 		}
 	}
 	if _, err := call("ping", framesWho{"server"}); err != nil {

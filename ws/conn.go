@@ -63,7 +63,8 @@ type closing struct {
 	sent, received bool
 	code           StatusCode // of the frame that came first
 	reason         string
-	local          bool // ours was first
+	local          bool       // ours was first
+	wrong          *Violation // of ours, sent by WriteFrame; nil where it keeps the rules
 	// gone is closed once our frame has been sent; nil if WriteFrame sends it.
 	gone chan struct{}
 }
@@ -161,7 +162,7 @@ type CloseError struct {
 	Code   StatusCode // 1005 where the close frame had none, 1006 where no close frame came
 	Reason string
 	Local  bool  // this end closed first
-	Err    error // what ended the connection: of 1006, or a broken rule; else nil
+	Err    error // what ended the connection: of 1006, or a broken rule, be it this end's; else nil
 }
 
 // Error implements error.
@@ -171,11 +172,12 @@ func (e *CloseError) Error() string {
 		who = "this end"
 	}
 	s := fmt.Sprintf("%s closed the WebSocket with %s", who, e.Code)
-	if e.Code == StatusAbnormal {
+	var broken *Violation
+	ruled := errors.As(e.Err, &broken)
+	if e.Code == StatusAbnormal && !ruled { // not one that stood in a frame, against RFC 6455 section 7.4.1
 		s = "the connection was lost without a close frame: " + e.Code.String()
 	}
-	var broken *Violation
-	if e.Reason != "" && !(e.Local && errors.As(e.Err, &broken)) { // the violation says the same at length
+	if e.Reason != "" && !(e.Local && ruled) { // the violation says the same at length
 		s += fmt.Sprintf(": %q", e.Reason)
 	}
 	if e.Err != nil && !errors.Is(e.Err, io.EOF) && !errors.Is(e.Err, io.ErrUnexpectedEOF) {

@@ -61,6 +61,27 @@ func TestConnEnded(t *testing.T) {
 	}
 }
 
+// TestWrongCode: a code that is never on the wire and was sent all the same is no
+// loss of the connection (RFC 6455 section 7.4.1).
+func TestWrongCode(t *testing.T) {
+	for _, code := range []StatusCode{StatusNoStatus, StatusAbnormal, StatusTLSHandshake, 999} {
+		peer, c := pair(t, handshake.Agreement{})
+		told := make(chan error, 1)
+		go func() { told <- echo(peer) }()
+		body := []byte{byte(code >> 8), byte(code)}
+		if err := c.WriteFrame(t.Context(), Frame{Fin: true, Opcode: OpClose, Payload: body}); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := c.Read(t.Context())
+		for who, err := range map[string]error{"this end closed the WebSocket with " + code.String(): err, "this end closed the WebSocket with 1002": <-told} {
+			var broken *Violation
+			if !errors.As(err, &broken) || broken.ID != "close-code" || broken.By != ServerRole || !strings.Contains(err.Error(), who) || strings.Contains(err.Error(), "lost") {
+				t.Errorf("%s: %v", who, err)
+			}
+		}
+	}
+}
+
 // TestConnWriteType: a message is text or binary.
 func TestConnWriteType(t *testing.T) {
 	client, server := pair(t, handshake.Agreement{})

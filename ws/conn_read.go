@@ -211,7 +211,7 @@ func (c *Conn) end(cause error) {
 	c.mu.Lock()
 	k := c.closing
 	c.mu.Unlock()
-	c.readErr = c.finish(&CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: cause})
+	c.readErr = c.finish(k.ended(cause))
 	c.mu.Lock()
 	c.lingering = true
 	c.mu.Unlock()

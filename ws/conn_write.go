@@ -80,6 +80,9 @@ func (c *Conn) closedByHand(body []byte) {
 		k.local, k.code = true, StatusNoStatus
 		if len(body) >= 2 {
 			k.code, k.reason = StatusCode(body[0])<<8|StatusCode(body[1]), validText(string(body[2:]))
+			if !k.code.Sendable() {
+				k.wrong = &Violation{Rule: ruleOf(ruleCloseCode), Came: "the code " + k.code.String(), By: c.role}
+			}
 		}
 	}
 	k.sent = true
@@ -285,6 +288,14 @@ func (c *Conn) ended() *CloseError {
 	return c.endedAs()
 }
 
+// ended is the end that the close frames have brought, or what came between.
+func (k *closing) ended(cause error) *CloseError {
+	if cause == nil && k.wrong != nil {
+		cause = k.wrong
+	}
+	return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: cause}
+}
+
 // endedAs is ended under the lock.
 func (c *Conn) endedAs() *CloseError {
 	k := &c.closing
@@ -292,7 +303,7 @@ func (c *Conn) endedAs() *CloseError {
 	case c.final != nil:
 		return c.final
 	case k.sent || k.received:
-		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
+		return k.ended(nil)
 	case c.writeErr != nil:
 		return &CloseError{Code: StatusAbnormal, Err: c.writeErr}
 	}
