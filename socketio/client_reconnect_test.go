@@ -206,10 +206,10 @@ func TestClientRecovers(t *testing.T) {
 			if err := c.Connect(patient(t)); err != nil {
 				t.Fatal(err)
 			}
-			id := c.ID()
+			id, socket := c.ID(), <-sockets // it is in the room
 			_ = io.To("room").Emit("n", 1)
 			got.has(t, "1")
-			(<-sockets).Engine().Close(true) // a client between two polls would be missed after 45 s only
+			socket.Engine().Close(true) // a client between two polls would be missed after 45 s only
 			<-lost
 			_ = io.To("room").Emit("n", 2)
 			_ = io.To("elsewhere").Emit("n", 99)

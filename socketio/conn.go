@@ -20,7 +20,8 @@ type conn struct {
 	server  *Server
 	session *engine.Session
 	decoder Decoder
-	partial *time.Timer // runs while attachments are due
+	partial *time.Timer   // runs while attachments are due
+	over    chan struct{} // closed once the session has ended
 
 	mu      sync.Mutex
 	sockets map[string]*Socket    // by namespace
@@ -54,7 +55,7 @@ func (s *Server) encode(p *Packet) *encoded {
 func (s *Server) connected(session *engine.Session) {
 	c := &conn{
 		server: s, session: session, decoder: s.parser().NewDecoder(),
-		sockets: map[string]*Socket{}, pending: map[string]*admission{},
+		over: make(chan struct{}), sockets: map[string]*Socket{}, pending: map[string]*admission{},
 	}
 	session.OnMessage = c.message
 	session.OnRead = runtime.Gosched // the handlers run, and their answers leave in one write
@@ -139,9 +140,10 @@ func (c *conn) packet(p *Packet) {
 	}
 	c.mu.Lock()
 	socket := c.sockets[name]
-	waiting := c.pending[name] != nil
+	waiting, closed := c.pending[name] != nil, c.closed
 	c.mu.Unlock()
 	switch {
+	case closed: // the client has not heard of it yet
 	case p.Type == PacketConnect && socket == nil && !waiting:
 		c.admit(name, c.auth(p, query))
 	case socket == nil || p.Type == PacketConnect || p.Type == PacketConnectError:
@@ -218,7 +220,7 @@ func (c *conn) connect(a *admission) {
 	a.socket = s
 	c.mu.Unlock()
 	if gone {
-		s.refused()
+		s.left()
 		return
 	}
 	if s.lost != nil {
@@ -381,6 +383,7 @@ func (c *conn) ended(reason, description string) {
 		reason = ReasonServerShuttingDown
 	}
 	c.lose(reason, description)
+	close(c.over)
 }
 
 // lose ends all sockets of the client, and those that were on their way.

@@ -201,7 +201,7 @@ func (n *Namespace) admit(s *Socket) {
 		}
 	}
 	if !s.conn.join(s) || !s.connected() {
-		s.refused() // the client has left meanwhile
+		s.left()
 		return
 	}
 	n.mu.RLock()

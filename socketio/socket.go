@@ -40,6 +40,8 @@ type Socket struct {
 	opening      bool       // the answer to CONNECT is on its way
 	outbox       []outgoing // what goes behind it
 	data         any
+	version      int                        // of data
+	kept         *keptState                 // as it was kept for its return before its end; nil where it was not
 	notes        map[string]json.RawMessage // of Annotate; another map after each call
 	handlers     map[string][]*listener
 	middlewares  []func(*Event) error
@@ -125,6 +127,7 @@ func (s *Socket) Data() any {
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	s.data = v
+	s.version++
 	s.mu.Unlock()
 	s.namespace.tellData(s, v)
 }

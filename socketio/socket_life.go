@@ -1,6 +1,9 @@
 package socketio
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // send encodes a packet and sends it to this socket alone.
 func (s *Socket) send(p *Packet, f Flags) { s.sendFrames(s.namespace.server.encode(p), f) }
@@ -121,6 +124,15 @@ func (s *Socket) refused() {
 	s.namespace.forget(s)
 }
 
+// left is refused where the client has left meanwhile. What it came back for is
+// kept for its next try: its adapter may have handed that out once and for all.
+func (s *Socket) left() {
+	if s.lost != nil {
+		s.namespace.adapter.PersistSession(&LostSession{SID: s.lost.SID, PID: s.lost.PID, Rooms: s.lost.Rooms, Data: s.lost.Data})
+	}
+	s.refused()
+}
+
 // end ends the socket, and has the handlers of its end run, behind those of the
 // events that came before. Where the server ends it, those that wait are
 // dropped.
@@ -179,5 +191,10 @@ func (s *Socket) persist(reason string, rooms []string) {
 	if s.pid == "" || !recoverable(reason) {
 		return
 	}
-	s.namespace.adapter.PersistSession(&LostSession{SID: s.id, PID: s.pid, Rooms: rooms, Data: s.Data()})
+	s.mu.Lock()
+	data, same := s.data, s.kept != nil && s.kept.version == s.version && slices.Equal(s.kept.rooms, rooms)
+	s.mu.Unlock()
+	if !same {
+		s.namespace.adapter.PersistSession(&LostSession{SID: s.id, PID: s.pid, Rooms: rooms, Data: data})
+	}
 }

@@ -98,6 +98,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[string]*Session
+	draining bool // no session may come any more
 	closed   bool
 }
 
@@ -226,6 +227,15 @@ func (s *Server) Stats() ws.Stats {
 	return s.ws.Stats()
 }
 
+// Refuse has new sessions be refused (503), so that their clients go elsewhere.
+// Those that there are go on, with all their requests: Serve still accepts.
+func (s *Server) Refuse() {
+	s.setUp()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+}
+
 // Close ends all sessions ("forced close"), and the listeners of Serve. It waits
 // for the sessions' ends until ctx is done.
 func (s *Server) Close(ctx context.Context) error {
@@ -287,11 +297,12 @@ func lasting(r *http.Request) *http.Request {
 var (
 	errTooManySessions = errors.New("too many sessions")
 	errServerClosed    = errors.New("the server is closed")
+	errServerDrains    = errors.New("the server is about to close")
 )
 
 // refusalFor is what a client is told of an error that no rule names.
 func refusalFor(err error, r *http.Request) *ConnectionError {
-	if errors.Is(err, errTooManySessions) || errors.Is(err, errServerClosed) {
+	if errors.Is(err, errTooManySessions) || errors.Is(err, errServerClosed) || errors.Is(err, errServerDrains) {
 		return &ConnectionError{Code: Forbidden, Text: err.Error(), Request: r, status: http.StatusServiceUnavailable}
 	}
 	return &ConnectionError{Code: BadRequest, Context: ContextIDGeneration, Request: r}
@@ -319,6 +330,8 @@ func (s *Server) roomLocked(id string) error {
 	switch {
 	case s.closed:
 		return errServerClosed
+	case s.draining:
+		return errServerDrains
 	case most > 0 && len(s.sessions) >= most:
 		return errTooManySessions
 	case id == "" || s.sessions[id] != nil:

@@ -99,10 +99,12 @@ func (a *adapter) awaitAll(limit time.Duration, ready ...<-chan struct{}) error 
 // finish is the end of every Close: what was sent reaches Redis first.
 func (a *adapter) finish() {
 	a.conn.unwatch(a)
-	if a.conn.up() {
-		a.conn.queue.flush(a.conn.options.Timeout)
-	}
+	_ = a.conn.queue.last()
 }
+
+// Flush implements [socketio.FlushingAdapter]. It gives up at once where Redis is
+// away.
+func (a *adapter) Flush(ctx context.Context) error { return a.conn.queue.flush(ctx) }
 
 // ServerCount implements [socketio.Adapter]. While Redis is away it is what was
 // known last.

@@ -140,4 +140,4 @@ func (a *adapter) take(channel string, raw []byte) {
 	}
 }
 
-var _ socketio.Adapter = (*adapter)(nil)
+var _ socketio.FlushingAdapter = (*adapter)(nil)

@@ -179,14 +179,15 @@ func clusterOptions(o *goredis.Options, hosts []string) *goredis.ClusterOptions 
 // Address returns what the Conn leads to, without a password.
 func (c *Conn) Address() string { return c.address }
 
-// Close sends what waits, for as long as Timeout lets it, and closes the
-// connections. The adapters have to be closed first, by their servers.
+// Close sends what waits, for as long as Redis takes it, at most for Timeout, and
+// closes the connections. Where Redis is away or stuck it does not wait for it. The
+// adapters have to be closed first, by their servers.
 func (c *Conn) Close() error {
 	c.queue.close()
 	c.cancel()
+	err := c.client.Close() // what waits for an answer of Redis gets none
 	c.hub.close()
 	c.queue.wait()
-	err := c.client.Close()
 	c.work.Wait()
 	return err
 }

@@ -47,8 +47,15 @@ type queue struct {
 	flying  int // those that are on their way
 	bytes   int
 	closed  bool
-	full    bool          // and that has been said
-	idle    chan struct{} // closed when nothing waits any more
+	full    bool   // and that has been said
+	taken   uint64 // how many were ever added
+	flushes []flush
+}
+
+// flush is who waits until so many have left.
+type flush struct {
+	taken uint64
+	done  chan struct{}
 }
 
 func newQueue(c *Conn) *queue {
@@ -74,6 +81,7 @@ func (q *queue) add(j *job) error {
 		return ErrQueueFull
 	}
 	q.waiting = append(q.waiting, j)
+	q.taken++
 	q.bytes += j.size
 	select {
 	case q.wake <- struct{}{}:
@@ -113,34 +121,64 @@ func (q *queue) landed(before, left []*job) {
 	}
 	q.flying = len(left)
 	q.full = q.full && len(left) > 0
-	if q.flying+len(q.waiting) == 0 && q.idle != nil {
-		close(q.idle)
-		q.idle = nil
+	gone := q.gone()
+	for len(q.flushes) > 0 && q.flushes[0].taken <= gone {
+		close(q.flushes[0].done)
+		q.flushes = q.flushes[1:]
 	}
 }
 
-// flush waits until nothing waits any more, or the time is over.
-func (q *queue) flush(limit time.Duration) bool {
+// gone is how many have left, under the lock: they do so in order.
+func (q *queue) gone() uint64 { return q.taken - uint64(len(q.waiting)+q.flying) }
+
+// flush waits until all that was added so far has left. It gives up once ctx is
+// done, and where Redis is known to be gone.
+func (q *queue) flush(ctx context.Context) error {
 	q.mu.Lock()
-	if q.flying+len(q.waiting) == 0 {
+	f := flush{q.taken, make(chan struct{})}
+	if q.gone() >= f.taken {
 		q.mu.Unlock()
-		return true
+		return nil
 	}
-	if q.idle == nil {
-		q.idle = make(chan struct{})
-	}
-	idle := q.idle
+	q.flushes = append(q.flushes, f)
 	q.mu.Unlock()
-	select {
-	case <-idle:
-		return true
-	case <-time.After(limit):
-		return false
+	for {
+		changed := q.conn.change()
+		if !q.conn.up() {
+			return fmt.Errorf("redis: %s is away: %d messages did not reach it", q.conn.address, q.size())
+		}
+		select {
+		case <-f.done:
+			return nil
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("redis: %s is slow: %d messages did not reach it: %w", q.conn.address, q.size(), context.Cause(ctx))
+		}
+	}
+}
+
+// patient is how long the last messages are waited for while none of them leaves.
+const patient = time.Second
+
+// last is flush at the end: for as long as Redis takes what waits, and no longer
+// than the time for an answer.
+func (q *queue) last() error {
+	ctx, cancel := q.conn.bounded()
+	defer cancel()
+	for before := q.size(); ; {
+		step, stop := context.WithTimeout(ctx, patient)
+		err := q.flush(step)
+		stop()
+		now := q.size()
+		if err == nil || ctx.Err() != nil || now >= before || !q.conn.up() {
+			return err
+		}
+		before = now
 	}
 }
 
 func (q *queue) close() {
-	q.flush(q.conn.options.Timeout)
+	_ = q.last()
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
@@ -208,7 +246,7 @@ func (q *queue) waits() bool {
 func (q *queue) abandon(batch []*job) {
 	q.mu.Lock()
 	batch = append(batch, q.waiting...)
-	q.waiting, q.closed = nil, true
+	q.waiting, q.flying, q.closed = nil, 0, true
 	q.mu.Unlock()
 	for _, j := range batch {
 		q.settle(j, nil, errClosed)
