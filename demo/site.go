@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -14,7 +15,6 @@ import (
 	"sync"
 
 	"github.com/sockkit/sockkit/examples/browser"
-	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/live"
 	"github.com/sockkit/sockkit/ws"
 )
@@ -25,7 +25,8 @@ var siteFiles embed.FS
 // Site is the page: lessons and applications, each with its live trace beside
 // it. It is an [http.Handler]; make one with [NewSite].
 type Site struct {
-	// MaxVisitors bounds the visits at once; 0 is 100. A tab beyond it is told so.
+	// MaxVisitors bounds the visits at once; 0 is 100. A tab beyond it is told so,
+	// and closed with 1013.
 	MaxVisitors int
 	// Hosts are names beside the loopback ones that the page goes by.
 	Hosts []string
@@ -65,7 +66,7 @@ func NewSite() (*Site, error) {
 	mux.Handle("GET /live/", http.StripPrefix("/live/", http.FileServerFS(live.Assets())))
 	mux.Handle("GET /site/socketio.js", browser.Handler())
 	mux.Handle("GET /site/engineio.js", browser.Handler())
-	mux.Handle("GET /visit", &ws.Server{Handler: s.visit, Permit: s.permit, Limits: ws.Limits{MaxMessage: maxCall}})
+	mux.Handle("GET /visit", &ws.Server{Handler: s.visit, Permit: ws.SameOrigin, Limits: ws.Limits{MaxMessage: maxCall}})
 	mux.HandleFunc("/visit/{id}/{path...}", s.served)
 	s.handler = mux
 	return s, nil
@@ -86,23 +87,6 @@ func (s *Site) Close() error {
 	return nil
 }
 
-// permit lets a tab in while there is room.
-func (s *Site) permit(r *ws.Request) error {
-	if err := ws.SameOrigin(r); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	most := s.MaxVisitors
-	if most == 0 {
-		most = defaultVisitors
-	}
-	if len(s.visits) >= most && s.visits[r.HTTP.FormValue("join")] == nil {
-		return &handshake.Refusal{Status: http.StatusServiceUnavailable, Body: fmt.Sprintf("%d visitors are here already (--max-visitors).\n", most)}
-	}
-	return nil
-}
-
 // visit serves one tab.
 func (s *Site) visit(ctx context.Context, c *ws.Conn) error {
 	s.gone.Add(1)
@@ -110,8 +94,9 @@ func (s *Site) visit(ctx context.Context, c *ws.Conn) error {
 	r := ws.RequestOf(ctx).HTTP
 	t := &tab{conn: c, out: make(chan []byte, mostWaiting)}
 	problem := s.join(t, r.FormValue("join"), r.FormValue("of"))
-	if t.visit == nil {
-		return problem
+	if t.visit == nil { // a browser tells a page nothing of a refusal by HTTP, but of a close
+		_ = c.Close(ws.StatusTryAgainLater, problem.Error()) // it may have left
+		return nil
 	}
 	defer s.leave(t)
 	t.visit.enter(t, problem)
@@ -119,7 +104,7 @@ func (s *Site) visit(ctx context.Context, c *ws.Conn) error {
 	return nil
 }
 
-// join finds the visit that a tab is to look at, or begins one.
+// join finds the visit that a tab is to look at, or begins one while there is room.
 func (s *Site) join(t *tab, id, of string) error {
 	s.mu.Lock()
 	if v := s.visits[id]; v != nil && v.of == of {
@@ -128,6 +113,10 @@ func (s *Site) join(t *tab, id, of string) error {
 		s.mu.Unlock()
 		<-v.ready
 		return v.fault
+	}
+	if most := cmp.Or(s.MaxVisitors, defaultVisitors); len(s.visits) >= most {
+		s.mu.Unlock()
+		return fmt.Errorf("there is room for %s (--max-visitors)", counted(most, "visitor"))
 	}
 	v := s.newVisit(of)
 	t.visit = v

@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -220,10 +219,12 @@ func TestVisitors(t *testing.T) {
 	first := newTab(t, url, "of=tcp")
 	newTab(t, url, "of=udp")
 	at := "ws" + strings.TrimPrefix(url, "http") + "/visit?of=tcp"
-	_, _, err := (&ws.Dialer{}).Dial(t.Context(), at)
-	var refused *ws.HandshakeError
-	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "503") {
-		t.Errorf("the third visitor: %v, want 503", err)
+	third, _, err := (&ws.Dialer{}).Dial(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err = third.Read(t.Context()); ws.CloseStatus(err) != ws.StatusTryAgainLater || !strings.Contains(err.Error(), "there is room for 2 visitors") {
+		t.Errorf("the third visitor: %v, want 1013", err)
 	}
 	newTab(t, url, "of=tcp&join="+first.id) // no visitor more
 	for _, origin := range []string{"http://evil.example", "null", "http://localhost:1"} {

@@ -54,3 +54,14 @@ func TestPageApps(t *testing.T) {
 		}
 	}
 }
+
+// TestPageFull: who finds the page full reads that, on a lesson and on an
+// application.
+func TestPageFull(t *testing.T) {
+	t.Parallel()
+	browser, home := chromium(t), demoSiteOf(t, 1)
+	turnTo(t, browser, home+"/lesson/tcp", 1280).ready()
+	for _, page := range []string{"/lesson/udp", "/app/chat"} {
+		turnTo(t, browser, home+page, 360).until(`one("#problem", "The page is full: there is room for 1 visitor (--max-visitors). Reload it later.")`)
+	}
+}

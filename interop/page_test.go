@@ -28,10 +28,17 @@ var widths = map[string]int64{"wide": 1280, "narrow": 360}
 // demoSite serves the page of the demo.
 func demoSite(t *testing.T) (url string) {
 	t.Helper()
+	return demoSiteOf(t, 0)
+}
+
+// demoSiteOf is one that so many may visit; 0 is what it is by itself.
+func demoSiteOf(t *testing.T, visitors int) (url string) {
+	t.Helper()
 	site, err := demo.NewSite()
 	if err != nil {
 		t.Fatal(err)
 	}
+	site.MaxVisitors = visitors
 	s := httptest.NewServer(site)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
@@ -147,7 +154,7 @@ func (p *pageTab) until(expression string) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	p.do("")
-	if err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void]("!!("+expression+")")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void]("!!("+expression+")", chromedp.WithPollingTimeout(0))); err != nil {
 		text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		p.t.Fatalf("%s: waited in vain for %s: %v\n%s", p.url, expression, err, tail(text))
 	}
@@ -230,14 +237,15 @@ func visible(events []string) (list []string) {
 
 func hidden(events []string) int { return len(events) - len(visible(events)) }
 
-// opens opens a record of that kind, and sees its bytes and fields.
+// opens opens the last record of that kind, and sees its bytes and fields. More
+// may come meanwhile: the page keeps which one it is, as opened.
 func (p *pageTab) opens(event, field string) {
 	p.t.Helper()
-	p.do(fmt.Sprintf(`{ const r = rows(%q).at(-1); if (!r) throw new Error("no record "+%q); if (!r.querySelector(".detail")) r.querySelector(".record").click(); }`, event, event))
-	p.until(fmt.Sprintf(`rows(%q).at(-1).querySelector(".detail .hex") || rows(%q).at(-1).querySelector(".detail .json")`, event, event))
+	p.do(fmt.Sprintf(`globalThis.opened = rows(%q).at(-1); if (!opened) throw new Error("no record "+%q); if (!opened.querySelector(".detail")) opened.querySelector(".record").click();`, event, event))
+	p.until(`opened.querySelector(".detail .json")`)
 	if field != "" {
-		p.do(fmt.Sprintf(`press("#timeline .field", %q)`, field))
-		p.until(`document.querySelector("#timeline .byte.on")`)
+		p.do(fmt.Sprintf(`[...opened.querySelectorAll(".field")].find((e) => e.textContent.includes(%q)).click()`, field))
+		p.until(`opened.querySelector(".byte.on")`)
 	}
 }
 

@@ -6,7 +6,7 @@ const visit = new Visit(document.documentElement.dataset.of, new URLSearchParams
 const problem = document.getElementById("problem");
 const names = ["Ann", "Bob"];
 
-visit.addEventListener("lost", () => { problem.textContent = "The demo has ended, or has too many visitors: reload the page."; });
+visit.addEventListener("lost", (event) => { problem.textContent = event.detail; });
 visit.addEventListener("visit", (event) => {
   const { id, error } = event.detail;
   if (error) problem.textContent = error;

@@ -10,7 +10,7 @@ const visit = new Visit(page.of, join);
 const problem = document.getElementById("problem");
 const root = document.getElementById("lab");
 
-visit.addEventListener("lost", () => { problem.textContent = "The demo has ended, or has too many visitors: reload the page."; });
+visit.addEventListener("lost", (event) => { problem.textContent = event.detail; });
 visit.addEventListener("visit", async (event) => {
   const { id, error } = event.detail;
   if (join && id !== join) problem.textContent = "That visit is over; this is a new one.";

@@ -13,7 +13,7 @@ export class Visit extends EventTarget {
     if (join) url.searchParams.set("join", join);
     this.#socket = new WebSocket(url);
     this.#socket.onmessage = (m) => this.#take(JSON.parse(m.data));
-    this.#socket.onclose = () => this.#lost();
+    this.#socket.onclose = (event) => this.#lost(event);
     // A page that is left may be kept by the browser, frozen, with its sockets open.
     addEventListener("pagehide", () => this.#socket.close());
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -32,10 +32,11 @@ export class Visit extends EventTarget {
     }
   }
 
-  #lost() {
+  #lost({ code, reason }) {
     for (const call of this.#calls.values()) call.reject(new Error("the connection to the demo is over"));
     this.#calls.clear();
-    this.dispatchEvent(new Event("lost"));
+    const detail = code === 1013 ? `The page is full: ${reason}. Reload it later.` : "The demo has ended: reload the page once it runs again.";
+    this.dispatchEvent(new CustomEvent("lost", { detail }));
   }
 
   /** call has the stage do something, and resolves with what it answers. */
