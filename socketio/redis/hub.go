@@ -112,6 +112,8 @@ func (s *subscription) confirm() {
 func (h *hub) work() {
 	defer close(h.done)
 	tries := 0
+	ping := time.NewTicker(h.conn.options.Timeout)
+	defer ping.Stop()
 	for {
 		err := h.place()
 		var again <-chan time.Time
@@ -121,7 +123,6 @@ func (h *hub) work() {
 		} else {
 			tries = 0
 		}
-		ping := time.NewTimer(h.conn.options.Timeout)
 		select {
 		case <-again:
 		case <-h.wakeUnless(err):
@@ -130,7 +131,6 @@ func (h *hub) work() {
 		case <-h.conn.ctx.Done():
 			return
 		}
-		ping.Stop()
 	}
 }
 
@@ -156,17 +156,17 @@ func (h *hub) place() error {
 	}
 	h.drop(ctx, gone)
 	err := h.why()
-	if err != nil { // before any stands again, which says that all is well
-		h.conn.heard(err)
+	if err != nil && !movedAway(err) { // before any stands again, which says that all is well
+		h.conn.heard(h, err)
 	}
 	for _, batch := range h.homeless() {
 		if e := h.settle(ctx, batch); e != nil {
-			h.conn.heard(e)
+			h.conn.heard(h, e)
 			err = e
 		}
 	}
 	if err == nil && h.allStand() {
-		h.conn.heard(nil)
+		h.conn.heard(h, nil)
 	}
 	return err
 }
@@ -175,7 +175,7 @@ func (h *hub) place() error {
 func (h *hub) allStand() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.err != nil || h.conn.up() {
+	if h.err != nil || !h.conn.lacks(h) {
 		return false
 	}
 	for _, s := range h.subs {
@@ -296,11 +296,15 @@ func (l *line) read() {
 	defer l.hub.all.Done()
 	for {
 		m, err := l.ps.Receive(l.hub.conn.ctx)
-		if err != nil {
+		if err != nil && !isAnswer(err) {
 			l.end(err)
 			return
 		}
 		l.seen.Store(time.Now().UnixNano())
+		if err != nil {
+			l.hub.refused(l, err)
+			continue
+		}
 		switch m := m.(type) {
 		case *goredis.Subscription:
 			l.hub.told(l, m)
@@ -334,6 +338,20 @@ func (l *line) end(err error) {
 	_ = l.ps.Close()
 }
 
+// refused notes that Redis does not want a subscription; it does not say which. So
+// all are placed anew that have not been confirmed. The others stay.
+func (h *hub) refused(l *line, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.subs {
+		if s.line == l && !s.stands {
+			s.line, h.stale = nil, true
+			h.err = fmt.Errorf("subscriptions at %s: %w", l.address, err)
+		}
+	}
+	h.poke()
+}
+
 // told takes what Redis says of a subscription.
 func (h *hub) told(l *line, m *goredis.Subscription) {
 	h.mu.Lock()
@@ -352,7 +370,7 @@ func (h *hub) told(l *line, m *goredis.Subscription) {
 	}
 	h.mu.Unlock()
 	if h.allStand() {
-		h.conn.heard(nil)
+		h.conn.heard(h, nil)
 	}
 }
 
@@ -373,7 +391,31 @@ func (h *hub) came(m *goredis.Message) {
 	s.handle(m.Channel, []byte(m.Payload))
 }
 
-var errSilent = errors.New("no answer in time")
+var (
+	errSilent  = errors.New("no answer in time")
+	errDemoted = errors.New("it is no master of the cluster any more")
+)
+
+// masters are those of a cluster, and nil where that is not known. Who listens at
+// another server is not counted by those who ask how many servers there are.
+func (h *hub) masters(ctx context.Context) map[string]bool {
+	if h.conn.cluster == nil {
+		return nil
+	}
+	h.conn.cluster.ReloadState(ctx)
+	var mu sync.Mutex
+	all := map[string]bool{}
+	err := h.conn.cluster.ForEachMaster(ctx, func(_ context.Context, node *goredis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		all[node.Options().Addr] = true
+		return nil
+	})
+	if err != nil || len(all) == 0 {
+		return nil
+	}
+	return all
+}
 
 // check asks each line whether it lives, and gives up those that have not said a
 // word since they were asked.
@@ -386,7 +428,12 @@ func (h *hub) check() {
 		lines = append(lines, l)
 	}
 	h.mu.Unlock()
+	masters := h.masters(ctx)
 	for _, l := range lines {
+		if masters != nil && !masters[l.address] {
+			l.end(errDemoted)
+			continue
+		}
 		if time.Since(time.Unix(0, l.seen.Load())) > 3*h.conn.options.Timeout {
 			l.end(errSilent)
 			continue

@@ -21,6 +21,9 @@ type TimeoutError struct {
 	// of them have: their answers do not say whose they are.
 	Missing []string
 	Among   bool
+	// Away is why Redis could not be reached, where it could not: nobody was asked,
+	// or nobody's answer could come.
+	Away error
 }
 
 // Error implements error.
@@ -32,6 +35,9 @@ func (e *TimeoutError) Error() string {
 		text += "; silent: some of " + strings.Join(e.Missing, ", ")
 	default:
 		text += "; silent: " + strings.Join(e.Missing, ", ")
+	}
+	if e.Away != nil {
+		text += "; Redis is away: " + e.Away.Error()
 	}
 	return text
 }
@@ -67,15 +73,27 @@ func (a *adapter) answered(m *message) {
 	if q == nil {
 		return
 	}
-	if m.kind != kindAnswer { // of those a server sends many
-		q.mu.Lock()
-		q.came++
-		if m.uid != "" {
-			q.from[m.uid] = true
-		}
-		q.mu.Unlock()
+	if m.kind == kindAnswer || q.first(m.uid) { // of answers a server sends many
+		q.answer(m)
 	}
-	q.answer(m)
+}
+
+// lookTimeout bounds how long it takes to say who was silent: who has waited has
+// waited long enough.
+const lookTimeout = time.Second
+
+// first counts a server that answers, once where it says who it is.
+func (q *question) first(uid string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.from[uid] {
+		return false
+	}
+	q.came++
+	if uid != "" {
+		q.from[uid] = true
+	}
+	return true
 }
 
 // silence says who has not answered a question.
@@ -83,13 +101,14 @@ func (a *adapter) silence(operation string, q *question, expected int) *TimeoutE
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := &TimeoutError{Operation: operation, Answered: q.came, Expected: expected}
-	if !a.conn.up() {
+	if e.Away = a.conn.away(); e.Away != nil {
 		return e
 	}
-	ctx, cancel := a.conn.bounded()
+	ctx, cancel := context.WithTimeout(a.conn.ctx, min(lookTimeout, a.conn.options.Timeout))
 	defer cancel()
 	members, err := a.wire.members(ctx)
 	if err != nil {
+		e.Away = err
 		return e
 	}
 	for _, uid := range members {

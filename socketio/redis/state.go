@@ -1,7 +1,8 @@
 package redis
 
 import (
-	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,10 +42,10 @@ func (c *Conn) Stats() Stats {
 // their own, and either may be lost.
 type status struct {
 	mu       sync.Mutex
-	writing  error // why nothing can be written; nil where it can
-	reading  error
-	since    time.Time // when it was back last
-	lostAt   time.Time // when it was lost
+	writing  error         // why nothing can be written; nil where it can
+	reading  map[any]error // by who reads
+	since    time.Time     // when it was back last
+	lostAt   time.Time     // when it was lost
 	changed  chan struct{}
 	watchers map[any]func(State)
 }
@@ -52,11 +53,41 @@ type status struct {
 func (c *Conn) up() bool {
 	c.status.mu.Lock()
 	defer c.status.mu.Unlock()
-	return c.status.writing == nil && c.status.reading == nil
+	return c.status.isUp()
 }
 
+func (s *status) isUp() bool { return s.writing == nil && len(s.reading) == 0 }
+
 // cause is why Redis is not up.
-func (s *status) cause() error { return errors.Join(s.writing, s.reading) }
+func (s *status) cause() error {
+	all := make([]error, 0, 1+len(s.reading))
+	for _, err := range s.reading {
+		all = append(all, err)
+	}
+	slices.SortFunc(all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	if s.writing != nil {
+		all = slices.Insert(all, 0, s.writing)
+	}
+	return causes(all)
+}
+
+// causes are several reasons in one line. Most of the time all say the same.
+type causes []error
+
+// Error implements error.
+func (c causes) Error() string {
+	var texts []string
+	for _, err := range c {
+		text := err.Error()
+		if !slices.ContainsFunc(texts, func(other string) bool { return strings.HasSuffix(text, other) || strings.HasSuffix(other, text) }) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap has errors.Is and errors.As look at each.
+func (c causes) Unwrap() []error { return c }
 
 // watch has f told of changes, until unwatch is called with the same key.
 func (c *Conn) watch(key any, f func(State)) {
@@ -75,7 +106,37 @@ func (c *Conn) unwatch(key any) {
 }
 
 func (c *Conn) wrote(err error) { c.became(func(s *status) { s.writing = err }) }
-func (c *Conn) heard(err error) { c.became(func(s *status) { s.reading = err }) }
+
+// heard notes what somebody who reads has found.
+func (c *Conn) heard(who any, err error) {
+	c.became(func(s *status) {
+		if err == nil {
+			delete(s.reading, who)
+			return
+		}
+		if s.reading == nil {
+			s.reading = map[any]error{}
+		}
+		s.reading[who] = err
+	})
+}
+
+// away is why Redis is not up, and nil where it is.
+func (c *Conn) away() error {
+	c.status.mu.Lock()
+	defer c.status.mu.Unlock()
+	if c.status.isUp() {
+		return nil
+	}
+	return c.status.cause()
+}
+
+// lacks reports whether somebody who reads cannot.
+func (c *Conn) lacks(who any) bool {
+	c.status.mu.Lock()
+	defer c.status.mu.Unlock()
+	return c.status.reading[who] != nil
+}
 
 // became notes what is known now, and tells those who watch where that changes
 // whether Redis is there.
@@ -85,9 +146,9 @@ func (c *Conn) became(change func(*status)) {
 	}
 	s := &c.status
 	s.mu.Lock()
-	was := s.writing == nil && s.reading == nil
+	was := s.isUp()
 	change(s)
-	state := State{Up: s.writing == nil && s.reading == nil}
+	state := State{Up: s.isUp()}
 	if state.Up == was {
 		s.mu.Unlock()
 		return
@@ -148,7 +209,7 @@ func (c *Conn) downFor() time.Duration {
 	s := &c.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writing == nil && s.reading == nil {
+	if s.isUp() {
 		return 0
 	}
 	return max(time.Since(s.lostAt), 1)

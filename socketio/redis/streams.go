@@ -17,8 +17,9 @@ import (
 )
 
 // StreamsOptions configure [Conn.StreamsAdapter]. The zero value has the official
-// defaults; nil is the zero value. All but the last four have to be the same on
-// all servers.
+// defaults but for BlockTime; nil is the zero value. Those up to SessionKeyPrefix have
+// to be the same on all servers. The official onlyPlaintext is not here: it saves a
+// search for binary values that this package does not make.
 type StreamsOptions struct {
 	// StreamName is the name of the stream; "" is socket.io.
 	StreamName string
@@ -39,6 +40,9 @@ type StreamsOptions struct {
 	MaxLen int
 	// ReadCount is how many entries are read at once; 0 is 100.
 	ReadCount int
+	// BlockTime is how long Redis waits for an entry before it says that there is
+	// none; 0 is 2 seconds.
+	BlockTime time.Duration
 	// RequestTimeout bounds the wait for other servers; 0 is 5 seconds.
 	RequestTimeout time.Duration
 	// Hold bounds how long an event waits for Redis before the sockets of this
@@ -53,6 +57,7 @@ type StreamsOptions struct {
 }
 
 const (
+	readBlock           = 2 * time.Second
 	defaultHold         = time.Second
 	defaultRecoveryHold = 10 * time.Second
 )
@@ -67,7 +72,7 @@ func (o *StreamsOptions) fill() {
 		}
 	}
 	o.StreamCount, o.MaxLen = orDefault(o.StreamCount, 1), orDefault(o.MaxLen, 10000)
-	o.ReadCount = orDefault(o.ReadCount, 100)
+	o.ReadCount, o.BlockTime = orDefault(o.ReadCount, 100), orDefault(o.BlockTime, readBlock)
 	o.RestoreTimeout = orDefault(o.RestoreTimeout, 20*time.Second)
 }
 

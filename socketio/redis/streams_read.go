@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,10 +12,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 )
-
-// readBlock is how long Redis waits for an entry before it says that there is
-// none.
-const readBlock = 2 * time.Second
 
 // reader reads one stream for all namespaces that it is of.
 type reader struct {
@@ -26,6 +23,7 @@ type reader struct {
 
 	mu       sync.Mutex // held while an entry is handed out
 	last     string     // the last that was
+	lost     bool       // Redis was, since: of its own goroutine
 	adapters []*stream
 }
 
@@ -66,16 +64,20 @@ func (s *streams) close(a *stream) {
 
 // work reads on, whatever happens to Redis.
 func (r *reader) work() {
+	conn := r.all.conn
+	defer conn.heard(r, nil)
 	for tries := 0; r.ctx.Err() == nil; {
 		err := r.begin()
 		if err == nil {
+			conn.heard(r, nil)
 			err = r.read()
 		}
 		if err == nil || r.ctx.Err() != nil {
 			tries = 0
 			continue
 		}
-		r.all.conn.note("reading the stream %s: %v", r.name, err)
+		r.lost = true
+		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, err))
 		select {
 		case <-time.After(backoff(tries)):
 			tries++
@@ -84,9 +86,11 @@ func (r *reader) work() {
 	}
 }
 
-// begin finds where to read from: behind what is there when the server begins.
+// begin finds where to read from: behind what is there when the server begins. It
+// looks again where Redis was lost: what comes back may be another one, whose
+// stream does not reach as far as what was read. What is in that is taken as read.
 func (r *reader) begin() error {
-	if r.position() != "" {
+	if r.position() != "" && !r.lost {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.all.conn.options.Timeout)
@@ -95,25 +99,41 @@ func (r *reader) begin() error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last = "0-0"
+	top := "0-0"
 	if len(page) > 0 {
-		r.last = page[0].ID
+		top = page[0].ID
 	}
-	for _, a := range r.adapters {
-		a.beginAt(r.last)
-	}
-	close(r.begun)
+	r.lost = false
+	r.beginAt(top)
 	return nil
 }
 
+// beginAt has a reader begin at the end of its stream.
+func (r *reader) beginAt(top string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := r.last == ""
+	switch {
+	case first:
+		r.last = top
+		close(r.begun)
+	case behind(r.last, top):
+		r.all.conn.note("the stream %s ends at %s, and was read up to %s: it is another one", r.name, top, r.last)
+		r.last = top
+	default:
+		return
+	}
+	for _, a := range r.adapters {
+		a.beginAt(r.last, !first)
+	}
+}
+
 // beginAt is where entries of this server are looked for, until Redis has told of
-// one.
-func (a *stream) beginAt(id string) {
+// one, or where the stream is another one.
+func (a *stream) beginAt(id string, again bool) {
 	a.pendingMu.Lock()
 	defer a.pendingMu.Unlock()
-	if a.confirmed == "" {
+	if a.confirmed == "" || again && behind(a.confirmed, id) {
 		a.confirmed = id
 	}
 }
@@ -126,10 +146,10 @@ func (r *reader) position() string {
 
 // read reads what is new, or waits for it.
 func (r *reader) read() error {
-	ctx, cancel := context.WithTimeout(r.ctx, readBlock+r.all.conn.options.Timeout)
+	ctx, cancel := context.WithTimeout(r.ctx, r.all.options.BlockTime+r.all.conn.options.Timeout)
 	defer cancel()
 	found, err := r.all.conn.client.XRead(ctx, &goredis.XReadArgs{
-		Streams: []string{r.name}, ID: r.position(), Count: int64(r.all.options.ReadCount), Block: readBlock,
+		Streams: []string{r.name}, ID: r.position(), Count: int64(r.all.options.ReadCount), Block: r.all.options.BlockTime,
 	}).Result()
 	if errors.Is(err, goredis.Nil) {
 		return nil
@@ -175,20 +195,37 @@ func (a *stream) came(x goredis.XMessage) {
 // cameBack takes an entry of this server's own: in the order in which they were
 // written. Of those that were done early, what is left to do is who got nothing.
 func (a *stream) cameBack(m *message, id string) {
-	a.pendingMu.Lock()
-	i := slices.IndexFunc(a.pending, func(e *entry) bool { return same(m, e.message) })
-	if i < 0 {
-		a.pendingMu.Unlock()
-		return
+	e, passed := a.pick(m, id)
+	for _, old := range passed {
+		if !old.early {
+			a.perform(old.message, "")
+		}
 	}
-	e := a.pending[i]
-	a.pending = slices.Delete(a.pending, i, i+1)
-	a.pendingMu.Unlock()
-	if e.early && m.kind != kindBroadcast || e.early && !a.recovers {
+	if e == nil || e.early && (m.kind != kindBroadcast || !a.recovers) {
 		return
 	}
 	m.selection.Except = append(m.selection.Except, e.reached...)
 	a.perform(m, id)
+}
+
+// pick takes the entry with an id from those that are due, and what stood before
+// it in the stream: that will not be read, since Redis has dropped it meanwhile.
+func (a *stream) pick(m *message, id string) (e *entry, passed []*entry) {
+	a.pendingMu.Lock()
+	defer a.pendingMu.Unlock()
+	rest := a.pending[:0:0]
+	for _, one := range a.pending {
+		switch {
+		case e == nil && (one.id == id || one.id == "" && same(m, one.message)):
+			e = one
+		case one.id != "" && behind(id, one.id):
+			passed = append(passed, one)
+		default:
+			rest = append(rest, one)
+		}
+	}
+	a.pending = rest
+	return e, passed
 }
 
 // The ids of entries are two numbers: milliseconds, and a count.

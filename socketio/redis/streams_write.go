@@ -18,6 +18,7 @@ import (
 type entry struct {
 	message *message
 	at      time.Time
+	id      string   // once Redis has told it
 	early   bool     // it was done here before it was read
 	reached []string // the sockets that got it early
 }
@@ -141,7 +142,7 @@ func (a *stream) written(e *entry, cmd goredis.Cmder, err error) {
 	if err == nil {
 		if added, ok := cmd.(*goredis.StringCmd); ok {
 			a.pendingMu.Lock()
-			a.confirmed = added.Val()
+			a.confirmed, e.id = added.Val(), added.Val()
 			a.pendingMu.Unlock()
 		}
 		return
@@ -175,7 +176,7 @@ func (a *stream) find(ctx context.Context, e *entry) (bool, error) {
 			m, err := readEntry(x.Values, a.Namespace().Name())
 			if err == nil && m != nil && m.uid == a.uid && same(m, e.message) {
 				a.pendingMu.Lock()
-				a.confirmed = x.ID
+				a.confirmed, e.id = x.ID, x.ID
 				a.pendingMu.Unlock()
 				return true, nil
 			}
@@ -232,7 +233,8 @@ func (a *stream) overdue() {
 			rest = append(rest, e)
 		}
 	}
-	a.pending = rest
+	// Redis may take entries, and give none: only so many are remembered.
+	a.pending = rest[max(0, len(rest)-a.conn.options.MaxQueue):]
 	a.timer = nil
 	if next >= 0 {
 		a.timer = time.AfterFunc(next, a.overdue)

@@ -1,0 +1,13 @@
+package redis
+
+import goredis "github.com/redis/go-redis/v9"
+
+// isAnswer reports whether an error is what Redis has answered to a command, and
+// not to a greeting.
+func isAnswer(err error) bool {
+	_, is := err.(goredis.Error)
+	return is
+}
+
+// movedAway reports whether a slot is another server's.
+func movedAway(err error) bool { return goredis.HasErrorPrefix(err, "MOVED ") }
