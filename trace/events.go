@@ -216,6 +216,7 @@ func AllEvents() []Event {
 		HTTP2Frame{},
 		EIOPacket{},
 		SIOPacket{},
+		AdapterMessage{}, AdapterRequest{},
 	}
 }
 

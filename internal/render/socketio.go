@@ -6,7 +6,7 @@ import (
 	"github.com/sockkit/sockkit/trace"
 )
 
-// socketIO words the records of Engine.IO and Socket.IO; ok is false for those of
+// socketIO words the records of Engine.IO, Socket.IO and its adapters; ok is false for those of
 // others.
 func socketIO(e trace.Event) (dir trace.Dir, lines []string, ok bool) {
 	switch e := e.(type) {
@@ -14,6 +14,11 @@ func socketIO(e trace.Event) (dir trace.Dir, lines []string, ok bool) {
 		return e.Dir, payload(enginePacket(e), e.Payload), true
 	case trace.SIOPacket:
 		return e.Dir, payload(socketIOPacket(e), e.Payload), true
+	case trace.AdapterMessage:
+		dir, head := adapterMessage(e)
+		return dir, payload(head, e.Payload), true
+	case trace.AdapterRequest:
+		return trace.None, one(adapterRequest(e)), true
 	}
 	return trace.None, nil, false
 }

@@ -20,6 +20,7 @@ type Text struct {
 	Tags        bool // name the connection on each line
 	ShowSecrets bool
 	Captured    bool // neither end is ours: they are the client and the server
+	Times       bool // begin each line with the time of its record
 
 	mu  sync.Mutex
 	buf []byte
@@ -41,7 +42,7 @@ func (t *Text) Record(r trace.Record) {
 	defer t.mu.Unlock()
 	t.buf = t.buf[:0]
 	for _, line := range lines {
-		t.line(r.Conn, dir, line)
+		t.line(r, dir, line)
 	}
 	_, _ = t.W.Write(t.buf)
 }
@@ -71,14 +72,17 @@ var colors = map[trace.Dir]string{trace.Out: "\x1b[36m", trace.In: "\x1b[32m", t
 
 var marks = map[trace.Dir]string{trace.Out: ">", trace.In: "<", trace.None: "*"}
 
-func (t *Text) line(conn trace.ID, dir trace.Dir, text string) {
+func (t *Text) line(r trace.Record, dir trace.Dir, text string) {
 	if t.Color {
 		t.buf = append(t.buf, colors[dir]...)
 	}
 	t.buf = append(t.buf, marks[dir]...)
 	t.buf = append(t.buf, ' ')
-	if t.Tags && conn != 0 {
-		t.buf = fmt.Appendf(t.buf, "[%d] ", conn)
+	if t.Times {
+		t.buf = r.Time.Local().AppendFormat(t.buf, "15:04:05.000 ")
+	}
+	if t.Tags && r.Conn != 0 {
+		t.buf = fmt.Appendf(t.buf, "[%d] ", r.Conn)
 	}
 	t.buf = append(t.buf, text...)
 	if t.Color {

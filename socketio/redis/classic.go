@@ -94,8 +94,10 @@ func (a *classic) servers(ctx context.Context) (int, error) {
 // members are known by the channels on which they take answers.
 func (a *classic) members(ctx context.Context) ([]string, error) {
 	names, err := a.conn.channels(ctx, escapePattern(a.response)+"*#")
-	return idsOf(names, a.response, func(id string) bool { return !strings.Contains(id, "#") }), err
+	return idsOf(names, a.response, isClassicUID), err
 }
+
+func isClassicUID(id string) bool { return !strings.Contains(id, "#") }
 
 // idsOf are the ids of servers in the names of their channels.
 func idsOf(names []string, prefix string, is func(id string) bool) (ids []string) {

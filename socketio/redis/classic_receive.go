@@ -195,6 +195,7 @@ type classicAnswerIn struct {
 	UID         string            `json:"uid"`
 	RequestID   json.RawMessage   `json:"requestId"`
 	Sockets     []json.RawMessage `json:"sockets"`
+	Rooms       []json.RawMessage `json:"rooms"`
 	ClientCount int               `json:"clientCount"`
 	Data        json.RawMessage   `json:"data"`
 	Packet      json.RawMessage   `json:"packet"`
@@ -220,6 +221,7 @@ func decodeClassicAnswer(raw []byte) (*message, error) {
 		m.kind, m.data = kindAnswer, r.Packet
 	default:
 		m.kind = kindFetched
+		m.readNames(r.Rooms)
 		return m, m.readSockets(r.Sockets)
 	}
 	if m.count < 0 {
@@ -229,12 +231,23 @@ func decodeClassicAnswer(raw []byte) (*message, error) {
 	return m, err
 }
 
-// readSockets reads those that a server has found. A list of nothing but ids is
-// an answer to a request of another server, and of no use here.
+// readNames reads a list of nothing but names, of rooms or of sockets: the answer
+// to a request of another server, and of use to an onlooker alone.
+func (m *message) readNames(raw []json.RawMessage) {
+	for _, one := range raw {
+		var name string
+		if json.Unmarshal(one, &name) == nil {
+			m.rooms = append(m.rooms, name)
+		}
+	}
+}
+
+// readSockets reads those that a server has found.
 func (m *message) readSockets(raw []json.RawMessage) error {
 	for _, one := range raw {
 		var s socketio.RemoteSocket
 		if len(one) > 0 && one[0] != '{' {
+			m.readNames([]json.RawMessage{one})
 			continue
 		}
 		if err := json.Unmarshal(one, &s); err != nil {
