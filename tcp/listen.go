@@ -32,6 +32,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (*L
 	if err != nil {
 		return nil, &Error{Op: "listen", Address: listenName(network, address, err), Err: err}
 	}
+	l.keepAlive = lc.KeepAlive
 	return l, nil
 }
 
@@ -226,12 +227,13 @@ func removeStale(path string) error {
 
 // Listener accepts connections on one or more sockets. It is a [net.Listener].
 type Listener struct {
-	sockets  []net.Listener
-	start    sync.Once
-	accepted chan accepted
-	done     chan struct{}
-	close    sync.Once
-	closeErr error
+	sockets   []net.Listener
+	keepAlive net.KeepAliveConfig
+	start     sync.Once
+	accepted  chan accepted
+	done      chan struct{}
+	close     sync.Once
+	closeErr  error
 }
 
 type accepted struct {

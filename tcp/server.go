@@ -95,6 +95,13 @@ type Server struct {
 	// Overflow says what happens to a Write once WriteQueue is reached.
 	Overflow Overflow
 
+	// Loops is how many event loops serve, where the system has them (Linux) and
+	// TLS is nil: callbacks run in the goroutine of a loop, one for many peers, and
+	// a peer that is idle has neither a goroutine nor a buffer. A callback that
+	// blocks is found out within 4 milliseconds, and others go on. 0 is one loop a
+	// processor (GOMAXPROCS); less than 0 is a goroutine a peer.
+	Loops int
+
 	// Tracer gets records of every connection; nil costs nothing.
 	Tracer *trace.Tracer
 
@@ -104,6 +111,8 @@ type Server struct {
 	count counters
 
 	mu        sync.Mutex
+	loops     *loopSet
+	looping   int // listeners and peers that need the loops
 	listeners map[net.Listener]struct{}
 	peers     map[*Peer]struct{}
 	perIP     map[netip.Addr]int

@@ -31,6 +31,14 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
+	if served, err := s.serveLoops(l); served {
+		return err
+	}
+	return s.acceptAll(l)
+}
+
+// acceptAll accepts by Accept.
+func (s *Server) acceptAll(l net.Listener) error {
 	wait := backoff{}
 	for {
 		conn, err := l.Accept()
@@ -99,6 +107,9 @@ func (s *Server) waitOut(l net.Listener, err error, wait *backoff) {
 
 // take makes a peer of conn, or turns it away.
 func (s *Server) take(conn net.Conn) {
+	if s.takeForLoop(conn) {
+		return
+	}
 	s.count.accepted.Add(1)
 	remote := conn.RemoteAddr()
 	if refusal := s.refuses(remote); refusal != nil {
@@ -152,6 +163,9 @@ func (s *Server) enter(p *Peer) (refusal *Refusal, stopped bool) {
 	}
 	s.slots++
 	s.active++
+	if p.polled != nil {
+		s.looping++
+	}
 	if s.MaxConnsPerIP > 0 && p.ip.IsValid() {
 		s.perIP[p.ip]++
 	}

@@ -9,6 +9,9 @@ import "net"
 // Shutdown it is [ErrServerClosed]. The connection is the caller's then.
 func (s *Server) Adopt(conn net.Conn, read []byte, value any) error {
 	s.setUp()
+	if taken, err := s.adoptForLoop(conn, read, value); taken {
+		return err
+	}
 	s.count.accepted.Add(1)
 	if refusal := s.refuses(conn.RemoteAddr()); refusal != nil {
 		return refusal

@@ -22,7 +22,11 @@ func (p *Peer) Detach() (net.Conn, []byte, error) {
 	if err := p.leave(); err != nil {
 		return nil, nil, fmt.Errorf("detach %s: %w", p.conn.RemoteAddr(), err)
 	}
-	var conn net.Conn = &leased{Conn: p.conn, peer: p}
+	socket := p.conn
+	if p.polled != nil {
+		socket = p.polled.handed
+	}
+	var conn net.Conn = &leased{Conn: socket, peer: p}
 	if p.sealed != nil {
 		conn = p.sealed.handOver(conn)
 	}
@@ -62,7 +66,7 @@ func (p *Peer) leave() error {
 	p.mu.Lock()
 	defer p.unlock()
 	p.flush()
-	for !p.dead && (p.flushing || !p.parked && !reading) {
+	for !p.dead && (p.flushing || p.reads() && !reading) {
 		p.cond.Wait()
 	}
 	return p.endLeave()
@@ -77,22 +81,36 @@ func (p *Peer) beginLeave() error {
 	}
 	p.leaving = true
 	p.setHold()
-	p.cond.Broadcast()
+	p.changed()
 	if p.sealed != nil && p.reading { // it gives its buffer back when the callback returns
 		p.sealed.coming = slices.Clone(p.sealed.coming)
 	}
 	return nil
 }
 
+// reads reports whether somebody may still read.
+func (p *Peer) reads() bool {
+	if p.polled != nil {
+		return p.polled.turning
+	}
+	return !p.parked
+}
+
 func (p *Peer) endLeave() error {
 	if p.dead {
 		return p.closedError()
+	}
+	if p.polled != nil {
+		if err := p.polled.handOver(); err != nil {
+			p.failed(err)
+			return p.closedError()
+		}
 	}
 	p.setCause(ErrDetached)
 	p.detached = true
 	p.srv.detached.Add(1)
 	p.stopTimers()
-	p.cond.Broadcast()
+	p.changed()
 	_ = p.conn.SetDeadline(time.Time{})
 	return nil
 }

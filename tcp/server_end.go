@@ -50,7 +50,7 @@ func (p *Peer) end(closing bool, cause error) {
 		p.closing = true
 		p.setCause(cause)
 		p.setHold()
-		p.cond.Broadcast()
+		p.changed()
 	}
 	p.unlock()
 	if first && p.sealed != nil {

@@ -21,6 +21,7 @@ type Peer struct {
 	conn      net.Conn // the socket
 	ip        netip.Addr
 	transport transport
+	polled    *polled // in an event loop; nil where a goroutine reads
 	sealed    *sealed // the TLS layer; nil without
 	born      time.Time
 	tally     tally
@@ -73,12 +74,25 @@ type Peer struct {
 
 func newPeer(s *Server, conn net.Conn) *Peer {
 	p := &Peer{srv: s, conn: conn, born: time.Now(), ip: addrIP(conn.RemoteAddr())}
-	p.cond.L = &p.mu
-	p.q.bufs = &s.bufs
-	p.idleFor.Store(int64(s.IdleTimeout))
-	p.rate = bucket{perSecond: s.MaxRate, debt: -float64(s.MaxRate)}
+	p.setUp()
 	p.transport = newTransport(p, conn)
 	return p
+}
+
+func (p *Peer) setUp() {
+	p.cond.L = &p.mu
+	p.q.bufs = &p.srv.bufs
+	p.idleFor.Store(int64(p.srv.IdleTimeout))
+	p.rate = bucket{perSecond: p.srv.MaxRate, debt: -float64(p.srv.MaxRate)}
+}
+
+// changed tells whoever waits that the state is another, and has a peer of a
+// loop go on where it can.
+func (p *Peer) changed() {
+	p.cond.Broadcast()
+	if p.polled != nil {
+		p.polled.goOn()
+	}
 }
 
 // ID numbers the peer: in the trace, or in its server where nothing is traced.
@@ -92,7 +106,12 @@ func (p *Peer) RemoteAddr() net.Addr { return p.conn.RemoteAddr() }
 
 // NetConn returns the socket, to ask about it or to set its options. Reading,
 // writing, deadlines and closing are the server's.
-func (p *Peer) NetConn() net.Conn { return p.conn }
+func (p *Peer) NetConn() net.Conn {
+	if p.polled != nil {
+		return p.polled.view()
+	}
+	return p.conn
+}
 
 // TLS returns the state of the TLS layer; nil where there is none.
 func (p *Peer) TLS() *tls.ConnectionState {
@@ -143,7 +162,7 @@ func (p *Peer) setPaused(on bool) {
 	p.paused = on
 	p.setHold()
 	p.touch()
-	p.cond.Broadcast()
+	p.changed()
 }
 
 // setHold tells the transport whether it may read.
@@ -235,12 +254,16 @@ func (p *Peer) addTo(st *Stats) {
 // that is what came of it.
 func (p *Peer) unlock() {
 	if !p.dead || p.gone || p.detached {
+		last := p.polled != nil && p.polled.ends()
 		p.mu.Unlock()
+		if last {
+			go p.leaveLoop()
+		}
 		return
 	}
 	p.gone = true
 	p.stopTimers()
-	p.cond.Broadcast()
+	p.changed()
 	p.mu.Unlock()
 	p.closeSocket()
 }
@@ -256,14 +279,18 @@ func (p *Peer) stopTimers() {
 // closeSocket frees the place first, so that whoever sees the end finds it free.
 func (p *Peer) closeSocket() {
 	p.srv.free(p)
-	if c, ok := p.conn.(interface{ SetLinger(int) error }); ok && p.reset {
-		_ = c.SetLinger(0)
+	if p.polled != nil {
+		_ = p.polled.close(p.reset)
+	} else {
+		if c, ok := p.conn.(interface{ SetLinger(int) error }); ok && p.reset {
+			_ = c.SetLinger(0)
+		}
+		_ = p.conn.Close()
 	}
-	_ = p.conn.Close()
 	p.mu.Lock()
 	p.shut = true
-	p.cond.Broadcast()
-	p.mu.Unlock()
+	p.changed()
+	p.unlock()
 }
 
 // PanicError is a panic in a callback.

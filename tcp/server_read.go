@@ -121,7 +121,7 @@ func (p *Peer) throttle(wait time.Duration) {
 		p.mu.Lock()
 		defer p.unlock()
 		p.throttled = false
-		p.cond.Broadcast()
+		p.changed()
 	})
 }
 
@@ -210,7 +210,7 @@ func (p *Peer) awaitEnd() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.parked = true
-	p.cond.Broadcast()
+	p.changed()
 	for !p.detached && !p.shut {
 		p.cond.Wait()
 	}

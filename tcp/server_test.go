@@ -24,7 +24,8 @@ var forms = []struct {
 	name string
 	set  func(*Server)
 }{
-	{"goroutine", func(*Server) {}},
+	{"goroutine", func(s *Server) { s.Loops = -1 }},
+	{"loop", func(s *Server) { s.Loops = 2 }},
 }
 
 // networks are the kinds of connection that it serves.
@@ -36,6 +37,7 @@ var networks = []struct {
 	{name: "tcp", listen: listenTCP},
 	{name: "tls", listen: listenTCP, tls: true},
 	{name: "unix", listen: listenUnix},
+	{name: "own", listen: listenOwn},
 	{name: "other", listen: func(t *testing.T) net.Listener { return otherListener{listenTCP(t)} }},
 	{name: "other-tls", listen: func(t *testing.T) net.Listener { return otherListener{listenTCP(t)} }, tls: true},
 }
@@ -43,6 +45,16 @@ var networks = []struct {
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// listenOwn has a [Listener], whose sockets a loop accepts on by itself.
+func listenOwn(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := (&ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +387,7 @@ func TestServerOneWriteARead(t *testing.T) {
 		if writes > reads || writes > n/10 {
 			r.Errorf("%d messages in %d reads took %d writes", n, reads, writes)
 		}
-	}, "tcp", "tls", "unix")
+	}, "tcp", "tls", "unix", "own")
 }
 
 // A message costs no allocation without a tracer. Those that TLS has are of
@@ -406,7 +418,7 @@ func TestServerAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(2000, exchange); n > most {
 			r.Errorf("%v allocations a message, want at most %v", n, most)
 		}
-	}, "tcp", "tls", "unix")
+	}, "tcp", "tls", "unix", "own")
 }
 
 // Pieces of all sizes, written by turns in callbacks and outside of them, by

@@ -43,28 +43,24 @@ func (l *pipes) dial() net.Conn {
 	return client
 }
 
-// timed runs test in a bubble with a clock of its own, on every form.
+// timed runs test in a bubble with a clock of its own, where no loop can serve:
+// time is the peer's affair in every form.
 func timed(t *testing.T, s func(closes chan error) *Server, test func(*testing.T, *Server, *pipes, chan error)) {
-	for _, form := range forms {
-		t.Run(form.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				closes, l := make(chan error, 9), newPipes()
-				srv := s(closes)
-				form.set(srv)
-				srv.OnClose = func(_ *Peer, err error) { closes <- err }
-				served := make(chan error, 1)
-				go func() { served <- srv.Serve(l) }()
-				test(t, srv, l, closes)
-				srv.Close()
-				if err := <-served; !errors.Is(err, ErrServerClosed) {
-					t.Error(err)
-				}
-				if err := srv.Shutdown(context.Background()); err != nil {
-					t.Error(err)
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		closes, l := make(chan error, 9), newPipes()
+		srv := s(closes)
+		srv.OnClose = func(_ *Peer, err error) { closes <- err }
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(l) }()
+		test(t, srv, l, closes)
+		srv.Close()
+		if err := <-served; !errors.Is(err, ErrServerClosed) {
+			t.Error(err)
+		}
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestServerIdleTimeout(t *testing.T) {

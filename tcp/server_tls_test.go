@@ -167,7 +167,7 @@ func TestServerPeer(t *testing.T) {
 		r.ask(conn, "x", "x")
 		p := within(r, peers)
 		if p.ID() != 1 || p.LocalAddr().String() != conn.RemoteAddr().String() || p.RemoteAddr().Network() != r.addr.Network() ||
-			p.NetConn().RemoteAddr() != p.RemoteAddr() || p.Value() != nil {
+			p.NetConn().RemoteAddr().String() != p.RemoteAddr().String() || p.Value() != nil {
 			r.Errorf("peer %d of %v at %v, value %v", p.ID(), p.RemoteAddr(), p.LocalAddr(), p.Value())
 		}
 		state := p.TLS()

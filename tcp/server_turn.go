@@ -122,7 +122,7 @@ func (p *Peer) uncork() {
 	}
 	p.flush()
 	p.settle()
-	p.cond.Broadcast()
+	p.changed()
 }
 
 // invoke calls the callback itself. What panics ends this peer only.
@@ -182,7 +182,7 @@ func (p *Peer) caught(k eventKind) {
 // armCork bounds how long what is written can wait for a callback that blocks.
 func (p *Peer) armCork() {
 	limit := p.srv.conf.corkFor
-	if p.corkSet || limit == 0 {
+	if p.corkSet || limit == 0 || p.polled != nil && p.polled.watched {
 		return
 	}
 	p.corkSet = true

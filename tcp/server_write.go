@@ -187,7 +187,7 @@ func (p *Peer) watchMark() {
 		p.over = true
 	case p.over && p.q.size <= mark/4:
 		p.over = false
-		p.cond.Broadcast()
+		p.changed()
 		if p.srv.OnWritable != nil && !p.due {
 			p.due = p.post(event{kind: onWritable})
 		}
@@ -203,7 +203,7 @@ func (p *Peer) flusher() {
 			p.transport.wrote()
 			p.flushing = false
 			p.settle()
-			p.cond.Broadcast()
+			p.changed()
 			p.unlock()
 			return
 		}

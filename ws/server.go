@@ -186,6 +186,9 @@ func (s *Server) setUp() {
 		if t.HandshakeTimeout == 0 {
 			t.HandshakeTimeout = s.HandshakeTimeout
 		}
+		if s.Handler != nil && t.Loops == 0 {
+			t.Loops = -1 // it gets a goroutine anyway, and takes the connection over
+		}
 		if s.HTTP2 != nil {
 			t.TLS = withHTTP2(t.TLS)
 		}
