@@ -76,8 +76,12 @@ func (p *page) paint(style, s string) string {
 
 // title begins a part of the lesson: a line across the page.
 func (p *page) title(s string) {
-	rest := max(0, p.width-utf8.RuneCountInString(s)-4)
-	p.print(p.paint(dim, "──") + " " + p.paint(bold, s) + " " + p.paint(dim, strings.Repeat("─", rest)) + "\n\n")
+	lines := wrap(s, p.width-5)
+	rest := max(0, p.width-utf8.RuneCountInString(lines[len(lines)-1])-4)
+	for i := range lines {
+		lines[i] = p.paint(bold, lines[i])
+	}
+	p.print(p.paint(dim, "──") + " " + strings.Join(lines, "\n   ") + " " + p.paint(dim, strings.Repeat("─", rest)) + "\n\n")
 }
 
 // text writes paragraphs, each with an empty line behind it.
