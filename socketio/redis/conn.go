@@ -3,12 +3,8 @@ package redis
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +17,9 @@ import (
 type ConnOptions struct {
 	// Username and Password count where the URL has none.
 	Username, Password string
+	// Credentials, where it is set, is asked for both before each connection, in
+	// place of those: for passwords that change.
+	Credentials func(ctx context.Context) (username, password string, err error)
 	// TLS is for rediss; nil checks the server's certificate as browsers do.
 	TLS *tls.Config
 	// Timeout bounds connecting, and the wait for each answer; 0 is 5 seconds. Beyond
@@ -62,9 +61,18 @@ type Conn struct {
 	work   sync.WaitGroup // of those who read streams
 }
 
-// Open makes a Conn for a URL: redis://user:password@host:port/database, or
-// rediss:// for TLS. Several hosts with commas between them, or one with
-// ?cluster=true, are a Redis Cluster. Open does not connect: Redis may be away.
+// Open makes a Conn for a URL: redis://user:password@host:port/database, rediss://
+// for TLS, or unix:///path?db=database. Several hosts with commas between them, or
+// one with ?cluster=true, are a Redis Cluster. With redis-sentinel:// or
+// rediss-sentinel:// the hosts are sentinels, which say where the master is. Open
+// does not connect: Redis may be away.
+//
+// These parameters stand behind the question mark: ca_file (PEM; in place of the
+// system's authorities), cert_file and key_file (this side's certificate),
+// server_name (that the server's certificate is for; by default its host),
+// password_file (read before each connection), and of sentinels master_name
+// (mymaster by default), sentinel_username and sentinel_password. A file that
+// cannot be read is an error.
 //
 // It silences what go-redis writes to standard error, for the whole program: the
 // state is told of by OnState and the trace.
@@ -96,84 +104,6 @@ func orDefault[T int | time.Duration](v, other T) T {
 		return v
 	}
 	return other
-}
-
-// open makes the client of a URL.
-func (c *Conn) open(address string) error {
-	first, hosts := splitHosts(address)
-	u, err := url.Parse(first)
-	if err != nil { // its text would hold the password
-		return errors.New("redis: the URL cannot be read; want redis://user:password@host:port/database")
-	}
-	query := u.Query()
-	isCluster := len(hosts) > 1 || query.Get("cluster") == "true"
-	query.Del("cluster")
-	u.RawQuery = query.Encode()
-	o, err := goredis.ParseURL(u.String())
-	if err != nil {
-		return fmt.Errorf("redis: %s: %w", u.Redacted(), err)
-	}
-	u.Host, u.User = strings.Join(hosts, ","), nil
-	c.address = u.Scheme + "://" + u.Host
-	c.configure(o)
-	if !isCluster {
-		c.client = goredis.NewClient(o)
-		return nil
-	}
-	if o.DB != 0 {
-		return fmt.Errorf("redis: %s: a cluster has no database %d, only 0", c.address, o.DB)
-	}
-	c.cluster = goredis.NewClusterClient(clusterOptions(o, hosts))
-	c.client = c.cluster
-	return nil
-}
-
-// splitHosts returns a URL with its first host alone, and all of them.
-func splitHosts(address string) (first string, hosts []string) {
-	scheme, rest, ok := strings.Cut(address, "://")
-	if !ok {
-		return address, []string{""}
-	}
-	end := len(rest)
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		end = i
-	}
-	at := strings.LastIndex(rest[:end], "@") + 1
-	hosts = strings.Split(rest[at:end], ",")
-	return scheme + "://" + rest[:at] + hosts[0] + rest[end:], hosts
-}
-
-// configure sets what the URL does not. Nothing is sent twice by itself: what may
-// be is for the queue to know.
-func (c *Conn) configure(o *goredis.Options) {
-	if o.Username == "" && o.Password == "" {
-		o.Username, o.Password = c.options.Username, c.options.Password
-	}
-	if o.TLSConfig != nil && c.options.TLS != nil {
-		own := c.options.TLS.Clone()
-		if own.ServerName == "" {
-			own.ServerName = o.TLSConfig.ServerName
-		}
-		o.TLSConfig = own
-	}
-	o.Protocol, o.DisableIdentity, o.ContextTimeoutEnabled = 2, true, true
-	o.MaxRetries, o.DialerRetries = -1, 1
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.options.Timeout, c.options.Timeout, c.options.Timeout
-}
-
-func clusterOptions(o *goredis.Options, hosts []string) *goredis.ClusterOptions {
-	co := &goredis.ClusterOptions{
-		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig, Protocol: o.Protocol, DisableIdentity: true,
-		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
-	}
-	for _, host := range hosts {
-		if _, _, err := net.SplitHostPort(host); err != nil {
-			host = net.JoinHostPort(strings.Trim(host, "[]"), "6379")
-		}
-		co.Addrs = append(co.Addrs, host)
-	}
-	return co
 }
 
 // Address returns what the Conn leads to, without a password.

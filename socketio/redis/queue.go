@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -199,17 +200,20 @@ func (q *queue) work() {
 		left := batch
 		err := error(nil)
 		switch {
-		case len(batch) > 0:
-			left, err = q.send(batch)
-			q.landed(batch, left)
 		case tries > 0:
-			err = q.ping()
+			if err = q.ping(batch); err == nil && len(batch) > 0 {
+				left, err = q.sent(batch)
+			}
+		case len(batch) > 0:
+			left, err = q.sent(batch)
 		}
 		if batch = left; err == nil {
 			tries = 0
 		} else {
 			tries++
-			q.conn.wrote(err)
+			if !movedAway(err) {
+				q.conn.wrote(err)
+			}
 		}
 		if !q.rest(len(batch), tries) {
 			q.abandon(batch)
@@ -254,14 +258,33 @@ func (q *queue) abandon(batch []*job) {
 	q.landed(nil, nil)
 }
 
-func (q *queue) ping() error {
+// ping asks whether Redis is back, before what waits goes out: by that nothing is
+// lost. Where something waits it does not say so: that may not be taken.
+func (q *queue) ping(batch []*job) error {
 	ctx, cancel := q.conn.bounded()
 	defer cancel()
-	err := q.conn.client.Ping(ctx).Err()
+	if len(batch) == 0 {
+		err := q.conn.client.Ping(ctx).Err()
+		if err == nil {
+			q.conn.wrote(nil)
+		}
+		return err
+	}
+	node, err := q.conn.node(ctx, batch[0].key)
 	if err == nil {
-		q.conn.wrote(nil)
+		err = node.Ping(ctx).Err()
+	}
+	if err != nil && q.conn.cluster != nil {
+		q.conn.cluster.ReloadState(ctx)
 	}
 	return err
+}
+
+// sent is send, and notes what is still on its way.
+func (q *queue) sent(batch []*job) (left []*job, err error) {
+	left, err = q.send(batch)
+	q.landed(batch, left)
+	return left, err
 }
 
 // send sends commands, in order. It returns those that Redis does not have yet,
@@ -344,9 +367,9 @@ func (q *queue) judge(j *job, cmd goredis.Cmder) (again bool, why error) {
 		return false, nil
 	case passes(err):
 		return true, err
-	case isReply(err): // refused for good
 	case unsent(err):
 		return true, err
+	case isReply(err): // refused for good
 	case j.find != nil:
 		j.unsure = true
 		return true, err
@@ -388,11 +411,10 @@ func passes(err error) bool {
 // moved reports whether a cluster is not as it was.
 func moved(err error) bool { return err != nil && (!isReply(err) || passes(err)) }
 
-// errDial is that no connection was made: nothing was sent.
-var errDial = errors.New("not connected")
-
-// unsent reports whether a command has certainly not reached Redis.
+// unsent reports whether a command has certainly not reached Redis: there was no
+// connection, or Redis has refused its greeting.
 func unsent(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, errDial) || errors.Is(err, goredis.ErrPoolTimeout) || errors.As(err, &op) && op.Op == "dial"
+	return errors.Is(err, errUnsent) || errors.Is(err, goredis.ErrPoolTimeout) || errors.As(err, &op) && op.Op == "dial" ||
+		isReply(err) && !isAnswer(err) || strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
 }
