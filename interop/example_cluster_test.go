@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -20,16 +19,16 @@ func TestExampleCluster(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	front := l.Addr().String()
-	l.Close()
+	front := "127.0.0.1:" + freePort(t)
 	modules, err := filepath.Abs("node_modules")
 	must(t, err)
 	us := start(t, program{args: []string{"sh", "-c", `cd .. && exec "$0" -listen "$1"`, it, front}, env: []string{"NODE_PATH=" + modules}})
 	await(t, "the cluster to be up", us.errOrEnd, func() bool {
 		return !us.alive() || strings.Count(us.err.String(), " server ") == 3
 	})
+	if !us.alive() {
+		t.Fatalf("the cluster has ended: %s", us.err)
+	}
 	listeners := map[string]*proc{}
 	for range 30 { // nginx shares them out in turn
 		if len(listeners) == 3 {

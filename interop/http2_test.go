@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -107,8 +106,7 @@ func TestHTTP2ThroughHAProxy(t *testing.T) {
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	p := wsServer(t, wsLibraries["node ws"], wsOptions{Echo: true, Subprotocols: []string{"chat"}})
-	plain := "127.0.0.1:" + freePort(t)
-	secure := http2HAProxy(t, cert, plain, hostPortOf(p.url))
+	plain, secure := http2HAProxy(t, cert, hostPortOf(p.url))
 	for _, args := range [][]string{{"wss://" + secure + "/", "--ca", a.pem}, {"ws://" + plain + "/"}} {
 		us := held(t, append([]string{"dial", "--http2", "-s", "chat", "--linger", "0"}, args...)...)
 		p.next("open")
@@ -122,7 +120,7 @@ func TestHTTP2ThroughHAProxy(t *testing.T) {
 	}
 }
 
-func http2HAProxy(t *testing.T, cert pair, plain, target string) (secure string) {
+func http2HAProxy(t *testing.T, cert pair, target string) (plain, secure string) {
 	t.Helper()
 	template, err := os.ReadFile("proxies/haproxy-http2.cfg")
 	if err != nil {
@@ -137,10 +135,11 @@ func http2HAProxy(t *testing.T, cert pair, plain, target string) (secure string)
 		both = append(both, b...)
 	}
 	_, at := serve(t, "tcp4", func(at place) program {
+		plain = "127.0.0.1:" + freePort(t)
 		fill := strings.NewReplacer("@LISTEN@", at.hostPort(), "@PLAIN@", plain, "@TARGET@", target, "@CERT@", fileOf(t, both))
 		return program{args: []string{"haproxy", "-db", "-f", fileOf(t, []byte(fill.Replace(string(template))))}}
 	})
-	return net.JoinHostPort(at.host, at.port)
+	return plain, at.hostPort()
 }
 
 // Chromium opens a WebSocket on the HTTP/2 connection that it has fetched a page

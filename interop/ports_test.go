@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,12 +116,17 @@ func serve(t testing.TB, network string, listen func(place) program) (*proc, pla
 		if p.alive() {
 			return p, at
 		}
-		if !strings.Contains(strings.ToLower(p.err.String()), "in use") {
+		if !inUse(p.err, p.out) {
 			t.Fatalf("%s ended and has not listened: %s%s", p, p.err, p.out)
 		}
 	}
 	t.Fatal("five places were taken")
 	return nil, place{}
+}
+
+// inUse reports whether a program has said that its address was taken.
+func inUse(said ...*output) bool {
+	return slices.ContainsFunc(said, func(o *output) bool { return strings.Contains(strings.ToLower(o.String()), "in use") })
 }
 
 // heldBy reports whether a process listens at the place, or has it bound where

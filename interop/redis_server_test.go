@@ -2,7 +2,6 @@ package interop
 
 import (
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -13,48 +12,57 @@ import (
 type redisServer struct {
 	t    testing.TB
 	port int
+	bus  int // of a cluster's servers among themselves
 	dir  string
 	args []string
 	it   *proc
 }
 
-// startRedis starts one. Its arguments are those of redis-server.
+// startRedis starts one. Its arguments are those of redis-server. A port that
+// somebody else was faster to take is given up for another.
 func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
-	r := &redisServer{t: t, port: freeRedisPort(t), dir: tempDir(t), args: args}
-	r.start()
-	return r
+	r := &redisServer{t: t, args: args}
+	t.Cleanup(func() {
+		if t.Failed() && r.it != nil {
+			t.Logf("%s said:\n%s", r.it, tail(r.it.out.String()))
+		}
+	})
+	for range 5 {
+		r.port, r.bus, r.dir = portOf(t), portOf(t), tempDir(t)
+		if r.launch() {
+			return r
+		}
+		if !inUse(r.it.out) {
+			t.Fatalf("%s has ended: %s", r.it, r.it.out)
+		}
+	}
+	t.Fatal("five ports were taken")
+	return nil
 }
 
-func freeRedisPort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	port := l.Addr().(*net.TCPAddr).Port
-	if port > 55000 { // a cluster's bus is 10,000 above
-		return freeRedisPort(t)
-	}
-	return port
-}
-
-// start starts it, perhaps again, on the same port and the same files.
+// start starts it again, on the same port and the same files.
 func (r *redisServer) start() {
 	r.t.Helper()
-	args := append([]string{"redis-server", "--port", fmt.Sprint(r.port), "--bind", "127.0.0.1", "--dir", r.dir, "--save", "",
-		"--enable-debug-command", "yes"}, r.args...)
-	r.it = start(r.t, program{args: args})
-	r.ready()
+	if !r.launch() {
+		r.t.Fatalf("%s has ended: %s", r.it, r.it.out)
+	}
 }
 
-func (r *redisServer) ready() {
+// launch starts it, and reports whether it answers: otherwise it has ended.
+func (r *redisServer) launch() bool {
 	r.t.Helper()
-	poll(r.t, "redis to answer", func() bool {
-		answer, err := r.try("PING")
-		return err == nil && strings.HasPrefix(answer, "PONG")
-	})
+	args := append([]string{"redis-server", "--port", fmt.Sprint(r.port), "--cluster-port", fmt.Sprint(r.bus), "--bind", "127.0.0.1",
+		"--dir", r.dir, "--save", "", "--enable-debug-command", "yes"}, r.args...)
+	r.it = start(r.t, program{args: args})
+	at := place{net: "tcp4", host: "127.0.0.1", port: fmt.Sprint(r.port)}
+	poll(r.t, "redis to answer", func() bool { return !r.it.alive() || at.heldBy(r.it.pid()) && r.answers() })
+	return r.it.alive()
+}
+
+func (r *redisServer) answers() bool {
+	answer, err := r.try("PING")
+	return err == nil && strings.HasPrefix(answer, "PONG")
 }
 
 // kill ends it as a crash does.
@@ -92,9 +100,9 @@ func startRedisCluster(t testing.TB) []*redisServer {
 	var all []*redisServer
 	args := []string{"--cluster", "create"}
 	for range 3 {
-		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", fmt.Sprint(patience.Milliseconds()))
 		all = append(all, r)
-		args = append(args, fmt.Sprintf("127.0.0.1:%d", r.port))
+		args = append(args, fmt.Sprintf("127.0.0.1:%d@%d", r.port, r.bus))
 	}
 	out, err := exec.Command("redis-cli", append(args, "--cluster-yes")...).CombinedOutput()
 	if err != nil {
