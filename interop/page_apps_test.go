@@ -16,20 +16,22 @@ func TestPageApps(t *testing.T) {
 	browser, home := chromium(t), demoSite(t)
 	for _, app := range []struct {
 		name   string
+		begun  string // beside the connections, before the play
 		play   string // in the first frame, or both
 		until  string // seen in the second
 		record string // in the timeline
 	}{
-		{"chat", `says(0, "name", "Ann"); says(1, "name", "Bob"); sends(0, "join"); sends(1, "join");
-			setTimeout(() => { says(0, "text", "<i>hello</i>"); sends(0, "say"); }, 300)`,
+		{"chat", `[0, 1].every((i) => inside(i).getElementById("people").textContent === "Ann, Bob")`,
+			`says(0, "text", "<i>hello</i>"); sends(0, "say")`,
 			`inside(1).getElementById("messages").textContent.includes("<i>hello</i>")`, `<i>hello</i>`},
-		{"notifications", `says(0, "name", "Ann"); says(0, "text", "the build is green"); sends(0, "publish")`,
+		{"notifications", ``, `says(0, "name", "Ann"); says(0, "text", "the build is green"); sends(0, "publish")`,
 			`inside(1).getElementById("notices").textContent.includes("the build is green")`, `the build is green`},
-		{"document", `{ const e = inside(0).getElementById("text"); e.focus(); e.value = "milk " + e.value; e.dispatchEvent(new Event("input", {bubbles: true})); }`,
+		{"document", `[0, 1].every((i) => inside(i).getElementById("text").value.startsWith("Shopping"))`,
+			`{ const e = inside(0).getElementById("text"); e.focus(); e.value = "milk " + e.value; e.dispatchEvent(new Event("input", {bubbles: true})); }`,
 			`inside(1).getElementById("text").value.startsWith("milk ")`, `milk`},
-		{"game", `says(0, "name", "Ann"); sends(0, "join"); says(1, "name", "Bob"); sends(1, "join")`,
+		{"game", ``, `says(0, "name", "Ann"); sends(0, "join"); says(1, "name", "Bob"); sends(1, "join")`,
 			`inside(1).getElementById("players").textContent.includes("Ann") && inside(0).getElementById("players").textContent.includes("Bob")`, `join`},
-		{"dashboard", `inside(0).getElementById("send").click()`,
+		{"dashboard", ``, `inside(0).getElementById("send").click()`,
 			`inside(1).getElementById("table").textContent.length > 20`, `noise`},
 	} {
 		for name, width := range widths {
@@ -38,8 +40,8 @@ func TestPageApps(t *testing.T) {
 				p.ready()
 				p.do(inFrames)
 				p.until(`document.querySelectorAll("#frames iframe").length === 2 && online(0) && online(1)`)
-				if app.name == "document" { // its text comes behind the connection
-					p.until(`[0, 1].every((i) => inside(i).getElementById("text").value.startsWith("Shopping"))`)
+				if app.begun != "" {
+					p.until(app.begun)
 				}
 				p.do(app.play)
 				p.until(app.until)
