@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -72,13 +73,19 @@ func (c *children) folder() (string, error) {
 	return c.dir, err
 }
 
+// freePort is an address where nobody listens, with a port below those that
+// systems give to clients: none of them takes it in between.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var why error
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000))
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			return address, l.Close()
+		}
+		why = err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", why
 }
 
 // answers waits until somebody listens at an address.
