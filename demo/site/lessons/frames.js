@@ -7,10 +7,13 @@ export default async function (lab) {
   const find = (selector) => lab.root.querySelector(selector);
   const choice = find("#frame-choice");
 
+  let chosen; // the last one: an answer may be late
   const choose = async (number) => {
+    chosen = number;
     const answer = await fetch(`${lab.base}trace/record?n=${number}`);
     if (!answer.ok) return;
     const record = await answer.json();
+    if (number !== chosen) return;
     const frame = { fields: record.fields ?? [], bytes: Uint8Array.from(atob(record.bytes ?? ""), (c) => c.charCodeAt(0)), words: record.lines[0] };
     for (const button of choice.children) button.setAttribute("aria-pressed", String(button.dataset.n === String(number)));
     find("#no-frame").hidden = true;
