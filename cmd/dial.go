@@ -140,7 +140,7 @@ func (o *dialOptions) complete(c *cobra.Command, args []string) error {
 	if err := o.sio.complete(c, o.address); err != nil {
 		return err
 	}
-	if err := o.completeHTTP2(); err != nil {
+	if err := o.completeHTTP2(c); err != nil {
 		return err
 	}
 	if err := o.webSocketProxy(); err != nil {

@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"slices"
-
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/explain"
 	"github.com/sockkit/sockkit/ws"
@@ -16,12 +14,4 @@ func (d *webSocketDial) http2Explained(x *handshake.Exchange, i *ws.HTTP2Info, f
 		lines = append(append(lines, ""), explain.HTTP2Verdicts(x, i, o)...)
 	}
 	return lines
-}
-
-// completeHTTP2 checks --http2 against the flags of TLS.
-func (o *dialOptions) completeHTTP2() error {
-	if o.ws.http2 && len(o.tls.alpn) > 0 && !slices.Contains(o.tls.alpn, "h2") {
-		return usagef("--http2 wants h2 among the protocols of --alpn", "without --alpn h2 is offered, and nothing else")
-	}
-	return nil
 }

@@ -31,6 +31,7 @@ type webServeFlags struct {
 	allowOrigin  []string
 	allowHost    []string
 	basicAuth    string
+	over2        http2Flags
 }
 
 func (w *webServeFlags) add(f *pflag.FlagSet) {
@@ -41,10 +42,14 @@ func (w *webServeFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&w.allowOrigin, "allow-origin", nil, "let pages of this `ORIGIN` in, or * (repeatable); loopback pages always are")
 	f.StringArrayVar(&w.allowHost, "allow-host", nil, "a `NAME` beside the loopback ones that browsers may know this server by (repeatable)")
 	f.StringVar(&w.basicAuth, "basic-auth", "", "demand a login, `USER:PASSWORD` or @FILE")
+	w.over2.addServer(f)
 }
 
 // complete checks the flags, which a WebSocket alone has a use for.
 func (w *webServeFlags) complete(c *cobra.Command, a endpoint.Address) error {
+	if err := w.over2.complete(c, a); err != nil {
+		return err
+	}
 	if a.SocketIO() {
 		if len(w.subprotocols) > 0 {
 			return usagef("-s is a WebSocket's, and Socket.IO has no subprotocols", "")
@@ -138,7 +143,7 @@ func (l *listening) webServer(config *tls.Config) *ws.Server {
 		PingInterval: time.Duration(l.web.pingInterval), Limits: ws.Limits{MaxMessage: int64(l.maxMessage)},
 		MaxRate: int(l.limits.maxRate), MaxConns: l.limits.maxConns, MaxConnsPerIP: l.limits.maxConnsPerIP,
 		Admit: l.limits.admit(), CloseTimeout: min(l.limit(), 5*time.Second), Tracer: l.tracer, OnRefused: l.refused,
-		HTTP2: &ws.HTTP2{},
+		HTTP2: l.web.over2.options(time.Duration(l.idle)),
 		TCP:   &tcp.Server{TLS: config, IdleTimeout: time.Duration(l.idle), Tracer: l.tracer},
 	}
 	if l.web.compress {

@@ -30,6 +30,7 @@ type webSocketFlags struct {
 	follow       bool
 	explain      bool
 	http2        bool
+	over2        http2Flags
 
 	fields   []handshake.Field
 	attempts int // of --reconnect; 0: none, less: without end
@@ -47,6 +48,7 @@ func (w *webSocketFlags) add(f *pflag.FlagSet) {
 	f.Lookup("reconnect").NoOptDefVal = "endless"
 	f.BoolVarP(&w.follow, "location", "L", false, "follow redirects")
 	f.BoolVar(&w.http2, "http2", false, "open it over HTTP/2 (RFC 8441): h2 by ALPN, or with prior knowledge for ws")
+	w.over2.add(f)
 	f.BoolVar(&w.explain, "explain", false, "show each step of the opening handshake, and each rule")
 }
 
@@ -147,7 +149,7 @@ func (o *dialOptions) dialer(op *endpoint.Opener) *ws.Dialer {
 		d.Deflate = &handshake.Deflate{ClientMaxWindowBits: handshake.Unvalued}
 	}
 	if w.http2 {
-		d.HTTP2 = &ws.HTTP2{}
+		d.HTTP2 = w.over2.options(0)
 	}
 	if w.follow {
 		d.MaxRedirects = maxRedirects

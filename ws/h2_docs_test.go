@@ -80,13 +80,13 @@ const http2Limits = `
 
 | what | default | beyond it |
 |---|---|---|
-| requests at once on one connection, one whose handler still runs too | 100 | REFUSED_STREAM |
-| what comes on a stream before it is read | 256 KiB | FLOW_CONTROL_ERROR; the connection's window is that of all streams |
-| a head, as RFC 9113 section 6.5.2 counts it | 64 KiB | 431; beyond twice that, or 64 frames, ENHANCE_YOUR_CALM |
+| requests at once on one connection, one whose handler still runs too | 100, --http2-streams | REFUSED_STREAM |
+| what comes on a stream before it is read | 256 KiB, --http2-window | FLOW_CONTROL_ERROR; the connection's window is that of all streams |
+| a head, as RFC 9113 section 6.5.2 counts it | 64 KiB, --http2-head | 431; one field beyond it, twice as much in all, or 64 frames: ENHANCE_YOUR_CALM |
 | frames a second without data: SETTINGS, PING, RST_STREAM, PRIORITY, empty DATA, requests that are refused | 1,000 | ENHANCE_YOUR_CALM |
 | answers that the peer does not read | 64 KiB | ENHANCE_YOUR_CALM |
 | SETTINGS of the peer, and a head that was begun | 10s, -w | PROTOCOL_ERROR |
-| a connection to a server without a stream | 2m | GOAWAY |
+| a connection to a server without a stream | 2m, --idle-timeout | GOAWAY |
 | a peer that takes no bytes | 30s | the connection is closed |
 | a stream that this end has ended and the peer has not | 2s | RST_STREAM with CANCEL |
 
