@@ -237,9 +237,9 @@ func (a *MemoryAdapter) selected(s Selection) []*Socket {
 
 // Broadcast implements [Adapter]: the packet is encoded once.
 func (a *MemoryAdapter) Broadcast(p *Packet, s Selection, f Flags) error {
-	frames := a.namespace.server.encode(p)
+	frames := a.namespace.server.encodeShared(p)
 	for _, socket := range a.selected(s) {
-		socket.sendFrames(frames, f)
+		socket.sendFrames(p, &frames, f)
 	}
 	return nil
 }
@@ -249,7 +249,7 @@ func (a *MemoryAdapter) BroadcastWithAck(ctx context.Context, p *Packet, s Selec
 	id := a.namespace.nextAck()
 	with := *p
 	with.ID, with.HasID = id, true
-	frames := a.namespace.server.encode(&with)
+	frames := a.namespace.server.encodeShared(&with)
 	sockets := a.selected(s)
 	for _, socket := range sockets {
 		_ = socket.expect(id, func(err error, args Args) {
@@ -265,7 +265,7 @@ func (a *MemoryAdapter) BroadcastWithAck(ctx context.Context, p *Packet, s Selec
 	})
 	count(len(sockets))
 	for _, socket := range sockets {
-		socket.sendFrames(frames, f)
+		socket.sendFrames(&with, &frames, f)
 	}
 	return nil
 }

@@ -108,12 +108,12 @@ func (a *sessionAdapter) Broadcast(p *Packet, s Selection, f Flags) error {
 	with := *p
 	id := newID()
 	with.Data = withOffset(p.Data, id)
-	frames := a.namespace.server.encode(&with)
+	frames := a.namespace.server.encodeShared(&with)
 	a.mu.Lock()
 	a.keep(id, &with, s)
 	sockets := a.selected(s)
 	for _, socket := range sockets {
-		socket.post(frames, f)
+		socket.post(&with, &frames, f)
 	}
 	a.mu.Unlock()
 	for _, socket := range sockets { // handlers may broadcast themselves

@@ -19,7 +19,12 @@ import (
 // written; a nil one is null. Tags of encoding/json count, as do its Marshaler and
 // encoding.TextMarshaler. A time.Time is written as a Date is.
 func encodeArgs(args ...any) (data []byte, attachments [][]byte, err error) {
-	e := newEncoding(args, 2)
+	return encodeArgsBehind(0, args)
+}
+
+// encodeArgsBehind is encodeArgs with the data behind room for something else.
+func encodeArgsBehind(room int, args []any) (buf []byte, attachments [][]byte, err error) {
+	e := newEncoding(args, room, 2)
 	e.buf = append(e.buf, '[')
 	return e.arguments(args)
 }
@@ -27,7 +32,12 @@ func encodeArgs(args ...any) (data []byte, attachments [][]byte, err error) {
 // encodeEvent makes the data of an event: its name, then its arguments. It does
 // not ask whether the name is reserved.
 func encodeEvent(name string, args []any) (data []byte, attachments [][]byte, err error) {
-	e := newEncoding(args, len(name)+4)
+	return encodeEventBehind(0, name, args)
+}
+
+// encodeEventBehind is encodeEvent with the data behind room for something else.
+func encodeEventBehind(room int, name string, args []any) (buf []byte, attachments [][]byte, err error) {
+	e := newEncoding(args, room, len(name)+4)
 	e.buf = append(e.buf, '[')
 	e.buf = appendQuoted(e.buf, name)
 	if len(args) > 0 {
@@ -38,7 +48,7 @@ func encodeEvent(name string, args []any) (data []byte, attachments [][]byte, er
 
 // encodeValue makes the JSON of one value, with placeholders for what is binary.
 func encodeValue(v any) (data []byte, attachments [][]byte, err error) {
-	e := newEncoding([]any{v}, 0)
+	e := newEncoding([]any{v}, 0, 0)
 	e, err = appendValue(e, v, 0)
 	return e.buf, e.attachments, err
 }
@@ -51,8 +61,9 @@ type encoding struct {
 	hops        int // pointers that were followed to where it is
 }
 
-// newEncoding makes room for what simple arguments take.
-func newEncoding(args []any, size int) encoding {
+// newEncoding makes room for what simple arguments take, behind room for something
+// else.
+func newEncoding(args []any, room, size int) encoding {
 	for _, arg := range args {
 		switch arg := arg.(type) {
 		case string:
@@ -65,7 +76,7 @@ func newEncoding(args []any, size int) encoding {
 			size += 24
 		}
 	}
-	return encoding{buf: make([]byte, 0, size)}
+	return encoding{buf: make([]byte, room, room+size)}
 }
 
 func (e encoding) arguments(args []any) ([]byte, [][]byte, error) {

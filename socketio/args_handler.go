@@ -10,38 +10,72 @@ import (
 	"sync/atomic"
 )
 
-// ackFunc sends an acknowledgement, and reports itself what goes wrong with it
-// later on. It is nil where none was asked for.
+// acknowledgement is that of one event: the first answer goes out, whichever
+// handler gives it, and whenever. Nil is that of an event that asks for none.
+type acknowledgement struct {
+	sent atomic.Bool
+	id   uint64
+	to   acknowledger
+}
+
+// acknowledger sends the acknowledgement of a number, and reports itself what goes
+// wrong with it later on.
+type acknowledger interface {
+	sendAck(id uint64, args []any) error
+}
+
+// ackFunc is an acknowledger for what has no number.
 type ackFunc func(args ...any) error
+
+func (f ackFunc) sendAck(_ uint64, args []any) error { return f(args...) }
+
+// newAcknowledgement is one by a function; nil by nil.
+func newAcknowledgement(send ackFunc) *acknowledgement {
+	if send == nil {
+		return nil
+	}
+	return &acknowledgement{to: send}
+}
+
+// send acknowledges the event, unless that has been done, or nobody asked.
+func (a *acknowledgement) send(args ...any) error {
+	if a == nil || !a.sent.CompareAndSwap(false, true) {
+		return nil
+	}
+	return a.to.sendAck(a.id, args)
+}
 
 // handler is a function that an event is given to. Its parameters are, in this
 // order: a context.Context, if it wants one; one for each argument; a function
 // without results, which acknowledges, if it wants one; and, if it is variadic,
 // one for the arguments that are left over.
 type handler struct {
-	invoke func(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack ackFunc) error
+	invoke  invokeFunc
+	context bool // it takes one
 }
 
+type invokeFunc = func(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) error
+
 // newHandler makes a handler of a function, or says why it cannot be one.
-func newHandler(fn any) (*handler, error) {
+func newHandler(fn any) (handler, error) {
 	if invoke := fastHandler(fn); invoke != nil {
-		return &handler{invoke}, nil
+		return handler{invoke: invoke}, nil
 	}
 	v := reflect.ValueOf(fn)
 	if v.Kind() != reflect.Func || v.IsNil() {
-		return nil, fmt.Errorf("handler is %T, want a function", fn)
+		return handler{}, fmt.Errorf("handler is %T, want a function", fn)
 	}
 	shape, err := shapeOf(v.Type())
 	if err != nil {
-		return nil, fmt.Errorf("handler %T: %w", fn, err)
+		return handler{}, fmt.Errorf("handler %T: %w", fn, err)
 	}
-	return &handler{func(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack ackFunc) error {
+	return handler{func(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) error {
 		in, err := shape.arguments(ctx, args, attachments, ack)
 		if err == nil {
 			v.Call(in)
 		}
 		return err
-	}}, nil
+	}, shape.context}, nil
 }
 
 // call runs the function with the arguments of an event, without its name. What
@@ -49,21 +83,8 @@ func newHandler(fn any) (*handler, error) {
 // of another type, the function is not called and the error is an
 // [ArgumentError]. The acknowledgement goes out once, whenever the function
 // gives it: later ones are ignored, and so are those that nobody asked for.
-func (h *handler) call(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack func(args ...any) error) error {
+func (h handler) call(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) error {
 	return h.invoke(ctx, args, attachments, ack)
-}
-
-// once lets the first acknowledgement through.
-func (ack ackFunc) once() func(args ...any) {
-	if ack == nil {
-		return func(...any) {}
-	}
-	var sent atomic.Bool
-	return func(args ...any) {
-		if sent.CompareAndSwap(false, true) {
-			_ = ack(args...) // who sends it reports it
-		}
-	}
 }
 
 // handlerShape is what a type of function takes.
@@ -147,7 +168,7 @@ func decodable(t reflect.Type) error {
 }
 
 // arguments are what the function is called with.
-func (s *handlerShape) arguments(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack ackFunc) ([]reflect.Value, error) {
+func (s *handlerShape) arguments(ctx context.Context, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) ([]reflect.Value, error) {
 	in := make([]reflect.Value, 0, len(s.params)+2+max(0, len(args)-len(s.params)))
 	if s.context {
 		in = append(in, reflect.ValueOf(&ctx).Elem())
@@ -177,8 +198,8 @@ func (s *handlerShape) arguments(ctx context.Context, args []json.RawMessage, at
 }
 
 // ackValue makes a function of a type that acknowledges with its arguments.
-func ackValue(t reflect.Type, ack ackFunc) reflect.Value {
-	send := ack.once()
+func ackValue(t reflect.Type, ack *acknowledgement) reflect.Value {
+	send := func(args ...any) { _ = ack.send(args...) } // who sends it reports it
 	if t == reflect.TypeFor[func(...any)]() {
 		return reflect.ValueOf(send)
 	}

@@ -7,7 +7,7 @@ import (
 
 // fastHandler calls the kinds of functions that most handlers are without
 // reflection. It returns nil for others, and for nil.
-func fastHandler(fn any) func(context.Context, []json.RawMessage, [][]byte, ackFunc) error {
+func fastHandler(fn any) invokeFunc {
 	switch fn := fn.(type) {
 	case func():
 		return noneHandler(fn)
@@ -31,13 +31,11 @@ func fastHandler(fn any) func(context.Context, []json.RawMessage, [][]byte, ackF
 	return nil
 }
 
-type invokeFunc = func(context.Context, []json.RawMessage, [][]byte, ackFunc) error
-
 func noneHandler(fn func()) invokeFunc {
 	if fn == nil {
 		return nil
 	}
-	return func(context.Context, []json.RawMessage, [][]byte, ackFunc) error {
+	return func(context.Context, []json.RawMessage, [][]byte, *acknowledgement) error {
 		fn()
 		return nil
 	}
@@ -50,7 +48,7 @@ func oneHandler[T any](fn func(T), arg argFunc[T]) invokeFunc {
 	if fn == nil {
 		return nil
 	}
-	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, _ ackFunc) error {
+	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, _ *acknowledgement) error {
 		v, err := arg(args, 0, attachments)
 		if err == nil {
 			fn(v)
@@ -63,11 +61,10 @@ func answerHandler[T any](fn func(T, func(T)), arg argFunc[T]) invokeFunc {
 	if fn == nil {
 		return nil
 	}
-	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, ack ackFunc) error {
+	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) error {
 		v, err := arg(args, 0, attachments)
 		if err == nil {
-			send := ack.once()
-			fn(v, func(answer T) { send(answer) })
+			fn(v, func(answer T) { _ = ack.send(answer) })
 		}
 		return err
 	}
@@ -77,7 +74,7 @@ func restHandler(fn func(...any)) invokeFunc {
 	if fn == nil {
 		return nil
 	}
-	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, _ ackFunc) error {
+	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, _ *acknowledgement) error {
 		values := make([]any, len(args))
 		for i := range args {
 			var err error

@@ -63,7 +63,7 @@ func TestHandlers(t *testing.T) {
 			acked = append(acked, string(data))
 			return err
 		}
-		if err := h.call(ctx, splitArray(nil, []byte(c.args)), [][]byte{{1, 2}}, ack); err != nil {
+		if err := h.call(ctx, splitArray(nil, []byte(c.args)), [][]byte{{1, 2}}, newAcknowledgement(ack)); err != nil {
 			t.Errorf("%T: %v", c.fn, err)
 		}
 		if got := strings.Join(log, " "); got != c.want {
@@ -124,7 +124,7 @@ func TestHandlerAckError(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	err = h.call(context.Background(), nil, nil, func(...any) error { calls++; return errors.New("no") })
+	err = h.call(context.Background(), nil, nil, newAcknowledgement(func(...any) error { calls++; return errors.New("no") }))
 	if err != nil || calls != 1 {
 		t.Errorf("%d calls, %v", calls, err)
 	}
@@ -135,7 +135,7 @@ func TestHandlerAllocs(t *testing.T) {
 	args := splitArray(nil, []byte(`["hello",2]`))
 	binary := splitArray(nil, []byte(`[`+place("0")+`]`))
 	attachments := [][]byte{{1}}
-	ack := func(...any) error { return nil }
+	ack := newAcknowledgement(func(...any) error { return nil })
 	cases := []struct {
 		fn   any
 		args []json.RawMessage
@@ -155,6 +155,7 @@ func TestHandlerAllocs(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := testing.AllocsPerRun(200, func() {
+			ack.sent.Store(false)
 			if err := h.call(context.Background(), c.args, attachments, ack); err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ type listeners struct {
 }
 
 type clientListener struct {
-	handler *handler
+	handler handler
 	failure func(error) // in place of handler, for "connect_error"
 	once    bool
 	fn      any

@@ -134,7 +134,7 @@ func (c *Client) enter(l *link, p *Packet) {
 		size += len(a)
 	}
 	ctx, o := c.ctx, &c.manager.options
-	if !c.events.add(func() { c.handle(ctx, l, raw, p) }, size, o.maxPending(), o.maxPendingBytes()) {
+	if !c.events.add(&deferredCall{f: func() { c.handle(ctx, l, raw, p) }}, size, o.maxPending(), o.maxPendingBytes()) {
 		c.overflow(l)
 		return
 	}
@@ -156,9 +156,9 @@ func (c *Client) handle(ctx context.Context, l *link, raw []json.RawMessage, p *
 	for _, any := range c.handlers.get(&c.handlers.any) {
 		c.manager.guard(c, func() { any.f(event, args) })
 	}
-	var ack ackFunc
+	var ack *acknowledgement
 	if p.HasID {
-		ack = func(answer ...any) error { return c.sendAck(l, p.ID, answer) }
+		ack = newAcknowledgement(func(answer ...any) error { return c.sendAck(l, p.ID, answer) })
 	}
 	for _, h := range c.handlers.take(event) {
 		c.call(ctx, h, event, args, ack)

@@ -198,7 +198,7 @@ func (c *Client) tellError(err error) {
 }
 
 // call runs one handler.
-func (c *Client) call(ctx context.Context, l *clientListener, event string, args Args, ack ackFunc) {
+func (c *Client) call(ctx context.Context, l *clientListener, event string, args Args, ack *acknowledgement) {
 	c.manager.guard(c, func() {
 		if err := l.handler.call(ctx, args.raw, args.attachments, ack); err != nil {
 			c.handlerError(event, err)

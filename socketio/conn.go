@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,20 +36,6 @@ type admission struct {
 	name   string
 	auth   map[string]any
 	socket *Socket // once there is one, under the lock of the conn
-}
-
-// encoded is a packet as it goes over the wire: once for all who get it.
-type encoded struct {
-	packet *Packet
-	frames []engine.Packet
-}
-
-func (s *Server) encode(p *Packet) *encoded {
-	e := &encoded{packet: p}
-	for _, f := range s.encoder.Encode(p) {
-		e.frames = append(e.frames, engine.Packet{Type: engine.Message, Data: f.Data, Binary: f.Binary})
-	}
-	return e
 }
 
 // connected takes a new session of the engine.
@@ -95,7 +82,8 @@ func (c *conn) message(data []byte, binary bool) {
 		c.malformed(ErrInvalidPayload)
 		return
 	}
-	p, done, err := c.decoder.Add(Frame{Binary: binary, Data: append([]byte(nil), data...)})
+	var p Packet
+	done, err := c.decode(Frame{Binary: binary, Data: bytes.Clone(data)}, &p)
 	switch {
 	case err != nil:
 		c.malformed(err)
@@ -104,12 +92,25 @@ func (c *conn) message(data []byte, binary bool) {
 			c.partial.Stop()
 			c.partial = nil
 		}
-		c.packet(p)
+		c.packet(&p)
 	case c.partial == nil:
 		if limit := c.server.attachmentTimeout(); limit > 0 {
 			c.partial = time.AfterFunc(limit, c.incomplete)
 		}
 	}
+}
+
+// decode is [Decoder.Add] to a packet that is there. The usual decoder needs no
+// memory for it.
+func (c *conn) decode(f Frame, p *Packet) (done bool, err error) {
+	if d, ok := c.decoder.(*textDecoder); ok {
+		return d.add(f, p)
+	}
+	made, done, err := c.decoder.Add(f)
+	if done {
+		*p = *made
+	}
+	return done, err
 }
 
 // malformed closes the connection behind what is no packet: its sockets hear of
@@ -127,7 +128,7 @@ func (c *conn) incomplete() {
 }
 
 // packet takes a packet, or closes the connection where none of the sort may
-// come.
+// come. Nothing keeps the packet itself.
 func (c *conn) packet(p *Packet) {
 	c.record(trace.In, p)
 	name, query := orString(p.Namespace, "/"), ""
@@ -325,25 +326,17 @@ func (c *conn) refuse(name string, e *Error, own bool) {
 		data, _ = json.Marshal(&Error{Message: e.Message})
 	}
 	p.Data = data
-	c.write(c.server.encode(p), Flags{})
+	refusal := c.server.encode(p)
+	c.write(p, &refusal, Flags{})
 }
 
-// write sends frames to the client.
-func (c *conn) write(e *encoded, f Flags) {
+// write sends a packet that was encoded to the client.
+func (c *conn) write(p *Packet, e *encoded, f Flags) {
 	if f.Volatile && !c.session.Writable() {
 		return
 	}
-	c.record(trace.Out, e.packet)
-	if !f.NoCompress {
-		c.session.SendPackets(e.frames...)
-		return
-	}
-	frames := make([]engine.Packet, len(e.frames))
-	copy(frames, e.frames)
-	for i := range frames {
-		frames[i].NoCompress = true
-	}
-	c.session.SendPackets(frames...)
+	c.record(trace.Out, p)
+	e.sendTo(c.session, f)
 }
 
 // disconnect ends the connection on the server's wish: the sockets hear that it

@@ -5,39 +5,66 @@ import (
 	"sync"
 )
 
-// lane runs functions one after the other, in a goroutine that exists only while
-// there are some. Adding to it never waits.
+// lane runs tasks one after the other, in a goroutine that exists only while there
+// are some. Adding to it never waits.
 type lane struct {
 	crew    *crew // whose goroutines it runs in; nil is its own
 	mu      sync.Mutex
-	waiting []func()
+	first   task // of those that wait
+	last    *queued
+	waiting int
+	size    int // bytes that those that wait, or run, stand for
 	running bool
-	size    int // bytes that those that wait stand for
 	held    bool
 	idle    chan struct{} // closed once nothing runs or waits; nil where nobody asks
 }
 
-// add appends a function that stands for size bytes. It reports false where more
-// than most would wait.
-func (l *lane) add(f func(), size, most, mostBytes int) bool {
+// task is what a lane runs. It is in one lane at a time.
+type task interface {
+	run()
+	inLane() *queued
+}
+
+// queued is a task's place in a lane.
+type queued struct {
+	next task
+	size int
+}
+
+func (q *queued) inLane() *queued { return q }
+
+// deferredCall is a function as a task.
+type deferredCall struct {
+	queued
+	f func()
+}
+
+func (c *deferredCall) run() { c.f() }
+
+// add appends a task that stands for size bytes. It reports false where more than
+// most would wait.
+func (l *lane) add(t task, size, most, mostBytes int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if most > 0 && len(l.waiting) >= most || mostBytes > 0 && l.size+size > mostBytes && len(l.waiting) > 0 {
+	if most > 0 && l.waiting >= most || mostBytes > 0 && l.size+size > mostBytes && l.waiting > 0 {
 		return false
 	}
+	q := t.inLane()
+	q.size = size
+	if l.first == nil {
+		l.first = t
+	} else {
+		l.last.next = t
+	}
+	l.last = q
+	l.waiting++
 	l.size += size
-	l.waiting = append(l.waiting, func() {
-		f()
-		l.mu.Lock()
-		l.size -= size
-		l.mu.Unlock()
-	})
 	l.start()
 	return true
 }
 
 // must appends a function whatever waits.
-func (l *lane) must(f func()) { l.add(f, 0, 0, 0) }
+func (l *lane) must(f func()) { l.add(&deferredCall{f: f}, 0, 0, 0) }
 
 // hold has nothing run until release.
 func (l *lane) hold() {
@@ -54,7 +81,7 @@ func (l *lane) release() {
 }
 
 func (l *lane) start() {
-	if l.running || l.held || len(l.waiting) == 0 {
+	if l.running || l.held || l.first == nil {
 		return
 	}
 	l.running = true
@@ -62,32 +89,38 @@ func (l *lane) start() {
 }
 
 func (l *lane) run() {
-	for {
-		l.mu.Lock()
-		if len(l.waiting) == 0 || l.held {
-			l.running = false
-			if len(l.waiting) == 0 {
-				l.waiting = nil
-				if l.idle != nil {
-					close(l.idle)
-					l.idle = nil
-				}
-			}
-			l.mu.Unlock()
-			return
-		}
-		f := l.waiting[0]
-		l.waiting[0] = nil
-		l.waiting = l.waiting[1:]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.first != nil && !l.held {
+		t := l.take()
 		l.mu.Unlock()
-		f()
+		t.run()
+		l.mu.Lock()
+		l.size -= t.inLane().size
 	}
+	l.running = false
+	if l.first == nil && l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// take takes the first task off the lane.
+func (l *lane) take() task {
+	t := l.first
+	q := t.inLane()
+	if l.first = q.next; l.first == nil {
+		l.last = nil
+	}
+	q.next = nil
+	l.waiting--
+	return t
 }
 
 // wait returns once nothing runs or waits, or ctx is done.
 func (l *lane) wait(ctx context.Context) error {
 	l.mu.Lock()
-	if !l.running && len(l.waiting) == 0 {
+	if !l.running && l.first == nil {
 		l.mu.Unlock()
 		return nil
 	}

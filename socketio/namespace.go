@@ -32,13 +32,13 @@ type Namespace struct {
 	middlewares []func(*Socket) error
 	onConnect   []func(*Socket)
 	onData      []func(*Socket, any)
-	onServer    map[string][]*handler // events of other servers
-	children    []*Namespace          // of a dynamic one
+	onServer    map[string][]handler // events of other servers
+	children    []*Namespace         // of a dynamic one
 	onRoom      map[RoomEvent][]func(room, id string)
 }
 
 func newNamespace(s *Server, name string) *Namespace {
-	return &Namespace{server: s, name: name, sockets: map[string]*Socket{}, onServer: map[string][]*handler{}}
+	return &Namespace{server: s, name: name, sockets: map[string]*Socket{}, onServer: map[string][]handler{}}
 }
 
 // setUp makes the adapter. Whoever gets a namespace waits for that.

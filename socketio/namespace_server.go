@@ -108,7 +108,7 @@ func (n *Namespace) ServerEvent(args Args, ack func(Args)) {
 	for _, raw := range args.raw {
 		size += len(raw)
 	}
-	ok := n.peers.add(func() {
+	ok := n.peers.add(&deferredCall{f: func() {
 		for _, h := range handlers {
 			n.server.guard(func() {
 				if err := h.call(context.Background(), args.raw[1:], args.attachments, answer); err != nil {
@@ -116,7 +116,7 @@ func (n *Namespace) ServerEvent(args Args, ack func(Args)) {
 				}
 			})
 		}
-	}, size, n.server.maxPending(), n.server.maxPendingBytes())
+	}}, size, n.server.maxPending(), n.server.maxPendingBytes())
 	if !ok {
 		n.server.handlerError(nil, event, errManyServerEvents)
 	}
@@ -125,11 +125,11 @@ func (n *Namespace) ServerEvent(args Args, ack func(Args)) {
 var errManyServerEvents = fmt.Errorf("dropped: too many events of other servers wait for their handlers")
 
 // serverAck encodes an acknowledgement for another server.
-func (n *Namespace) serverAck(event string, ack func(Args)) ackFunc {
+func (n *Namespace) serverAck(event string, ack func(Args)) *acknowledgement {
 	if ack == nil {
 		return nil
 	}
-	return sentOnce(func(values ...any) error {
+	return newAcknowledgement(func(values ...any) error {
 		data, attachments, err := encodeArgs(values...)
 		if err != nil {
 			n.server.handlerError(nil, event, err)

@@ -56,7 +56,10 @@ func headSize(p *Packet) int {
 
 // appendPacket appends the text of a packet: type, number of attachments,
 // namespace, identifier, data (Socket.IO protocol v5, "Packet encoding").
-func appendPacket(dst []byte, p *Packet) []byte {
+func appendPacket(dst []byte, p *Packet) []byte { return append(appendHead(dst, p), p.Data...) }
+
+// appendHead appends what stands before the data.
+func appendHead(dst []byte, p *Packet) []byte {
 	kind := p.Type.plain()
 	if len(p.Attachments) > 0 && (kind == PacketEvent || kind == PacketAck) {
 		dst = append(dst, '0'+byte(kind)+3)
@@ -72,5 +75,8 @@ func appendPacket(dst []byte, p *Packet) []byte {
 	if p.HasID {
 		dst = strconv.AppendUint(dst, p.ID, 10)
 	}
-	return append(dst, p.Data...)
+	return dst
 }
+
+// headRoom is enough for what stands before the data of any packet of a namespace.
+func headRoom(namespace string) int { return len("51000-,18446744073709551615") + len(namespace) }

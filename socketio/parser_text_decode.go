@@ -22,62 +22,72 @@ type textDecoder struct {
 
 // Add takes a text frame, or an attachment of the one before.
 func (d *textDecoder) Add(f Frame) (*Packet, bool, error) {
-	if f.Binary {
-		return d.attachment(f.Data)
-	}
-	if d.pending != nil {
-		return nil, false, ErrUnexpectedText
-	}
-	p, due, err := d.text(f.Data)
-	if err != nil {
+	p := &Packet{}
+	if done, err := d.add(f, p); !done {
 		return nil, false, err
-	}
-	if due == 0 {
-		return p, true, nil
-	}
-	d.pending, d.due, d.size = p, due, 0
-	return nil, false, nil
-}
-
-func (d *textDecoder) attachment(data []byte) (*Packet, bool, error) {
-	p := d.pending
-	if p == nil {
-		return nil, false, ErrUnexpectedBinary
-	}
-	if d.size += len(data); d.size > d.maxSize {
-		return nil, false, ErrAttachmentsTooLarge
-	}
-	p.Attachments = append(p.Attachments, data)
-	if len(p.Attachments) < d.due {
-		return nil, false, nil
-	}
-	d.pending = nil
-	if !checkPlaceholders(p.Data, d.due) {
-		return nil, false, ErrIllegalPlaceholder
 	}
 	return p, true, nil
 }
 
+// add is Add to a packet that is there, and counts once it is done.
+func (d *textDecoder) add(f Frame, p *Packet) (done bool, err error) {
+	if f.Binary {
+		return d.attachment(f.Data, p)
+	}
+	if d.pending != nil {
+		return false, ErrUnexpectedText
+	}
+	due, err := d.text(f.Data, p)
+	if err != nil {
+		return false, err
+	}
+	if due > 0 {
+		kept := *p
+		d.pending, d.due, d.size = &kept, due, 0
+	}
+	return due == 0, nil
+}
+
+func (d *textDecoder) attachment(data []byte, to *Packet) (done bool, err error) {
+	p := d.pending
+	if p == nil {
+		return false, ErrUnexpectedBinary
+	}
+	if d.size += len(data); d.size > d.maxSize {
+		return false, ErrAttachmentsTooLarge
+	}
+	p.Attachments = append(p.Attachments, data)
+	if len(p.Attachments) < d.due {
+		return false, nil
+	}
+	d.pending = nil
+	if !checkPlaceholders(p.Data, d.due) {
+		return false, ErrIllegalPlaceholder
+	}
+	*to = *p
+	return true, nil
+}
+
 // text reads a packet, and how many attachments follow it.
-func (d *textDecoder) text(data []byte) (p *Packet, due int, err error) {
+func (d *textDecoder) text(data []byte, p *Packet) (due int, err error) {
 	if !utf8.Valid(data) {
 		data = bytes.ToValidUTF8(data, []byte("\ufffd")) // as JavaScript does where it decodes a body
 	}
 	kind, rest, err := readType(data)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	p = &Packet{Type: kind.plain()}
+	*p = Packet{Type: kind.plain()}
 	if kind != p.Type {
 		if due, rest, err = d.count(rest); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 	}
 	rest = d.namespace(p, rest)
 	if rest, err = readID(p, rest); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	return p, due, d.payload(p, rest)
+	return due, d.payload(p, rest)
 }
 
 // readType reads the digit that a packet begins with. To JavaScript space is the

@@ -24,6 +24,7 @@ type Server struct {
 
 	engine  *engine.Server
 	encoder Encoder
+	text    bool     // it is that of TextParser
 	files   sync.Map // of ServeClient, compressed
 	crew    crew
 
@@ -44,6 +45,7 @@ func NewServer(options *ServerOptions) *Server {
 		s.ServerOptions = *options
 	}
 	s.encoder = s.parser().NewEncoder()
+	_, s.text = s.encoder.(textEncoder)
 	e := s.Engine
 	if e == nil {
 		e = &engine.Server{}

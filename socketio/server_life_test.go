@@ -233,7 +233,7 @@ func TestWaitingAtTheEnd(t *testing.T) {
 func (l *lane) length() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.waiting)
+	return l.waiting
 }
 
 // TestPanics holds that a panic ends nothing but its handler.

@@ -43,7 +43,7 @@ type Socket struct {
 	version      int                        // of data
 	kept         *keptState                 // as it was kept for its return before its end; nil where it was not
 	notes        map[string]json.RawMessage // of Annotate; another map after each call
-	handlers     map[string][]*listener
+	handlers     []*listener                // in their order; what is behind its end is nobody's
 	middlewares  []func(*Event) error
 	any, anyOut  []*anyListener
 	disconnected []func(reason string)
@@ -64,7 +64,8 @@ const (
 
 // outgoing is a packet that waits until the socket is connected.
 type outgoing struct {
-	frames *encoded
+	packet Packet
+	frames encoded
 	flags  Flags
 }
 
@@ -75,7 +76,8 @@ type waitingAck struct {
 }
 
 type listener struct {
-	handler *handler
+	event   string
+	handler handler
 	once    bool
 	fn      any
 }
@@ -202,7 +204,7 @@ func (s *Socket) newRooms(rooms []string) int {
 // Leave has the socket leave a room.
 func (s *Socket) Leave(room string) { s.namespace.adapter.Del(s.id, room) }
 
-func mustHandler(event string, fn any) *handler {
+func mustHandler(event string, fn any) handler {
 	h, err := newHandler(fn)
 	if err != nil {
 		panic(fmt.Sprintf("socketio: the handler of %q: %v", event, err))
@@ -225,13 +227,10 @@ func (s *Socket) listen(event string, fn any, once bool) {
 	if s.listenReserved(event, fn) {
 		return
 	}
-	l := &listener{mustHandler(event, fn), once, fn}
+	l := &listener{event, mustHandler(event, fn), once, fn}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.handlers == nil {
-		s.handlers = map[string][]*listener{}
-	}
-	s.handlers[event] = append(slices.Clip(s.handlers[event]), l)
+	s.handlers = append(s.handlers, l)
 }
 
 // listenReserved takes handlers of the events that the server itself makes. A
@@ -272,15 +271,18 @@ func (s *Socket) reasonHandler(event string, fn any) func(reason string) {
 // Off removes the handlers of an event: all, or those that are fn. Closures of
 // one function literal are the same here.
 func (s *Socket) Off(event string, fn ...any) {
+	s.removeHandlers(func(l *listener) bool {
+		return l.event == event && (len(fn) == 0 || slices.ContainsFunc(fn, func(f any) bool {
+			return reflect.ValueOf(f).Pointer() == reflect.ValueOf(l.fn).Pointer()
+		}))
+	})
+}
+
+// removeHandlers makes another list, for the one that there is may be read.
+func (s *Socket) removeHandlers(is func(*listener) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(fn) == 0 {
-		delete(s.handlers, event)
-		return
-	}
-	s.handlers[event] = slices.DeleteFunc(slices.Clone(s.handlers[event]), func(l *listener) bool {
-		return slices.ContainsFunc(fn, func(f any) bool { return reflect.ValueOf(f).Pointer() == reflect.ValueOf(l.fn).Pointer() })
-	})
+	s.handlers = slices.DeleteFunc(slices.Clone(s.handlers), is)
 }
 
 // OnDisconnect adds a handler for the end of the socket, which has left its rooms
@@ -319,7 +321,13 @@ func (s *Socket) Use(middleware func(e *Event) error) {
 func (s *Socket) ListenerCount(event string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.handlers[event])
+	n := 0
+	for _, l := range s.handlers {
+		if l.event == event {
+			n++
+		}
+	}
+	return n
 }
 
 // OnAny adds a handler for every event that comes, before its own. The function
@@ -389,7 +397,15 @@ func (s *Socket) ListenersAnyOutgoing() int {
 
 // guard runs a handler, whose panic ends nothing but itself.
 func (s *Socket) guard(f func()) {
-	_ = s.try(func() error { f(); return nil })
+	defer s.caught()
+	f()
+}
+
+// caught is deferred.
+func (s *Socket) caught() {
+	if v := recover(); v != nil {
+		_ = s.namespace.server.panicked(s, v)
+	}
 }
 
 // try runs a middleware, whose panic is an error.

@@ -68,12 +68,13 @@ func abandon(waiting map[uint64]waitingAck) {
 }
 
 func (s *Socket) sendAck(id uint64, args []any) error {
-	data, attachments, err := encodeArgs(args...)
+	room := headRoom(s.namespace.name)
+	buf, attachments, err := encodeArgsBehind(room, args)
 	if err != nil {
 		err = fmt.Errorf("socketio: acknowledgement: %w", err)
 		s.namespace.server.handlerError(s, "acknowledgement", err)
 		return err
 	}
-	s.send(&Packet{Type: PacketAck, Namespace: s.namespace.name, ID: id, HasID: true, Data: data, Attachments: attachments}, Flags{})
+	s.sendInPlace(&Packet{Type: PacketAck, Namespace: s.namespace.name, ID: id, HasID: true, Attachments: attachments}, buf, room, Flags{})
 	return nil
 }

@@ -29,25 +29,31 @@ func (s *Socket) emit(event string, args []any, f Flags) error {
 	if err != nil {
 		return fmt.Errorf("socketio: emit %q: %w", event, err)
 	}
-	data, attachments, err := encodeEvent(event, args)
+	room := headRoom(s.namespace.name)
+	buf, attachments, err := encodeEventBehind(room, event, args)
 	if err != nil {
 		return fmt.Errorf("socketio: emit %q: %w", event, err)
 	}
-	p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: data, Attachments: attachments}
-	if ack != nil {
-		err := s.await(p, f.Timeout, func(err error, answer Args) {
-			s.acks.must(func() { s.guard(func() { s.answered(event, ack(s.ctx, err, answer)) }) })
-		})
-		if err == nil {
-			s.send(p, f)
+	p := Packet{Type: PacketEvent, Namespace: s.namespace.name, Attachments: attachments}
+	switch {
+	case ack != nil:
+		if err := s.await(&p, f.Timeout, s.giveTo(event, ack)); err != nil {
+			return err
 		}
-		return err
+	case s.pid != "" && !f.Volatile: // recovery counts every event
+		counted := p
+		counted.Data = buf[room:]
+		return s.namespace.adapter.Broadcast(&counted, Selection{Rooms: []string{s.id}}, f)
 	}
-	if s.pid != "" && !f.Volatile { // recovery counts every event
-		return s.namespace.adapter.Broadcast(p, Selection{Rooms: []string{s.id}}, f)
-	}
-	s.send(p, f)
+	s.sendInPlace(&p, buf, room, f)
 	return nil
+}
+
+// giveTo has a function take an acknowledgement, in the lane of those.
+func (s *Socket) giveTo(event string, ack ackCall) func(error, Args) {
+	return func(err error, answer Args) {
+		s.acks.must(func() { s.guard(func() { s.answered(event, ack(s.ctx, err, answer)) }) })
+	}
 }
 
 // answered tells of an acknowledgement that its function could not take.
@@ -128,7 +134,8 @@ func (s *Socket) emitWithAck(ctx context.Context, event string, args []any, f Fl
 	if reserved(event) {
 		return Args{}, &ReservedEventError{event}
 	}
-	data, attachments, err := encodeEvent(event, args)
+	room := headRoom(s.namespace.name)
+	buf, attachments, err := encodeEventBehind(room, event, args)
 	if err != nil {
 		return Args{}, fmt.Errorf("socketio: emit %q: %w", event, err)
 	}
@@ -137,15 +144,15 @@ func (s *Socket) emitWithAck(ctx context.Context, event string, args []any, f Fl
 		err    error
 	}
 	came := make(chan result, 1)
-	p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: data, Attachments: attachments}
-	if err := s.await(p, f.Timeout, func(err error, answer Args) { came <- result{answer, err} }); err != nil {
+	p := Packet{Type: PacketEvent, Namespace: s.namespace.name, Attachments: attachments}
+	if err := s.await(&p, f.Timeout, func(err error, answer Args) { came <- result{answer, err} }); err != nil {
 		return Args{}, err
 	}
 	if !s.Connected() {
 		s.forget(p.ID)
 		return Args{}, errDisconnected
 	}
-	s.send(p, f)
+	s.sendInPlace(&p, buf, room, f)
 	select {
 	case r := <-came:
 		return r.answer, r.err

@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sync/atomic"
 )
 
-// packet takes a packet that the client sent to the socket.
+// packet takes a packet that the client sent to the socket. Nothing keeps it.
 func (s *Socket) packet(p *Packet) {
 	switch p.Type {
 	case PacketEvent:
@@ -19,10 +18,21 @@ func (s *Socket) packet(p *Packet) {
 	}
 }
 
+// incoming is an event of a client that waits for the handlers.
+type incoming struct {
+	queued
+	acknowledgement
+	asks        bool // for an acknowledgement
+	socket      *Socket
+	raw         []json.RawMessage // its name, and its arguments
+	attachments [][]byte
+	few         [3]json.RawMessage // what raw is made of, mostly
+}
+
 // event puts an event behind those that wait.
 func (s *Socket) event(p *Packet) {
-	raw := splitArray(nil, p.Data)
-	if len(raw) == 0 {
+	e := &incoming{acknowledgement: acknowledgement{id: p.ID, to: s}, asks: p.HasID, socket: s, attachments: p.Attachments}
+	if e.raw = splitArray(e.few[:0], p.Data); len(e.raw) == 0 {
 		return
 	}
 	server := s.namespace.server
@@ -30,27 +40,43 @@ func (s *Socket) event(p *Packet) {
 	for _, a := range p.Attachments {
 		size += len(a)
 	}
-	ok := s.events.add(func() { s.handle(raw, p) }, size, server.maxPending(), server.maxPendingBytes())
-	if !ok {
+	if !s.events.add(e, size, server.maxPending(), server.maxPendingBytes()) {
 		s.conn.end(ReasonForcedServerClose, fmt.Sprintf("more events wait for the handlers of a socket than may: %d, or %d bytes (MaxPending, MaxPendingBytes)",
 			server.maxPending(), server.maxPendingBytes()))
 	}
 }
 
-// handle runs what an event concerns: OnAny, middlewares, handlers. Where the
-// server has ended the socket meanwhile, it is dropped.
-func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
+// run runs what an event concerns: OnAny, middlewares, handlers. Where the server
+// has ended the socket meanwhile, it is dropped.
+func (e *incoming) run() {
+	s := e.socket
 	if s.drops.Load() {
 		return
-	}
-	e := &Event{Name: eventName(raw[0]), Args: Args{raw[1:], p.Attachments}}
-	if p.HasID {
-		id := p.ID
-		e.Ack = sentOnce(func(args ...any) error { return s.sendAck(id, args) })
 	}
 	s.mu.Lock()
 	catchAll, middlewares := s.any, s.middlewares
 	s.mu.Unlock()
+	if len(catchAll)+len(middlewares) > 0 {
+		s.pass(e, catchAll, middlewares)
+		return
+	}
+	s.give(nameBytes(e.raw[0]), e.raw[1:], e.attachments, e.ack())
+}
+
+// ack is what acknowledges the event; nil where the client asks for nothing.
+func (e *incoming) ack() *acknowledgement {
+	if !e.asks {
+		return nil
+	}
+	return &e.acknowledgement
+}
+
+// pass shows an event to OnAny and the middlewares before the handlers.
+func (s *Socket) pass(in *incoming, catchAll []*anyListener, middlewares []func(*Event) error) {
+	e := &Event{Name: eventName(in.raw[0]), Args: Args{in.raw[1:], in.attachments}}
+	if in.asks {
+		e.Ack = in.send
+	}
 	for _, l := range catchAll {
 		s.guard(func() { l.f(e.Name, e.Args) })
 	}
@@ -60,28 +86,38 @@ func (s *Socket) handle(raw []json.RawMessage, p *Packet) {
 			return
 		}
 	}
-	if s.drops.Load() {
-		return
-	}
-	for _, l := range s.take(e.Name) {
-		s.guard(func() {
-			if err := l.handler.call(s.ctx, e.Args.raw, e.Args.attachments, e.Ack); err != nil {
-				s.namespace.server.handlerError(s, e.Name, err)
-				s.failed(err)
-			}
-		})
+	if !s.drops.Load() {
+		s.give([]byte(e.Name), e.Args.raw, e.Args.attachments, newAcknowledgement(e.Ack))
 	}
 }
 
-// sentOnce lets the first acknowledgement through, whichever handler gives it.
-func sentOnce(send ackFunc) ackFunc {
-	var sent atomic.Bool
-	return func(args ...any) error {
-		if !sent.CompareAndSwap(false, true) {
-			return nil
+// give has the handlers of an event run.
+func (s *Socket) give(name []byte, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) {
+	for _, l := range s.take(name) {
+		if l.event == string(name) {
+			s.call(l, args, attachments, ack)
 		}
-		return send(args...)
 	}
+}
+
+// call runs one handler.
+func (s *Socket) call(l *listener, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) {
+	defer s.caught()
+	if err := l.handler.call(s.ctx, args, attachments, ack); err != nil {
+		s.namespace.server.handlerError(s, l.event, err)
+		s.failed(err)
+	}
+}
+
+// nameBytes is [eventName], without a copy where there is no escape.
+func nameBytes(raw json.RawMessage) []byte {
+	if at(raw, 0) != '"' {
+		return raw
+	}
+	if n := len(raw); n >= 2 && !hasEscape(raw) {
+		return raw[1 : n-1]
+	}
+	return []byte(unquote(raw))
 }
 
 // eventName is an event's name: a string, or a number as the official server has
@@ -93,13 +129,17 @@ func eventName(raw json.RawMessage) string {
 	return string(raw) // a number, which is the official parser's to allow
 }
 
-// take returns the handlers of an event, and removes those that are for one only.
-func (s *Socket) take(event string) []*listener {
+// take returns the handlers, of which those of an event are meant, and removes
+// those of them that are for one only.
+func (s *Socket) take(event []byte) []*listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.handlers[event]
-	if slices.ContainsFunc(all, func(l *listener) bool { return l.once }) {
-		s.handlers[event] = slices.DeleteFunc(slices.Clone(all), func(l *listener) bool { return l.once })
+	all := s.handlers
+	for _, l := range all {
+		if l.once && l.event == string(event) {
+			s.handlers = slices.DeleteFunc(slices.Clone(all), func(l *listener) bool { return l.once && l.event == string(event) })
+			break
+		}
 	}
 	return all
 }

@@ -6,13 +6,22 @@ import (
 )
 
 // send encodes a packet and sends it to this socket alone.
-func (s *Socket) send(p *Packet, f Flags) { s.sendFrames(s.namespace.server.encode(p), f) }
+func (s *Socket) send(p *Packet, f Flags) {
+	e := s.namespace.server.encode(p)
+	s.sendFrames(p, &e, f)
+}
+
+// sendInPlace is send for a packet whose data stand in buf, behind room.
+func (s *Socket) sendInPlace(p *Packet, buf []byte, room int, f Flags) {
+	e := s.namespace.server.encodeInPlace(p, buf, room)
+	s.sendFrames(p, &e, f)
+}
 
 // sendFrames sends what was encoded, perhaps for many.
-func (s *Socket) sendFrames(frames *encoded, f Flags) {
+func (s *Socket) sendFrames(p *Packet, frames *encoded, f Flags) {
 	if s.state.Load() != socketGone {
-		s.tellOutgoing(frames.packet)
-		s.post(frames, f)
+		s.tellOutgoing(p)
+		s.post(p, frames, f)
 	}
 }
 
@@ -32,15 +41,15 @@ func (s *Socket) tellOutgoing(p *Packet) {
 
 // post hands frames to the connection: behind the answer to CONNECT, once that
 // is on its way. A middleware may send before it; clients keep that.
-func (s *Socket) post(frames *encoded, f Flags) {
+func (s *Socket) post(p *Packet, frames *encoded, f Flags) {
 	s.mu.Lock()
 	gone, opening := s.state.Load() == socketGone, s.opening
 	if opening && !gone {
-		s.outbox = append(s.outbox, outgoing{frames, f})
+		s.outbox = append(s.outbox, outgoing{*p, *frames, f})
 	}
 	s.mu.Unlock()
 	if !gone && !opening {
-		s.conn.write(frames, f)
+		s.conn.write(p, frames, f)
 	}
 }
 
@@ -78,10 +87,13 @@ func (s *Socket) connected() bool {
 	}
 	for _, m := range missed {
 		p := &Packet{Type: PacketEvent, Namespace: s.namespace.name, Data: m.Data, Attachments: m.Attachments}
-		s.conn.write(s.namespace.server.encode(p), Flags{})
+		e := s.namespace.server.encode(p)
+		s.conn.write(p, &e, Flags{})
 	}
 	s.lost = nil
-	s.conn.write(s.namespace.server.encode(s.welcome()), Flags{})
+	p := s.welcome()
+	e := s.namespace.server.encode(p)
+	s.conn.write(p, &e, Flags{})
 	s.opened()
 	return true
 }
@@ -111,7 +123,7 @@ func (s *Socket) opened() {
 		}
 		s.mu.Unlock()
 		for _, o := range batch {
-			s.conn.write(o.frames, o.flags)
+			s.conn.write(&o.packet, &o.frames, o.flags)
 		}
 	}
 }

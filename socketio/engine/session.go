@@ -147,6 +147,11 @@ func (s *Session) SendPackets(packets ...Packet) {
 		s.mu.Unlock()
 		return
 	}
+	if t := s.direct(); t != nil {
+		t.send(packets)
+		s.mu.Unlock()
+		return
+	}
 	s.push(packets...)
 	after := s.flush()
 	if after == nil && s.tooMuch() {
@@ -154,6 +159,18 @@ func (s *Session) SendPackets(packets ...Packet) {
 	}
 	s.mu.Unlock()
 	call(after)
+}
+
+// direct is the WebSocket that packets can be handed to at once: none wait, and
+// nobody is told of it.
+func (s *Session) direct() *socket {
+	if s.state != stateOpen || len(s.buffer) > 0 || s.OnSend != nil || s.OnDrain != nil {
+		return nil
+	}
+	if t, ok := s.transport.(*socket); ok && !t.closed {
+		return t
+	}
+	return nil
 }
 
 const (
