@@ -13,6 +13,7 @@ import (
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/engine"
+	"github.com/sockkit/sockkit/socketio/redis"
 	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/udp"
 	"github.com/sockkit/sockkit/ws"
@@ -82,6 +83,7 @@ func Status(err error) int {
 		ended     *session.Disconnected
 		refused   *socketio.Error
 		transport *engine.TransportError
+		broker    *redis.Trouble
 	)
 	switch {
 	case err == nil, errors.Is(err, session.ErrReaderLeft):
@@ -102,6 +104,8 @@ func Status(err error) int {
 		return statusLost
 	case errors.As(err, &refused):
 		return statusRefused
+	case errors.As(err, &broker):
+		return brokerStatus(broker)
 	case isTimeout(err):
 		return statusTimeout
 	case errors.As(err, &opening) && opening.Refused():
@@ -132,6 +136,24 @@ func Status(err error) int {
 	return statusFailure
 }
 
+// brokerStatus is the status of trouble with a Redis.
+func brokerStatus(t *redis.Trouble) int {
+	var dns *net.DNSError
+	switch {
+	case t.Kind == redis.Untrusted:
+		return statusTLS
+	case t.Kind == redis.NoRedis:
+		return statusFindings
+	case t.Kind == redis.Refused, t.Kind == redis.NotReady:
+		return statusRefused
+	case errors.As(t.Err, &dns):
+		return statusUnresolved
+	case isTimeout(t.Err):
+		return statusTimeout
+	}
+	return statusUnconnected
+}
+
 // isTimeout reports whether err is that of a limit on time, ours or the
 // system's. A name server that is silent counts as a name not resolved.
 func isTimeout(err error) bool {
@@ -160,6 +182,10 @@ func hintFor(err error) string {
 	var security *tcp.TLSError
 	if errors.As(err, &security) {
 		return security.Hint
+	}
+	var broker *redis.Trouble
+	if errors.As(err, &broker) {
+		return broker.Hint
 	}
 	if text := socketIOHint(err); text != "" {
 		return text

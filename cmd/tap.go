@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +27,7 @@ type tapOptions struct {
 	login    webSocketFlags // that the target's address holds
 	ui       string
 	uiHosts  []string
+	observe  observeFlags
 
 	listen, target endpoint.Address
 	mode           os.FileMode
@@ -34,7 +36,7 @@ type tapOptions struct {
 func newTap(s *Streams) *cobra.Command {
 	o := &tapOptions{}
 	c := &cobra.Command{
-		Use:   "tap LISTEN TARGET",
+		Use:   "tap LISTEN TARGET | redis://HOST:PORT",
 		Short: "Stand between clients and a target, and show what passes",
 		Long: `tap listens on the first address and opens the second for each client that
 connects, all at once, until a signal or --deadline. Everything is passed on
@@ -72,7 +74,15 @@ after so many bytes in all directions that suffer together; "10s" is a time and
 "10M" a size, and with both given whichever is reached first counts.
 
 --ui shows the same trace as a page, live: each record opens to its bytes, and
-each byte to the field that it belongs to. It keeps the last 20,000 records.`,
+each byte to the field that it belongs to. It keeps the last 20,000 records.
+
+With the address of a Redis alone tap shows what Socket.IO servers say to one
+another there, whichever official adapter they use: > who broadcasts or asks, <
+who answers and after how long, and which requests were not answered by all, and
+by whom not. It writes nothing, and no server counts it as another. Streams and
+channels are read as they come; sharded channels by MONITOR, which costs Redis
+more, as servers would wait for the answers of one more subscriber. When Redis
+goes it says so, and goes on when that is back. The end is a summary.`,
 		Example: `  sockkit tap :8080 localhost:80
   sockkit tap -vvvv tls://:9443 tcp://localhost:9000 --self-signed
   sockkit tap tcp://:9000 tls://example.com:443 --trace tap.pcapng
@@ -84,10 +94,15 @@ each byte to the field that it belongs to. It keeps the last 20,000 records.`,
   sockkit tap ws://:8080 tcp://localhost:6379
   sockkit tap ws://:8080 'exec:tail -f /var/log/syslog'
   sockkit tap 9000 'exec:cat' --once --cut-after 1M
-  sockkit tap --quiet :8080 localhost:80`,
+  sockkit tap --quiet :8080 localhost:80
+  sockkit tap redis://localhost:6379
+  sockkit tap rediss://:secret@redis.example.com:6380 --ca ca.pem --json`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args); err != nil {
 				return err
+			}
+			if o.observe.url != "" {
+				return runTapRedis(c.Context(), s, o)
 			}
 			return runTap(c.Context(), s, o)
 		},
@@ -116,6 +131,7 @@ func (o *tapOptions) add(f *pflag.FlagSet) {
 		o.web.addAllowed(f)
 	})
 	group(f, "Faults", o.faults.add)
+	group(f, "Looking at a Redis", o.observe.add)
 	o.common.add(f)
 	o.tls.add(f, func(f *pflag.FlagSet) {
 		o.tls.server(f)
@@ -146,7 +162,13 @@ func rename(f *pflag.FlagSet, words map[string]string) {
 
 // complete reads the words and checks the flags against each other.
 func (o *tapOptions) complete(c *cobra.Command, args []string) error {
+	if slices.ContainsFunc(args, isRedis) {
+		return o.completeRedis(c, args)
+	}
 	if err := tapWords(args); err != nil {
+		return err
+	}
+	if err := notObserving(c.Flags()); err != nil {
 		return err
 	}
 	if err := o.check(c); err != nil {

@@ -28,6 +28,9 @@ func (o *tapOptions) serveUI(ctx context.Context, s *Streams, v *view) (stop fun
 	}
 	timeline := &live.Timeline{Between: true}
 	title := fmt.Sprintf("what passes to %s", o.target)
+	if o.observe.url != "" {
+		title = "what Socket.IO servers say to one another at " + o.observe.name
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

@@ -28,6 +28,7 @@ type view struct {
 	out   io.Writer
 	level trace.Level
 	tags  bool        // name the connection on each line
+	times bool        // begin each line with its time
 	json  io.Writer   // where JSON lines go; nil: standard output
 	lost  func(error) // told of a line that could not be written; nil: nobody
 	read  bool        // the records are those of a capture
@@ -61,7 +62,7 @@ func (o *common) newTracing(s *Streams, v view) (*tracing, error) {
 		t.tee = append(t.tee, trace.Branch{Sink: masked(t.json, o.showSecrets), Level: max(trace.Message, v.level)})
 	} else if v.level > trace.Off {
 		t.tee = append(t.tee, trace.Branch{Level: v.level, Sink: &render.Text{
-			W: viewWriter{v.out, v.lost}, Color: o.colored(v.out), Tags: v.tags, ShowSecrets: o.showSecrets, Captured: v.read,
+			W: viewWriter{v.out, v.lost}, Color: o.colored(v.out), Tags: v.tags, Times: v.times, ShowSecrets: o.showSecrets, Captured: v.read,
 		}})
 	}
 	if v.page != nil {

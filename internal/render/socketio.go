@@ -16,7 +16,7 @@ func socketIO(e trace.Event) (dir trace.Dir, lines []string, ok bool) {
 		return e.Dir, payload(socketIOPacket(e), e.Payload), true
 	case trace.AdapterMessage:
 		dir, head := adapterMessage(e)
-		return dir, payload(head, e.Payload), true
+		return dir, one(head + jsonText(e.Payload)), true
 	case trace.AdapterRequest:
 		return trace.None, one(adapterRequest(e)), true
 	}

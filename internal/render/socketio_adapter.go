@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sockkit/sockkit/trace"
 )
@@ -32,6 +33,22 @@ func adapterMessage(e trace.AdapterMessage) (trace.Dir, string) {
 		s += ", " + counted(e.Attachments, "attachment")
 	}
 	return dir, s + ", " + bytesOf(e.Size)
+}
+
+// jsonText is JSON as it is, which is easier to read than in quotes.
+func jsonText(p []byte) string {
+	if len(p) == 0 {
+		return ""
+	}
+	shown := p[:min(len(p), shownWidth)]
+	for len(shown) < len(p) && len(shown) > 0 && !utf8.Valid(shown) { // a rune was cut
+		shown = shown[:len(shown)-1]
+	}
+	text := " " + printable(string(shown))
+	if rest := len(p) - len(shown); rest > 0 {
+		text += fmt.Sprintf("… and %s more", bytesOf(rest))
+	}
+	return text
 }
 
 // server names who said something. The official adapter pubsub does not in
@@ -164,10 +181,15 @@ func cameOf(e trace.AdapterRequest) string {
 	switch {
 	case e.Expected < 0:
 		return fmt.Sprintf("%s answered within %s, and how many there are Redis did not tell", counted(e.Came, "server"), Duration(e.Duration))
+	case e.Expected == 1 && e.Came == 0:
+		return "NOT ANSWERED by the other server within " + Duration(e.Duration)
 	case e.Came < e.Expected:
 		return fmt.Sprintf("NOT ANSWERED by %d of %s within %s", e.Expected-e.Came, counted(e.Expected, "other server"), Duration(e.Duration))
 	case e.TimedOut:
 		return fmt.Sprintf("answered by %s, and not by all clients within %s", counted(e.Came, "other server"), Duration(e.Duration))
 	}
-	return fmt.Sprintf("answered by all %s in %s", counted(e.Expected, "other server"), Duration(e.Duration))
+	if e.Expected == 1 {
+		return "answered by the other server in " + Duration(e.Duration)
+	}
+	return fmt.Sprintf("answered by all %d other servers in %s", e.Expected, Duration(e.Duration))
 }

@@ -51,7 +51,7 @@ type ObserverOptions struct {
 const (
 	defaultMaxCommands = 10000
 	defaultMaxMessage  = 32 << 20
-	lookEvery          = 5 * time.Second // for new streams and sharded channels
+	lookEvery          = time.Second // for new streams and sharded channels
 	tickEvery          = 100 * time.Millisecond
 )
 

@@ -50,6 +50,9 @@ func (w *watcher) relate(m *observed) {
 		q.clients += m.message.count
 	}
 	q.came++
+	if m.uid == "" && q.others == 1 && len(q.ids) == 1 {
+		m.uid = q.ids[0] // nobody else can have answered
+	}
 	if m.uid != "" {
 		q.from[m.uid] = true
 	}
@@ -62,6 +65,9 @@ func (w *watcher) ask(m *observed) {
 	}
 	q := &inquiry{first: m, at: m.sight.at, from: map[string]bool{}}
 	q.others, q.ids = w.census(m.sight, m.adapter, m.uid, m.namespace)
+	for _, id := range q.ids {
+		w.known(ObservedServer{ID: id, Adapter: m.adapter, Namespace: m.namespace}, 0)
+	}
 	if q.others == 0 {
 		return // nobody else is there
 	}

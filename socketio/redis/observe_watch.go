@@ -62,8 +62,8 @@ func (w *watcher) take(s *sight) {
 	if m == nil {
 		return
 	}
-	w.count(m)
 	w.relate(m)
+	w.count(m)
 	w.record(s.at, w.event(m))
 	w.bytes(m)
 	w.settle(m.inquiry, s.at)
@@ -163,10 +163,7 @@ func (m *message) asks() bool { return m.request != "" && !m.answers() }
 // may be any number.
 func (w *watcher) count(m *observed) {
 	if m.uid != "" && m.uid != emitterUID {
-		who := ObservedServer{ID: m.uid, Adapter: m.adapter, Namespace: m.namespace}
-		if _, known := w.servers[who]; known || len(w.servers) < mostObserved {
-			w.servers[who]++
-		}
+		w.known(ObservedServer{ID: m.uid, Adapter: m.adapter, Namespace: m.namespace}, 1)
 		w.mix(m)
 	}
 	key := ObservedKind{Adapter: m.adapter, Type: typeOf(m)}
@@ -177,6 +174,13 @@ func (w *watcher) count(m *observed) {
 	}
 	k.Messages++
 	k.Bytes += int64(m.sight.size())
+}
+
+// known adds messages to those of a server.
+func (w *watcher) known(who ObservedServer, messages int64) {
+	if _, known := w.servers[who]; known || len(w.servers) < mostObserved {
+		w.servers[who] += messages
+	}
 }
 
 // mostObserved bounds what is kept of ids that come from outside.

@@ -1,0 +1,119 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// TroubleKind says what kind of trouble there is with a Redis.
+type TroubleKind string
+
+// The kinds of trouble.
+const (
+	Unreachable TroubleKind = "unreachable" // nothing there takes connections, or answers
+	Refused     TroubleKind = "refused"     // it does not let us in, or not do this
+	Untrusted   TroubleKind = "tls"         // TLS fails
+	NotReady    TroubleKind = "not_ready"   // it loads its data, or its cluster is down
+	NoRedis     TroubleKind = "no_redis"    // what is there is none
+)
+
+// Trouble is why a Redis cannot be used, in plain words.
+type Trouble struct {
+	Kind    TroubleKind
+	Address string // without a password
+	Text    string
+	Hint    string // what to do; "" where that is plain
+	Err     error
+}
+
+// Error implements error.
+func (t *Trouble) Error() string { return "redis: " + t.Address + ": " + t.Text }
+
+// Unwrap returns the cause.
+func (t *Trouble) Unwrap() error { return t.Err }
+
+// Check asks Redis whether it is there and takes our commands. Its error is a
+// [*Trouble].
+func (c *Conn) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	err := c.client.Ping(ctx).Err()
+	if err == nil {
+		return nil
+	}
+	return c.trouble(err)
+}
+
+// trouble words what Redis, or the way there, has said.
+func (c *Conn) trouble(err error) *Trouble {
+	t := &Trouble{Kind: Refused, Address: c.address, Err: err}
+	said := err.Error()
+	for _, row := range replies {
+		if strings.HasPrefix(said, row.prefix) {
+			t.Kind, t.Text, t.Hint = row.kind, row.text, row.hint
+			if row.kind == Refused && !strings.Contains(row.text, said) {
+				t.Text += " (" + said + ")"
+			}
+			return t
+		}
+	}
+	var reply goredis.Error
+	if errors.As(err, &reply) {
+		t.Text = "it answers " + said
+		return t
+	}
+	t.unanswered(said)
+	return t
+}
+
+// replies are what Redis says where it does not do what is asked.
+var replies = []struct {
+	prefix     string
+	kind       TroubleKind
+	text, hint string
+}{
+	{"NOAUTH", Refused, "it wants a password", "redis://USER:PASSWORD@HOST:PORT"},
+	{"WRONGPASS", Refused, "the name or the password is wrong, or the user is switched off", "ACL LIST shows the users; without a name it is that of the user default"},
+	{"ERR invalid password", Refused, "the password is wrong", "requirepass in redis.conf has it"},
+	{"ERR AUTH", Refused, "a password was sent, and Redis has none", "leave the password out, or set one (requirepass)"},
+	{"ERR Client sent AUTH", Refused, "a password was sent, and Redis has none", "leave the password out, or set one (requirepass)"},
+	{"NOPERM", Refused, "the user may not do this", "ACL SETUSER NAME +COMMAND allows it"},
+	{"DENIED", Refused, "it is in protected mode: without a password it lets in this machine alone", "set a password (requirepass), or bind it to an address"},
+	{"ERR max number of clients", Refused, "it has as many clients as it takes", "maxclients in redis.conf"},
+	{"LOADING", NotReady, "it is loading its data", "wait until it has"},
+	{"MASTERDOWN", NotReady, "it is a replica, and has lost its master", ""},
+	{"CLUSTERDOWN", NotReady, "its cluster is down", "CLUSTER INFO at one of its servers says why"},
+	{"MOVED", Refused, "it is a server of a Redis Cluster", "put ?cluster=true behind the address"},
+}
+
+// unanswered words trouble on the way.
+func (t *Trouble) unanswered(said string) {
+	t.Kind, t.Text = Unreachable, said
+	var header tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var authority x509.UnknownAuthorityError
+	var timeout net.Error
+	switch {
+	case errors.As(t.Err, &header):
+		t.Kind, t.Text, t.Hint = Untrusted, "it speaks no TLS", "write redis:// in place of rediss://"
+	case errors.As(t.Err, &certificate), errors.As(t.Err, &authority):
+		t.Kind, t.Text, t.Hint = Untrusted, strings.TrimPrefix(said, "tls: "), "a certificate of an authority of one's own is trusted by --ca FILE"
+	case errors.As(t.Err, &alert):
+		t.Kind, t.Hint = Untrusted, "where it wants a certificate of clients: --cert FILE --key FILE"
+	case errors.Is(t.Err, io.EOF), errors.Is(t.Err, io.ErrUnexpectedEOF):
+		t.Text, t.Hint = "it ended the connection without an answer", "perhaps it wants TLS: write rediss:// in place of redis://"
+	case strings.HasPrefix(said, "redis: invalid reply"), strings.HasPrefix(said, "redis: can't parse"):
+		t.Kind, t.Text = NoRedis, fmt.Sprintf("what is there is no Redis (%s)", strings.TrimPrefix(said, "redis: "))
+	case errors.As(t.Err, &timeout) && timeout.Timeout(), errors.Is(t.Err, context.DeadlineExceeded):
+		t.Text = "no answer in time"
+	}
+}
