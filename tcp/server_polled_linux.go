@@ -200,7 +200,7 @@ func (p *Peer) earlyTurn() {
 // (epoll(7), question 9), but for an end that is told of by itself.
 func (e *polled) receive(b []byte) (int, error) {
 	e.peer.tally.reads.Add(1)
-	n, err := uninterrupted(syscall.Read, e.fd, b)
+	n, err := readNow(e.fd, b)
 	switch {
 	case err == syscall.EAGAIN:
 		e.ready = false
@@ -294,7 +294,7 @@ func (e *polled) try(pieces [][]byte) (int, error) {
 
 func (e *polled) put(pieces [][]byte) (int, error) {
 	if len(pieces) == 1 {
-		return uninterrupted(syscall.Write, e.fd, pieces[0])
+		return writeNow(e.fd, pieces[0])
 	}
 	for {
 		n, err := unix.Writev(e.fd, pieces[:min(len(pieces), mostPieces)])

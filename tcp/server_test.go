@@ -177,7 +177,7 @@ func (r *rig) until(holds func() bool) {
 func (r *rig) settled() {
 	r.Helper()
 	var left string
-	for range 1000 {
+	for range 12000 {
 		buf := make([]byte, 1<<20)
 		left = ""
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
