@@ -32,6 +32,7 @@ type socketIOFlags struct {
 	transports  []string
 	requireAuth string
 	recovery    duration
+	drain       duration
 	event       string
 	admin       adminFlags
 	redis       redisFlags
@@ -43,6 +44,7 @@ func (f *socketIOFlags) add(set *pflag.FlagSet) {
 	set.StringSliceVar(&f.transports, "transports", nil, "offer these: polling, websocket")
 	set.StringVar(&f.requireAuth, "require-auth", "", "let in only whose auth holds this `JSON` (or @FILE)")
 	set.Var(&f.recovery, "recovery", "let clients come back as they were within this time")
+	set.Var(&f.drain, "drain", "at the end, by a signal, send clients away over this time, to other servers")
 	set.StringVar(&f.event, "event", "", "send each line of input as the one argument of the event `NAME`")
 	f.admin.add(set)
 	f.redis.add(set)
@@ -51,7 +53,7 @@ func (f *socketIOFlags) add(set *pflag.FlagSet) {
 // complete checks the flags, which Socket.IO alone has a use for.
 func (f *socketIOFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if !a.SocketIO() {
-		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "event", "admin", "redis", "redis-adapter")
+		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "drain", "event", "admin", "redis", "redis-adapter")
 	}
 	if err := checkTransports(f.transports); err != nil {
 		return err
@@ -129,12 +131,21 @@ func (l *listening) socketIO(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	stopSaying := context.AfterFunc(ctx, l.sayDrain)
+	defer stopSaying()
 	lines := serve.EventLines{Event: l.sio.event}
 	c := l.config()
 	if c.Mode == serve.Stdio {
 		lines.In = l.talk.lines(l.Streams, int(l.maxMessage))
 	}
 	return l.named(serve.SocketIO(ctx, c, lines, server, namespaces, listener.Sockets()))
+}
+
+// sayDrain says that clients are sent away, where that takes its time.
+func (l *listening) sayDrain() {
+	if l.sio.drain > 0 && !l.quiet {
+		fmt.Fprintf(l.Err, "note: the clients leave within %v, to other servers; a second signal ends at once\n", time.Duration(l.sio.drain))
+	}
 }
 
 // socketServer is a server as the flags say.

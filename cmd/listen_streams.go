@@ -138,7 +138,7 @@ func (l *listening) serve(ctx context.Context, listener *tcp.Listener, config *t
 
 func (l *listening) config() serve.Config {
 	c := serve.Config{
-		Mode: l.modes.mode(), Out: l.out(), Once: !l.keepOpen, FirstWithin: time.Duration(l.timeout),
+		Mode: l.modes.mode(), Out: l.out(), Once: !l.keepOpen, FirstWithin: time.Duration(l.timeout), Drain: time.Duration(l.sio.drain),
 		Expect: &session.Expectation{Count: l.talk.count, Patterns: l.talk.patterns}, Log: l.dropped,
 	}
 	if c.Mode == serve.Stdio {

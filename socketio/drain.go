@@ -36,6 +36,7 @@ type keptState struct {
 // which still has a second beyond it. The first error is returned.
 func (s *Server) Drain(ctx context.Context, over time.Duration) error {
 	s.engine.Refuse()
+	s.note(nil, "draining: %d clients leave within %v", s.engine.ClientsCount(), over)
 	began, gone := time.Now(), map[*conn]bool{}
 	for {
 		batch := slices.DeleteFunc(s.conns(), func(c *conn) bool { return gone[c] })
@@ -79,7 +80,7 @@ func (s *Server) sendAway(ctx context.Context, all []*conn, over time.Duration) 
 	defer leaving.Wait()
 	began := time.Now()
 	for i, c := range all {
-		due := began.Add(over / time.Duration(len(all)) * time.Duration(i+1))
+		due := began.Add(over / time.Duration(len(all)) * time.Duration(i))
 		if over > 0 && !sleepUntil(ctx, due) {
 			return
 		}

@@ -45,6 +45,9 @@ type Config struct {
 	Once bool
 	// FirstWithin bounds the wait for a first peer; 0: no bound.
 	FirstWithin time.Duration
+	// Drain is over how long the clients of Socket.IO are sent away at the end; 0:
+	// all at once.
+	Drain time.Duration
 }
 
 // errOver ends a run in good order.

@@ -51,9 +51,13 @@ func SocketIO(ctx context.Context, c Config, lines EventLines, server *socketio.
 	}
 	<-s.ctx.Done()
 	s.wake()
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Drain+shutdownTime)
 	defer cancel()
-	_ = server.Close(leave)
+	if ctx.Err() != nil { // a signal, mostly: the clients are to find another server
+		_ = server.Drain(leave, c.Drain)
+	} else {
+		_ = server.Close(leave)
+	}
 	return s.result()
 }
 
