@@ -2,7 +2,6 @@ package ws
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/sockkit/sockkit/handshake"
 )
@@ -49,8 +48,14 @@ type Decoder struct {
 	ctl    []byte     // of a control frame whose payload is not complete
 	late   *Violation // what is wrong with what was read to room
 
-	controls int
-	since    time.Time // when counting controls began
+	controls controlCount
+}
+
+// controlCount counts control frames: all that is left of a decoder between
+// messages.
+type controlCount struct {
+	n     uint32
+	since uint32 // when it began, in milliseconds since the process did; 0 is not yet
 }
 
 // EventKind says what an [Event] is.
@@ -104,6 +109,12 @@ func (d *Decoder) init(from Role, agreed handshake.Agreement, limits Limits) {
 	if agreed.Compressed {
 		d.inflate = newInflater(from, agreed.Deflate)
 	}
+}
+
+// rests reports whether nothing of what was read has to be known for what comes:
+// a new decoder with the same controls would go on as well.
+func (d *Decoder) rests() bool {
+	return d.Idle() && !d.dead && !d.closed && d.buf == nil && d.late == nil && (d.inflate == nil || !d.inflate.takeover)
 }
 
 // Next takes bytes from the beginning of b, and returns how many and what they

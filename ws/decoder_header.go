@@ -156,17 +156,23 @@ func (d *Decoder) tooFast() bool {
 	if most == 0 {
 		return false
 	}
-	if d.since.IsZero() {
-		d.since = time.Now()
+	c := &d.controls
+	if c.since == 0 {
+		c.since = clock()
 	}
-	if d.controls++; d.controls <= most {
+	if c.n++; int64(c.n) <= int64(most) {
 		return false
 	}
-	now := time.Now()
-	fast := now.Sub(d.since) < time.Second
-	d.since, d.controls = now, 0
+	now := clock()
+	fast := now-c.since < 1000
+	*c = controlCount{since: now}
 	return fast
 }
+
+var started = time.Now()
+
+// clock is the time in milliseconds, more than 0. It begins anew after 49 days.
+func clock() uint32 { return uint32(time.Since(started)/time.Millisecond) | 1 }
 
 // broke is the event of a broken rule.
 func (d *Decoder) broke(rule int, format string, args ...any) Event {

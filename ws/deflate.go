@@ -52,8 +52,14 @@ type inflater struct {
 
 func newInflater(who Role, d handshake.Deflate) *inflater {
 	bits, takeover := windowOf(who, d)
+	if !takeover {
+		return &plainInflater
+	}
 	return &inflater{takeover: takeover, size: 1 << bits}
 }
+
+// plainInflater keeps no context, and so nothing: one is enough.
+var plainInflater inflater
 
 // lose says that a message was not inflated, and the context is not the
 // sender's any more.
@@ -180,8 +186,19 @@ type deflater struct {
 
 func newDeflater(who Role, d handshake.Deflate) *deflater {
 	bits, takeover := windowOf(who, d)
+	if !takeover {
+		return &plainDeflaters[bits-8]
+	}
 	return &deflater{takeover: takeover, bits: bits}
 }
+
+// plainDeflaters keep no context, and so nothing: one for each window is enough.
+var plainDeflaters = func() (all [maxWindow - 8 + 1]deflater) {
+	for i := range all {
+		all[i].bits = 8 + i
+	}
+	return all
+}()
 
 // deflating is a compressor with the buffer that it writes to.
 type deflating struct {

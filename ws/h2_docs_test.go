@@ -65,8 +65,8 @@ rules judges both (docs/handshake.md); ` + "`Request.HTTP2`" + ` tells which it 
 reader that sleeps stops its own sender and nobody else on the connection: the windows of streams open as the application reads, and the connection's
 has room for all of them.
 
-A server mounted on net/http takes WebSockets over HTTP/1.1 only. ` + "`sio://`" + `, ` + "`tap`" + ` and ` + "`inspect`" + ` open WebSockets over HTTP/1.1 only, too, and tap does
-not decode HTTP/2.
+A server mounted on net/http takes WebSockets over HTTP/1.1 only. ` + "`sio://`" + ` and ` + "`tap`" + ` open WebSockets over HTTP/1.1 only, too, and tap does not
+decode HTTP/2. ` + "`inspect wss://`" + ` opens one over HTTP/1.1, and says whether the server takes them over HTTP/2.
 
 ## Who speaks it
 

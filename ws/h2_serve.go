@@ -164,7 +164,8 @@ func (o *http2Opening) run() {
 		o.converse()
 		return
 	}
-	p := &Peer{srv: o.srv, seat: o.req.seat, adopted: &adopted{req: o.req, answer: &o.answer, begun: o.begun, http2: o}}
+	p := &Peer{srv: o.srv, adopted: &adopted{req: o.req, answer: &o.answer, begun: o.begun, http2: o}}
+	p.sit(o.req.seat)
 	p.agree(o.answer.Agreement)
 	if err := o.srv.tcp.Adopt(o.stream, nil, p); err != nil {
 		o.srv.end(o.req.seat, o.answer.Agreement, 0, 0)

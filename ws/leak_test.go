@@ -12,7 +12,7 @@ func noLeaks(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
 		var left []string
-		for wait := time.Millisecond; wait < 8*time.Second; wait *= 2 {
+		for wait := time.Millisecond; wait < 64*time.Second; wait *= 2 {
 			if left = ours(); len(left) == 0 {
 				return
 			}

@@ -18,11 +18,11 @@ import (
 func (p *Peer) Close(code StatusCode, reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing.sent || p.gone {
+	if p.closeSent() || p.gone {
 		return
 	}
-	if !p.closing.received {
-		p.closing.code, p.closing.reason, p.closing.local = code, cutReason(reason), true
+	if e := p.ends(); !e.received {
+		e.code, e.reason, e.local = code, cutReason(reason), true
 	}
 	p.sendClose(code, reason)
 	p.stopTimer()
@@ -31,10 +31,11 @@ func (p *Peer) Close(code StatusCode, reason string) {
 
 // sendClose sends a close frame under the lock.
 func (p *Peer) sendClose(code StatusCode, reason string) {
-	if p.closing.sent {
+	e := p.ends()
+	if e.sent {
 		return
 	}
-	p.closing.sent = true
+	e.sent = true
 	p.quiet.Store(true)
 	var body [maxControl]byte
 	b := appendCloseBody(body[:0], code, reason)
@@ -44,7 +45,7 @@ func (p *Peer) sendClose(code StatusCode, reason string) {
 	p.report().close(trace.Out, code, cutReason(reason))
 	h := Header{Fin: true, Opcode: OpClose}
 	if errors.Is(p.send(&h, b), tcp.ErrQueueFull) {
-		p.unsent = append([]byte{}, b...)
+		e.unsent = append([]byte{}, b...)
 	}
 }
 
@@ -52,15 +53,16 @@ func (p *Peer) sendClose(code StatusCode, reason string) {
 func (p *Peer) sendUnsent() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.unsent == nil {
+	e := p.end
+	if e == nil || e.unsent == nil {
 		return
 	}
 	h := Header{Fin: true, Opcode: OpClose}
-	if errors.Is(p.send(&h, p.unsent), tcp.ErrQueueFull) {
+	if errors.Is(p.send(&h, e.unsent), tcp.ErrQueueFull) {
 		return
 	}
-	p.unsent = nil
-	if p.hangUp {
+	e.unsent = nil
+	if e.hangUp {
 		_ = p.tcp.Close()
 	}
 }
@@ -68,8 +70,8 @@ func (p *Peer) sendUnsent() {
 // finish ends the connection behind the close frame, under the lock.
 func (p *Peer) finish() {
 	p.stopTimer()
-	if p.unsent != nil {
-		p.hangUp = true
+	if e := p.ends(); e.unsent != nil {
+		e.hangUp = true
 		return
 	}
 	_ = p.tcp.Close()
@@ -79,11 +81,12 @@ func (p *Peer) finish() {
 func (p *Peer) unanswered() {
 	v := &Violation{Rule: ruleOf(ruleCloseLost), Came: "nothing within " + p.srv.closeTimeout().String(), By: ClientRole}
 	p.mu.Lock()
-	if p.closing.received || p.gone || p.cause != nil {
+	e := p.ends()
+	if e.received || p.gone || e.cause != nil {
 		p.mu.Unlock()
 		return
 	}
-	p.lost = v
+	e.lost = v
 	p.mu.Unlock()
 	p.report().finding(v)
 	_ = p.tcp.Close()
@@ -92,9 +95,10 @@ func (p *Peer) unanswered() {
 // closeCame answers the peer's close frame, and ends the connection.
 func (p *Peer) closeCame(code StatusCode, reason string) {
 	p.mu.Lock()
-	p.closing.received = true
-	if !p.closing.sent {
-		p.closing.code, p.closing.reason = code, reason
+	e := p.ends()
+	e.received = true
+	if !e.sent {
+		e.code, e.reason = code, reason
 	}
 	p.sendClose(code, "")
 	p.finish()
@@ -104,15 +108,16 @@ func (p *Peer) closeCame(code StatusCode, reason string) {
 // broke closes because of a rule that the peer broke.
 func (p *Peer) broke(v *Violation) {
 	p.mu.Lock()
-	if p.gone || p.closing.received || p.cause != nil {
+	e := p.ends()
+	if p.gone || e.received || e.cause != nil {
 		p.mu.Unlock()
 		return
 	}
 	p.srv.count.violations.Add(1)
-	if !p.closing.sent {
-		p.closing.code, p.closing.reason, p.closing.local = v.Code, v.Summary, true
+	if !e.sent {
+		e.code, e.reason, e.local = v.Code, v.Summary, true
 	}
-	p.cause = v
+	e.cause = v
 	p.sendClose(v.Code, v.Summary)
 	p.finish()
 	p.mu.Unlock()
@@ -135,7 +140,7 @@ func (s *Server) ended(t *tcp.Peer) {
 	case p.waiting != nil:
 		p.cutShort()
 	case p.isOpen():
-		if v := p.dec.End(); v != nil {
+		if v := p.decoder().End(); v != nil {
 			p.report().finding(v)
 		}
 	}
@@ -188,8 +193,8 @@ func (s *Server) idle(t *tcp.Peer) {
 		return
 	}
 	p.mu.Lock()
-	if p.why == nil && !p.closing.sent {
-		p.why = tcp.ErrIdle
+	if e := p.ends(); e.why == nil && !e.sent {
+		e.why = tcp.ErrIdle
 	}
 	p.mu.Unlock()
 	p.Close(StatusPolicyViolation, "idle for too long")
@@ -205,13 +210,16 @@ func (s *Server) closed(t *tcp.Peer, err error) {
 	if p.waiting != nil && p.waiting.timer != nil {
 		p.waiting.timer.Stop()
 	}
-	p.enc.release()
+	enc := p.encoder()
+	enc.release()
 	p.mu.Unlock()
-	p.dec.forget()
+	if p.dec != nil {
+		p.dec.forget()
+	}
 	if !was || errors.Is(err, tcp.ErrDetached) {
 		return
 	}
-	s.end(p.seat, p.agreed, p.in.Load(), p.out.Load())
+	s.end(p.seatIP(), p.Agreed(), p.in.Load(), p.out.Load())
 	if s.OnClose != nil {
 		end := p.endError(err)
 		p.guarded("OnClose", func() { s.OnClose(p, end) })
@@ -222,16 +230,16 @@ func (s *Server) closed(t *tcp.Peer, err error) {
 func (p *Peer) endError(err error) *CloseError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k := p.closing
+	k := p.ended()
 	switch {
-	case p.cause != nil:
-		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: p.cause}
-	case p.why != nil:
-		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: p.why}
+	case k.cause != nil:
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: k.cause}
+	case k.why != nil:
+		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: k.why}
 	case k.received:
 		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local, Err: err}
-	case p.lost != nil:
-		err = p.lost
+	case k.lost != nil:
+		err = k.lost
 	}
 	if err == nil {
 		err = io.EOF

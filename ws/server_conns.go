@@ -19,10 +19,10 @@ func (p *Peer) toHandler(r *Request, rest []byte) {
 	kept := &Request{Head: r.Head.Clone(), Remote: r.Remote, TLS: r.TLS, seat: r.seat}
 	conn, more, err := p.tcp.Detach()
 	if err != nil {
-		p.srv.end(p.seat, p.agreed, 0, 0)
+		p.srv.end(p.seatIP(), p.Agreed(), 0, 0)
 		return
 	}
-	p.srv.converse(conn, kept, p.agreed, append(rest, more...))
+	p.srv.converse(conn, kept, p.Agreed(), append(rest, more...))
 }
 
 // converse runs Handler on a connection, in a goroutine of its own.

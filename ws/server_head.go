@@ -94,7 +94,7 @@ func (p *Peer) headBytes(b []byte) []byte {
 	if !p.judge(j) {
 		return nil
 	}
-	rest, r := b[n:], &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS(), seat: p.seat}
+	rest, r := b[n:], &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS(), seat: p.seatIP()}
 	p.waiting = nil
 	if p.srv.Handler != nil {
 		p.toHandler(r, rest)
@@ -124,7 +124,7 @@ func (p *Peer) judge(j *judging) bool {
 	r.head(trace.In, &j.head)
 	req := Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}
 	err := s.accept(&req, &j.answer)
-	p.seat = req.seat
+	p.sit(req.seat)
 	j.out = j.answer.AppendTo(j.out[:0])
 	if r.on(trace.Message) {
 		r.head(trace.Out, j.answer.Head())

@@ -104,7 +104,8 @@ func (s *Server) switchOver(conn net.Conn, req *Request, ans *handshake.Answer, 
 		s.converse(conn, req, ans.Agreement, early)
 		return nil
 	}
-	p := &Peer{srv: s, seat: req.seat, adopted: &adopted{req: req, answer: ans, begun: begun}}
+	p := &Peer{srv: s, adopted: &adopted{req: req, answer: ans, begun: begun}}
+	p.sit(req.seat)
 	p.agree(ans.Agreement)
 	err := s.tcp.Adopt(conn, early, p)
 	if err != nil {

@@ -20,10 +20,11 @@ type Peer struct {
 	tcp     *tcp.Peer
 	adopted *adopted // until OnOpen, where it comes from net/http
 	waiting *waiting // until the request is answered; the reading callbacks' alone
-	dec     Decoder  // theirs, too
-	rate    rate
-	agreed  handshake.Agreement
-	seat    netip.Addr // that it counts for, see [Server.MaxConnsPerIP]
+	dec     *Decoder // theirs, too; nil between messages
+	count   controlCount
+	rate    *rate                // nil without [Server.MaxRate]
+	agreed  *handshake.Agreement // nil where it is the zero value
+	seat    *netip.Addr          // that it counts for, see [Server.MaxConnsPerIP]; else nil
 	value   atomic.Pointer[any]
 	rtt     atomic.Int64
 	in, out atomic.Uint64
@@ -31,20 +32,56 @@ type Peer struct {
 	deaf    atomic.Int32 // more than 0 while nothing is read: in a callback, or paused
 	paused  atomic.Bool
 
-	mu      sync.Mutex // orders what is sent
-	enc     Encoder
-	closing closing
-	open    bool // OnOpen is due, or was called
-	gone    bool
-	cause   *Violation  // that ended the connection
-	why     error       // this end closed
-	lost    *Violation  // our close frame was not answered
-	unsent  []byte      // the body of a close frame that the full queue did not take
-	hangUp  bool        // the connection is to end behind it
+	mu      sync.Mutex  // orders what is sent
+	deflate *deflater   // nil where compression was not agreed on
+	end     *ending     // nil until one end closes
+	beat    *beat       // nil before the first ping
 	timer   *time.Timer // of the next ping, or of the answer to our close
-	missed  int         // pings that were not answered
-	pinged  time.Time   // when the last one was sent
-	pings   uint64
+	open    bool        // OnOpen is due, or was called
+	gone    bool
+}
+
+// ending is how far a connection's end has come.
+type ending struct {
+	closing
+	cause  *Violation // that ended the connection
+	why    error      // this end closed
+	lost   *Violation // our close frame was not answered
+	unsent []byte     // the body of a close frame that the full queue did not take
+	hangUp bool       // the connection is to end behind it
+}
+
+// beat are the pings of a peer.
+type beat struct {
+	missed int       // that were not answered
+	at     time.Time // when the last one was sent
+	n      uint64
+}
+
+// ends is the peer's ending, to be changed under the lock.
+func (p *Peer) ends() *ending {
+	if p.end == nil {
+		p.end = &ending{}
+	}
+	return p.end
+}
+
+// ended is the peer's ending to look at, under the lock.
+func (p *Peer) ended() (e ending) {
+	if p.end != nil {
+		e = *p.end
+	}
+	return e
+}
+
+// closeSent reports whether a close frame was sent, under the lock.
+func (p *Peer) closeSent() bool { return p.end != nil && p.end.sent }
+
+func (p *Peer) beats() *beat {
+	if p.beat == nil {
+		p.beat = &beat{}
+	}
+	return p.beat
 }
 
 // ID numbers the peer, as in the trace.
@@ -60,10 +97,15 @@ func (p *Peer) LocalAddr() net.Addr { return p.tcp.LocalAddr() }
 func (p *Peer) NetConn() net.Conn { return p.tcp.NetConn() }
 
 // Agreed returns what the opening handshake agreed on.
-func (p *Peer) Agreed() handshake.Agreement { return p.agreed }
+func (p *Peer) Agreed() (agreed handshake.Agreement) {
+	if p.agreed != nil {
+		agreed = *p.agreed
+	}
+	return agreed
+}
 
 // Subprotocol returns the subprotocol that was agreed on; "" is none.
-func (p *Peer) Subprotocol() string { return p.agreed.Subprotocol }
+func (p *Peer) Subprotocol() string { return p.Agreed().Subprotocol }
 
 // RTT returns the round-trip time that the last pong came with; 0 before.
 func (p *Peer) RTT() time.Duration { return time.Duration(p.rtt.Load()) }
@@ -109,19 +151,66 @@ func (p *Peer) report() reporter {
 func (p *Peer) isOpen() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.open && !p.gone && !p.closing.sent
+	return p.open && !p.gone && !p.closeSent()
 }
 
 // agree takes what the opening handshake agreed on.
 func (p *Peer) agree(agreed handshake.Agreement) {
 	s := p.srv
-	p.agreed = agreed
-	p.dec.init(ClientRole, agreed, s.Limits)
-	p.dec.Frames = s.tcp.Tracer.On(trace.Frame) || s.Tracer.On(trace.Frame)
-	p.enc.init(ServerRole, agreed)
-	p.enc.CompressFrom = s.CompressFrom
-	p.rate.perSecond = s.MaxRate
+	if agreed != (handshake.Agreement{}) {
+		p.agreed = &agreed
+	}
+	if agreed.Compressed {
+		p.deflate = newDeflater(ServerRole, agreed.Deflate)
+	}
+	if s.MaxRate > 0 {
+		p.rate = &rate{perSecond: s.MaxRate}
+	}
 	s.begin(agreed)
+}
+
+// sit keeps the address that the peer counts for, where that matters.
+func (p *Peer) sit(seat netip.Addr) {
+	if p.srv.MaxConnsPerIP > 0 {
+		p.seat = &seat
+	}
+}
+
+func (p *Peer) seatIP() (ip netip.Addr) {
+	if p.seat != nil {
+		ip = *p.seat
+	}
+	return ip
+}
+
+// encoder sends what the server sends to this peer.
+func (p *Peer) encoder() Encoder {
+	return Encoder{Role: ServerRole, CompressFrom: p.srv.CompressFrom, deflate: p.deflate}
+}
+
+// decoders are pooled: a peer needs one only while a message is under way, but
+// for a context that it keeps.
+var decoders = sync.Pool{New: func() any { return &Decoder{} }}
+
+// decoder is the one that goes on where the last bytes ended.
+func (p *Peer) decoder() *Decoder {
+	if p.dec == nil {
+		s := p.srv
+		p.dec = decoders.Get().(*Decoder)
+		p.dec.init(ClientRole, p.Agreed(), s.Limits)
+		p.dec.Frames = s.tcp.Tracer.On(trace.Frame) || s.Tracer.On(trace.Frame)
+		p.dec.controls = p.count
+	}
+	return p.dec
+}
+
+// restDecoder gives it back where nothing is under way.
+func (p *Peer) restDecoder() {
+	if d := p.dec; d.rests() {
+		p.count, p.dec = d.controls, nil
+		*d = Decoder{ctl: d.ctl[:0]}
+		decoders.Put(d)
+	}
 }
 
 // opened begins the peer's life as a WebSocket.
@@ -158,15 +247,17 @@ func (p *Peer) feed(b []byte) {
 	p.deaf.Add(1)
 	defer p.deaf.Add(-1)
 	before := p.in.Load()
+	dec := p.decoder()
 	for {
-		n, ev := p.dec.Next(b)
+		n, ev := dec.Next(b)
 		b = b[n:]
 		if ev.Kind == EventNone {
 			break
 		}
 		p.take(&ev)
 	}
-	p.dec.Release()
+	dec.Release()
+	p.restDecoder()
 	if f := p.srv.OnRead; f != nil && p.in.Load() != before {
 		defer p.caught("OnRead")
 		f(p)
@@ -202,7 +293,7 @@ func (p *Peer) message(ev *Event) {
 	if p.quiet.Load() {
 		return
 	}
-	if p.rate.exceeded() {
+	if p.rate != nil && p.rate.exceeded() {
 		v := p.rate.violation()
 		p.report().finding(v)
 		p.report().emit(trace.Limit{Rule: "max-rate", Reason: v.Came + ": closed"})

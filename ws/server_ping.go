@@ -21,14 +21,15 @@ const mostMissed = 2
 
 func (p *Peer) heartbeat() {
 	p.mu.Lock()
-	if p.closing.sent || p.gone {
+	if p.closeSent() || p.gone {
 		p.mu.Unlock()
 		return
 	}
+	b := p.beats()
 	if p.deaf.Load() > 0 { // its pong may wait to be read
-		p.missed = 0
+		b.missed = 0
 	}
-	if p.missed >= mostMissed {
+	if b.missed >= mostMissed {
 		p.mu.Unlock()
 		v := &Violation{Rule: ruleOf(rulePongLost), Came: count(mostMissed, "ping") + " unanswered, one every " + p.srv.PingInterval.String(), By: ClientRole}
 		p.report().finding(v)
@@ -36,7 +37,7 @@ func (p *Peer) heartbeat() {
 		p.broke(v)
 		return
 	}
-	p.missed++
+	b.missed++
 	p.timer.Reset(p.srv.PingInterval)
 	p.mu.Unlock()
 	_ = p.Ping()
@@ -45,9 +46,10 @@ func (p *Peer) heartbeat() {
 // Ping sends a ping. RTT has the time until its pong once that has come.
 func (p *Peer) Ping() error {
 	p.mu.Lock()
-	p.pings++
-	payload := binary.BigEndian.AppendUint64(nil, p.pings)
-	p.pinged = time.Now()
+	b := p.beats()
+	b.n++
+	payload := binary.BigEndian.AppendUint64(nil, b.n)
+	b.at = time.Now()
 	p.mu.Unlock()
 	return p.control(OpPing, payload)
 }
@@ -57,11 +59,15 @@ func (p *Peer) Ping() error {
 func (p *Peer) pongCame(payload []byte) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.missed = 0
-	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != p.pings || p.pings == 0 {
+	b := p.beat
+	if b == nil {
+		return 0 // nobody asked (RFC 6455 section 5.5.3 allows it)
+	}
+	b.missed = 0
+	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != b.n {
 		return 0
 	}
-	rtt := time.Since(p.pinged)
+	rtt := time.Since(b.at)
 	p.rtt.Store(int64(rtt))
 	return rtt
 }

@@ -22,7 +22,8 @@ func (p *Peer) Write(t MessageType, payload []byte) error {
 		return err
 	}
 	body := payload
-	if packed := p.enc.compress(payload); packed != nil {
+	enc := p.encoder()
+	if packed := enc.compress(payload); packed != nil {
 		defer putBuffer(packed)
 		h.RSV, body = rsv1, packed
 	}
@@ -30,7 +31,7 @@ func (p *Peer) Write(t MessageType, payload []byte) error {
 		r.message(trace.Out, &Event{Type: t, Payload: payload, Frames: 1, Wire: int64(len(body)), Compressed: h.RSV != 0})
 	}
 	err := p.send(&h, body)
-	if err != nil && h.RSV != 0 && takesOver(p.agreed) { // the peer lacks what the context has
+	if err != nil && h.RSV != 0 && p.deflate.takeover { // the peer lacks what the context has
 		p.tcp.Abort(err)
 	}
 	if err == nil {
@@ -49,7 +50,8 @@ func (p *Peer) WritePrepared(m *Prepared) error {
 	if err := p.refusal(); err != nil {
 		return err
 	}
-	_, err := p.tcp.Write(m.frame(&p.enc))
+	enc := p.encoder()
+	_, err := p.tcp.Write(m.frame(&enc))
 	if err == nil {
 		p.out.Add(1)
 	}
@@ -57,7 +59,7 @@ func (p *Peer) WritePrepared(m *Prepared) error {
 }
 
 func (p *Peer) refusal() error {
-	if k := &p.closing; k.sent || k.received || p.gone {
+	if k := p.ended(); k.sent || k.received || p.gone {
 		return &CloseError{Code: k.code, Reason: k.reason, Local: k.local}
 	}
 	return nil
@@ -89,7 +91,7 @@ func (p *Peer) send(h *Header, payload []byte) error {
 func (p *Peer) control(op Opcode, payload []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing.sent || p.gone {
+	if p.closeSent() || p.gone {
 		return net.ErrClosed
 	}
 	p.report().ping(trace.Out, op == OpPong, payload, 0)

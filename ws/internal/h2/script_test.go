@@ -25,7 +25,7 @@ type scripted struct {
 
 func newScripted(t *testing.T, conn net.Conn) *scripted {
 	t.Helper()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second)) // no measure: it ends a test that hangs
+	_ = conn.SetDeadline(time.Now().Add(60 * time.Second)) // no measure: it ends a test that hangs
 	p := &scripted{t: t, conn: conn, Framer: http2.NewFramer(conn, conn), last: 1}
 	p.AllowIllegalWrites = true
 	p.enc = hpack.NewEncoder(&p.block)
