@@ -161,8 +161,8 @@ func TestHandshakeDialIsBounded(t *testing.T) {
 				}
 			}
 		})
-		status, out, failed := run(t, "handshake", "dial", "ws://"+address+"/", "-w", "300ms")
-		if status != 124 || !strings.Contains(out, test.rule) || !strings.Contains(failed, "timed out after 300ms (-w)") {
+		status, out, failed := run(t, "handshake", "dial", "ws://"+address+"/", "-w", "1s")
+		if status != 124 || !strings.Contains(out, test.rule) || !strings.Contains(failed, "timed out after 1s (-w)") {
 			t.Errorf("%s: status %d\n%s\n%s", name, status, out, failed)
 		}
 	}

@@ -53,7 +53,7 @@ func watch(r io.Reader) *screen {
 // wait returns once the screen holds text.
 func (s *screen) wait(t *testing.T, text string) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(60 * time.Second)
 	for {
 		s.mu.Lock()
 		all, done := s.text.String(), s.done

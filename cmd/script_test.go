@@ -2,11 +2,13 @@ package cmd_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +50,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 1 {
 		variable = args[1]
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		content, err := os.ReadFile(name)
 		if err == nil && len(content) > 0 {
@@ -65,7 +67,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 // match FILE REGEX waits until FILE holds what REGEX matches.
 func match(ts *testscript.TestScript, _ bool, args []string) {
 	name, pattern := ts.MkAbs(args[0]), regexp.MustCompile(args[1])
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if content, err := os.ReadFile(name); err == nil && pattern.Match(content) {
 			return
 		}
@@ -85,10 +87,21 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// port VAR sets VAR to a port that is free now.
+// lastPort is the port that was given last: none is given twice.
+var lastPort atomic.Int32
+
+// port VAR sets VAR to a port that is free now. It stands below those that systems
+// give to clients, so that none of them takes it in between.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	defer l.Close()
-	ts.Setenv(args[0], fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	lastPort.CompareAndSwap(0, 10000+rand.Int32N(20000))
+	for range 1000 {
+		port := lastPort.Add(1)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			l.Close()
+			ts.Setenv(args[0], fmt.Sprint(port))
+			return
+		}
+	}
+	ts.Fatalf("a thousand ports are taken")
 }

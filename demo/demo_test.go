@@ -101,7 +101,7 @@ func noGoroutines(t *testing.T) {
 	t.Helper()
 	own := regexp.MustCompile(`sockkit/(demo|tcp|udp|trace)\.`)
 	buf := make([]byte, 1<<20)
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for deadline := time.Now().Add(60 * time.Second); ; runtime.Gosched() {
 		var left []string
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 			if own.MatchString(g) && !strings.Contains(g, "testing.tRunner") {

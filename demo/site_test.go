@@ -42,7 +42,7 @@ func newTestSite(t *testing.T) (*Site, string) {
 
 func newTab(t *testing.T, url, query string) *browserTab {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
 	c, _, err := (&ws.Dialer{}).Dial(ctx, "ws"+strings.TrimPrefix(url, "http")+"/visit?"+query)
 	if err != nil {
@@ -174,7 +174,7 @@ func statusOf(t *testing.T, url string) int {
 // eventually looks again and again, for what nobody tells.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("waited in vain: %s\n%s", what, stacks[:runtime.Stack(stacks, true)])

@@ -61,7 +61,7 @@ func (n *notes) all() []string {
 // until waits until ok holds for what has happened.
 func (n *notes) until(t *testing.T, what string, ok func(lines []string) bool) []string {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for {
 		lines := n.all()
 		if ok(lines) {
@@ -89,7 +89,7 @@ func (n *notes) count(t *testing.T, count int) []string {
 
 // patient is the context of what has to end by itself.
 func patient(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -152,7 +152,7 @@ func noClientLeft(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
 		var left []string
-		for wait := time.Millisecond; wait < 4*time.Second; wait *= 2 {
+		for wait := time.Millisecond; wait < 64*time.Second; wait *= 2 {
 			if left = clientGoroutines(); len(left) == 0 {
 				return
 			}

@@ -9,7 +9,7 @@ import (
 )
 
 // patience is more than anything takes.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // What servers say of a refusal, in v4 and in v2.
 func TestClientConnectError(t *testing.T) {

@@ -28,7 +28,7 @@ type user struct {
 	got    chan string
 }
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func cluster(t *testing.T) (*bus, *node, *node) {
 	t.Helper()

@@ -27,7 +27,7 @@ var ours = regexp.MustCompile(`sockkit/(socketio|socketio/engine|ws|tcp)\.|net/h
 // had its time.
 func leftovers() string {
 	var left []string
-	for began := time.Now(); time.Since(began) < 20*time.Second; runtime.Gosched() {
+	for began := time.Now(); time.Since(began) < patience; runtime.Gosched() {
 		buf := make([]byte, 4<<20)
 		left = left[:0]
 		for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

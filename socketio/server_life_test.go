@@ -44,7 +44,6 @@ func TestRoomsInLife(t *testing.T) {
 	})
 	io.OnConnection(func(s *Socket) {
 		id := s.ID()
-		ids <- id
 		log.add("connected %v %v", slices.Contains(s.Rooms(), id) && slices.Contains(s.Rooms(), "early"), s.Data())
 		_ = s.Join("a", "b")
 		s.Leave("b")
@@ -54,6 +53,7 @@ func TestRoomsInLife(t *testing.T) {
 			log.add("disconnect %v %v %s", len(s.Rooms()), io.Of("/").Adapter().SocketRooms(id), reason)
 		})
 		s.On("disconnect", func(reason, description string) { log.add("again %s", reason) })
+		ids <- id // the client leaves
 	})
 	p := dialWebSocket(t, onHTTP(t, io), "")
 	if sent, id := p.join("/"), get(t, ids); sent != id {

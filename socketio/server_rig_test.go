@@ -70,7 +70,7 @@ func onListener(t *testing.T, s *Server) string {
 }
 
 func closeQuickly(t *testing.T, s *Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Errorf("Close: %v", err)
@@ -93,12 +93,10 @@ func (p *peer) start() *peer {
 	return p
 }
 
-const rigPatience = 20 * time.Second
-
 // next returns the next packet that is no heartbeat; "" is the end.
 func (p *peer) next() string {
 	p.t.Helper()
-	limit := time.After(rigPatience)
+	limit := time.After(patience)
 	for {
 		select {
 		case f, ok := <-p.frames:
@@ -255,7 +253,7 @@ func dialPolling(t *testing.T, addr, query string) *peer {
 	}
 	select {
 	case at = <-opened:
-	case <-time.After(rigPatience):
+	case <-time.After(patience):
 		t.Fatal("no session")
 	}
 	return p.start()
@@ -272,7 +270,7 @@ func get[T any](t *testing.T, from <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-from:
-	case <-time.After(rigPatience):
+	case <-time.After(patience):
 		t.Fatalf("no %T came", v)
 	}
 	return v
@@ -289,7 +287,7 @@ func reasons(n interface{ OnConnection(func(*Socket)) }) chan string {
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for began := time.Now(); !ok(); runtime.Gosched() {
-		if time.Since(began) > rigPatience {
+		if time.Since(began) > patience {
 			t.Fatalf("%s: not so", what)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is when a test gives up on something that does not come.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // loopbacks are the hosts that the tests run on.
 var loopbacks = []string{"127.0.0.1", "::1"}

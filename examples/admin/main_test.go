@@ -19,7 +19,7 @@ func TestRun(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, l, "secret", "") }()
-	limit, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	limit, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	page := socketio.NewClient("http://"+l.Addr().String()+"/admin", &socketio.ClientOptions{Auth: map[string]any{"username": "admin", "password": "secret"}})
 	defer page.Close()

@@ -32,7 +32,7 @@ func join(t *testing.T, url string) (*socketio.Client, <-chan string) {
 	t.Cleanup(func() { c.Close() })
 	messages := make(chan string, 100)
 	c.On("message", func(text string) { messages <- text })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if err := c.Connect(ctx); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func want(t *testing.T, messages <-chan string, text string) {
 		if got != text {
 			t.Fatalf("%q came, want %q", got, text)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatalf("%q never came", text)
 	}
 }

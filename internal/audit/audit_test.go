@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files and docs/audit.m
 // the others: it is no measure of anything.
 const (
 	short    = 2 * time.Second
-	patience = 20 * time.Second
+	patience = 60 * time.Second
 )
 
 // Our own server, by its own listener and mounted on net/http, has no finding.

@@ -45,7 +45,7 @@ func auditing(t *testing.T, c *Clients) (hostPort string, report func() (*Report
 		select {
 		case got := <-done:
 			return got.r, got.err
-		case <-time.After(60 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the audit does not end")
 			return nil, nil
 		}

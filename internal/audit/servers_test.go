@@ -32,7 +32,7 @@ func serve(t *testing.T, answer func(c peer)) string {
 			}
 			go func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(patience))
 				answer(c.(*net.TCPConn))
 			}()
 		}

@@ -65,7 +65,7 @@ func (a *attached) await(t *testing.T, n int) {
 	for range n {
 		select {
 		case <-a.closed:
-		case <-time.After(30 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatal("a connection does not end")
 		}
 	}

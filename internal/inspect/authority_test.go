@@ -135,7 +135,7 @@ func keyFile(t *testing.T, cert tls.Certificate) string {
 // within returns a context that ends a test which hangs.
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // long is a wait that the peer ends.
-const long = 20 * time.Second
+const long = 60 * time.Second
 
 // run inspects an address and wants it to be reached.
 func run(t *testing.T, o Options) *Report {

@@ -197,7 +197,7 @@ func TestServed(t *testing.T) {
 	fill(tl, "hello")
 	s := httptest.NewServer(Guard(tl.Page("a <b> title"), nil))
 	defer s.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	c, _, err := (&ws.Dialer{}).Dial(ctx, "ws"+strings.TrimPrefix(s.URL, "http")+"/trace/rows?from=1")
 	if err != nil {

@@ -28,7 +28,7 @@ func (s *seen) tracer(l trace.Level) *trace.Tracer { return trace.New(&s.Recorde
 // await waits for an event that want picks.
 func await[E trace.Event](t *testing.T, s *seen, what string, want func(E) bool) (found E) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	came := s.Wait(ctx.Done(), func([]trace.Record) (ok bool) {
 		found, ok = find(s, want)

@@ -18,7 +18,7 @@ import (
 	"github.com/sockkit/sockkit/socketio"
 )
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // TestMain holds that no test leaves a goroutine of ours behind.
 func TestMain(m *testing.M) {

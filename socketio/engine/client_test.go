@@ -68,7 +68,7 @@ func (b *inbox) do(f func()) {
 // await waits until ok holds.
 func (b *inbox) await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for {
 		b.mu.Lock()
 		done := ok()

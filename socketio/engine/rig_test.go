@@ -20,7 +20,7 @@ import (
 )
 
 // patience is when a test gives up on something that does not come.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // TestMain holds that no test leaves a goroutine behind: of this package, of
 // those below it, or of an HTTP connection.
