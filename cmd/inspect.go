@@ -59,6 +59,7 @@ the peer says first, and whether it closes.
 Of a WebSocket it shows the opening handshake with every rule that is broken,
 what was agreed on, the round trip of a ping and the first messages, and then
 closes with 1000. Compression is offered, to see what the server makes of it.
+Over TLS a second connection asks whether WebSockets are taken over HTTP/2, too.
 
 Of Socket.IO it shows which versions the server speaks, the session that it
 opens by polling, whether requests on connections of their own find it again

@@ -69,6 +69,28 @@ func TestHTTP2DialNodeFails(t *testing.T) {
 	})
 }
 
+// inspect says of a server that knows HTTP/2 only whether it takes WebSockets so.
+func TestHTTP2InspectNode(t *testing.T) {
+	a := newAuthority(t, "Interop CA")
+	cert := a.issue(t, here)
+	for name, row := range map[string]struct {
+		without bool
+		words   []string
+	}{
+		"with WebSockets": {false, []string{"http/2       WebSockets are taken", "sockkit dial --http2"}},
+		"without":         {true, []string{"http/2       no WebSockets: the server has not said", "allow HTTP/1.1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newWSPeer(t)
+			p.script(wsOptions{Cert: cert.cert, Key: cert.key, NoConnect: row.without}, "node", "node/http2-peer.cjs")
+			us := sockkit(t, "inspect", "--ca", a.pem, p.url)
+			us.want(7)
+			wantShown(t, us, append(row.words, "the port speaks HTTP/2 only")...)
+		})
+	}
+}
+
 // Node's client talks to our listener over HTTP/2, beside clients of HTTP/1.1.
 func TestHTTP2ListenNode(t *testing.T) {
 	t.Parallel()

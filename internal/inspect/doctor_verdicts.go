@@ -243,12 +243,25 @@ func (d *doctor) judgeTLS() {
 	switch {
 	case asked:
 		v.ID, v.Where, v.Change = WantsClient, WhereClient, certificateHint
+	case d.in.Report.HTTP2 != nil && d.in.Report.HTTP2.Spoken:
+		d.say(told, d.http2Only(), d.plainly(), "http/2: "+d.in.Report.HTTP2.words())
+		return
 	case v.Change == "" && isAlert(failed):
 		v.Change = "look at the server's TLS settings: its certificate for this name, its versions and ciphers"
 	case !isAlert(failed):
 		return // nobody speaks TLS there
 	}
 	d.say(told, v, d.plainly())
+}
+
+// http2Only is about a port that knows no HTTP/1.1.
+func (d *doctor) http2Only() Verdict {
+	v := Verdict{ID: HTTP2Only, Where: WhereServer, What: "the port speaks HTTP/2 only, and an upgrade needs HTTP/1.1",
+		Change: "allow HTTP/1.1 beside HTTP/2 in the server or the proxy (RFC 8441 is the way over HTTP/2)"}
+	if h := d.in.Report.HTTP2; h != nil && h.WebSockets {
+		v.Change = "allow HTTP/1.1 beside HTTP/2, or open the WebSocket over HTTP/2 (RFC 8441; sockkit dial --http2)"
+	}
+	return v
 }
 
 // judgeProtocol is about ports where no HTTP is spoken.
@@ -261,8 +274,7 @@ func (d *doctor) judgeProtocol() {
 		switch name := t.protocol(); {
 		case t == nil || len(t.first) == 0 || d.find(TryPage).http():
 		case name == "HTTP/2":
-			d.say(told, Verdict{ID: HTTP2Only, Where: WhereServer, What: "the port speaks HTTP/2 only, and an upgrade needs HTTP/1.1",
-				Change: "allow HTTP/1.1 beside HTTP/2 in the server or the proxy (RFC 8441 is the way over HTTP/2)"}, again.seen(), t.seen())
+			d.say(told, d.http2Only(), again.seen(), t.seen())
 			return
 		case name != "" && name != "TLS":
 			d.say(told, Verdict{ID: OtherProtocol, Where: WhereClient, What: "what listens there speaks " + name + ", and no HTTP", Change: "correct the port or the host"}, t.seen())

@@ -158,7 +158,9 @@ func (in *Inspection) stream(ctx context.Context) error {
 		<-in.rest
 		return in.unreached(ctx)
 	}
-	return in.layers(ctx, conn)
+	err = in.layers(ctx, conn)
+	in.http2(ctx, err)
+	return err
 }
 
 // layers inspects what stands on an open stream.

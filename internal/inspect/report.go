@@ -34,6 +34,7 @@ type Report struct {
 	Peer       *Peer       `json:"peer,omitempty"`
 	Handshake  *Handshake  `json:"handshake,omitempty"` // of a WebSocket
 	WebSocket  *WebSocket  `json:"websocket,omitempty"`
+	HTTP2      *HTTP2      `json:"http2,omitempty"`  // of wss
 	Engine     *Engine     `json:"engine,omitempty"` // of Socket.IO
 	SocketIO   *SocketIO   `json:"socketio,omitempty"`
 

@@ -23,6 +23,7 @@ func (r *Report) Text(o TextOptions) string {
 	p.engine(r.Engine)
 	p.handshake(r.Handshake)
 	p.webSocket(r.WebSocket)
+	p.http2(r.HTTP2)
 	p.socketIO(r)
 	p.findings(r)
 	p.doctor(r)
