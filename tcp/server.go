@@ -106,6 +106,7 @@ type Server struct {
 	Tracer *trace.Tracer
 
 	once  sync.Once
+	began time.Time
 	conf  settings
 	bufs  buffers
 	count counters
@@ -189,6 +190,7 @@ const (
 
 func (s *Server) setUp() {
 	s.once.Do(func() {
+		s.began = time.Now()
 		c := &s.conf
 		c.handshake = bound(s.HandshakeTimeout, handshakeFor)
 		c.write = bound(s.WriteTimeout, writeFor)

@@ -151,6 +151,7 @@ func (s *Server) refuses(remote net.Addr) (refusal *Refusal) {
 
 // enter gives p a place, if there is one left.
 func (s *Server) enter(p *Peer) (refusal *Refusal, stopped bool) {
+	ip := p.ip()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -158,16 +159,16 @@ func (s *Server) enter(p *Peer) (refusal *Refusal, stopped bool) {
 		return nil, true
 	case s.conf.maxConns > 0 && s.slots >= s.conf.maxConns:
 		return &Refusal{ruleConns, fmt.Sprintf("%d connections are open, the most allowed", s.slots)}, false
-	case s.MaxConnsPerIP > 0 && p.ip.IsValid() && s.perIP[p.ip] >= s.MaxConnsPerIP:
-		return &Refusal{rulePerIP, fmt.Sprintf("%d connections of %s are open, the most allowed", s.perIP[p.ip], p.ip)}, false
+	case s.MaxConnsPerIP > 0 && ip.IsValid() && s.perIP[ip] >= s.MaxConnsPerIP:
+		return &Refusal{rulePerIP, fmt.Sprintf("%d connections of %s are open, the most allowed", s.perIP[ip], ip)}, false
 	}
 	s.slots++
 	s.active++
 	if p.polled != nil {
 		s.looping++
 	}
-	if s.MaxConnsPerIP > 0 && p.ip.IsValid() {
-		s.perIP[p.ip]++
+	if ip.IsValid() {
+		s.perIP[ip]++
 	}
 	s.peers[p] = struct{}{}
 	if p.id = s.Tracer.NewID(); p.id == 0 {
@@ -179,12 +180,13 @@ func (s *Server) enter(p *Peer) (refusal *Refusal, stopped bool) {
 
 // free gives up p's place.
 func (s *Server) free(p *Peer) {
+	ip := p.ip()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slots--
-	if s.MaxConnsPerIP > 0 && p.ip.IsValid() {
-		if s.perIP[p.ip]--; s.perIP[p.ip] <= 0 {
-			delete(s.perIP, p.ip)
+	if ip.IsValid() {
+		if s.perIP[ip]--; s.perIP[ip] <= 0 {
+			delete(s.perIP, ip)
 		}
 	}
 }
@@ -194,7 +196,7 @@ func (s *Server) forget(p *Peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.peers, p)
-	s.past.add(&p.tally)
+	s.past.addPeer(p)
 }
 
 // leave says that the last of p's callbacks has returned.

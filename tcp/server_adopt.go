@@ -17,7 +17,7 @@ func (s *Server) Adopt(conn net.Conn, read []byte, value any) error {
 		return refusal
 	}
 	p := newPeer(s, conn)
-	p.adopted, p.unread = true, read
+	p.adopted, p.seldom().unread = true, read
 	p.SetValue(value)
 	refusal, stopped := s.enter(p)
 	switch {
@@ -32,11 +32,11 @@ func (s *Server) Adopt(conn net.Conn, read []byte, value any) error {
 
 // takeEarly gives the handler what was read before the peer was ours.
 func (p *Peer) takeEarly() {
-	if !p.adopted || len(p.unread) == 0 || !p.mayRead() {
+	early := p.early()
+	if len(early) == 0 || !p.mayRead() {
 		return
 	}
-	early := p.unread
-	p.unread = nil
+	p.more.unread = nil
 	p.deliver(onData, early)
 }
 

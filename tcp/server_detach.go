@@ -24,7 +24,7 @@ func (p *Peer) Detach() (net.Conn, []byte, error) {
 	}
 	socket := p.conn
 	if p.polled != nil {
-		socket = p.polled.handed
+		socket = p.polled.handed()
 	}
 	var conn net.Conn = &leased{Conn: socket, peer: p}
 	if p.sealed != nil {
@@ -33,14 +33,14 @@ func (p *Peer) Detach() (net.Conn, []byte, error) {
 	if t := p.srv.Tracer; t != nil {
 		conn = p.traced(conn)
 	}
-	return conn, p.unread, nil
+	return conn, p.seldom().unread, nil
 }
 
 // traced goes on with the peer's records.
 func (p *Peer) traced(conn net.Conn) net.Conn {
-	c := &Conn{Conn: conn, tracer: p.srv.Tracer, id: p.id, opened: p.born, raw: p.sealed == nil}
-	c.in.Store(int64(p.tally.in.Load()))
-	c.out.Store(int64(p.tally.out.Load()))
+	c := &Conn{Conn: conn, tracer: p.srv.Tracer, id: p.id, opened: p.srv.began.Add(p.born), raw: p.sealed == nil}
+	c.in.Store(int64(p.in.Load()))
+	c.out.Store(int64(p.out.Load()))
 	c.ended.Store(p.ended)
 	c.framed.Store(p.framed.Load())
 	return c
@@ -67,7 +67,7 @@ func (p *Peer) leave() error {
 	defer p.unlock()
 	p.flush()
 	for !p.dead && (p.flushing || p.reads() && !reading) {
-		p.cond.Wait()
+		p.wait()
 	}
 	return p.endLeave()
 }

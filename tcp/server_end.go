@@ -3,6 +3,7 @@ package tcp
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/trace"
@@ -83,8 +84,8 @@ func (p *Peer) settle() {
 	switch {
 	case p.ended:
 		p.dead = true
-	case p.closing && p.closeTimer == nil:
-		p.closeTimer = time.AfterFunc(p.srv.conf.linger, p.lingered)
+	case p.closing && p.seldom().closeTimer == nil:
+		p.more.closeTimer = time.AfterFunc(p.srv.conf.linger, p.lingered)
 	}
 }
 
@@ -128,17 +129,37 @@ func (p *Peer) shutDown() {
 
 // touch notes that the peer is not idle.
 func (p *Peer) touch() {
-	if p.idleFor.Load() > 0 {
-		p.last.Store(int64(time.Since(p.born)))
+	if i := p.idling.Load(); i != nil {
+		i.last.Store(int64(p.age()))
 	}
 }
 
-func (p *Peer) startIdle() {
-	if p.idleTimer != nil {
-		p.idleTimer.Stop()
+// idling is a peer's idle timeout.
+type idling struct {
+	limit atomic.Int64 // a time.Duration; 0 is none
+	last  atomic.Int64 // when a byte came or went, in the age of the peer
+	timer *time.Timer
+}
+
+func (p *Peer) setIdle(limit time.Duration) {
+	i := p.idling.Load()
+	if i == nil {
+		i = &idling{}
+		p.idling.Store(i)
 	}
-	if limit := time.Duration(p.idleFor.Load()); limit > 0 && p.opened && !p.dead {
-		p.idleTimer = time.AfterFunc(limit, p.checkIdle)
+	i.limit.Store(int64(limit))
+}
+
+func (p *Peer) startIdle() {
+	i := p.idling.Load()
+	if i == nil {
+		return
+	}
+	if i.timer != nil {
+		i.timer.Stop()
+	}
+	if limit := time.Duration(i.limit.Load()); limit > 0 && p.opened && !p.dead {
+		i.timer = time.AfterFunc(limit, p.checkIdle)
 	}
 }
 
@@ -146,7 +167,8 @@ func (p *Peer) startIdle() {
 // could have been.
 func (p *Peer) checkIdle() {
 	p.mu.Lock()
-	limit := time.Duration(p.idleFor.Load())
+	i := p.idling.Load()
+	limit := time.Duration(i.limit.Load())
 	if limit == 0 || p.dead || p.closing || p.leaving {
 		p.unlock()
 		return
@@ -154,9 +176,9 @@ func (p *Peer) checkIdle() {
 	if p.paused {
 		p.touch()
 	}
-	silent := time.Since(p.born) - time.Duration(p.last.Load())
+	silent := p.age() - time.Duration(i.last.Load())
 	if silent < limit {
-		p.idleTimer.Reset(limit - silent)
+		i.timer.Reset(limit - silent)
 		p.unlock()
 		return
 	}
@@ -172,7 +194,7 @@ func (p *Peer) idle(limit time.Duration) {
 	if p.srv.OnIdle != nil && !p.farewell {
 		p.farewell = true
 		p.post(event{kind: onIdle})
-		p.idleTimer.Reset(limit)
+		p.idling.Load().timer.Reset(limit)
 		p.unlock()
 		return
 	}
@@ -219,8 +241,8 @@ func (p *Peer) emitOpen() {
 func (p *Peer) emitClose() {
 	if t := p.srv.Tracer; t.On(trace.Connection) {
 		t.Emit(p.id, trace.Close{
-			In: int64(p.tally.in.Load()), Out: int64(p.tally.out.Load()), Duration: time.Since(p.born),
-			Reset: p.reset || IsReset(p.cause), Error: Reason(p.cause),
+			In: int64(p.in.Load()), Out: int64(p.out.Load()), Duration: p.age(),
+			Reset: p.reset || IsReset(p.cause()), Error: Reason(p.cause()),
 		})
 	}
 }

@@ -21,6 +21,7 @@ import (
 // goroutine waits for a socket, and so holds no thread.
 type loop struct {
 	set   *loopSet
+	calls calls
 	epoll int
 	file  *os.File
 	raw   syscall.RawConn

@@ -47,6 +47,7 @@ func (s *Server) leaveLoops() {
 	if s.looping--; s.looping == 0 {
 		for _, l := range s.loops.loops {
 			l.close()
+			s.past.addCalls(&l.calls)
 		}
 		s.loops = nil
 	}
@@ -69,6 +70,16 @@ func newLoopSet(s *Server) *loopSet {
 		return nil
 	}
 	return set
+}
+
+// addTo adds the calls of the loops. There may be none.
+func (set *loopSet) addTo(t *tally) {
+	if set == nil {
+		return
+	}
+	for _, l := range set.loops {
+		t.addCalls(&l.calls)
+	}
 }
 
 func (set *loopSet) pick() *loop {
@@ -271,8 +282,8 @@ func (a *acceptor) polled() *polled {
 	e := &polled{fd: a.fd, local: a.socket.Addr(), remote: peerAddress(a.remote)}
 	switch local := e.local.(type) {
 	case *net.UnixAddr:
-		if u, ok := a.remote.(*unix.SockaddrUnix); ok {
-			e.name = u.Name
+		if u, ok := a.remote.(*unix.SockaddrUnix); ok && u.Name != "" {
+			e.more = &polledMore{name: u.Name}
 		}
 	case *net.TCPAddr:
 		if !local.IP.IsUnspecified() {
@@ -385,7 +396,7 @@ func (s *Server) adoptForLoop(conn net.Conn, read []byte, value any) (taken bool
 		e.Close()
 		return true, refusal
 	}
-	p.adopted, p.unread = true, read
+	p.adopted, p.seldom().unread = true, read
 	p.SetValue(value)
 	refusal, stopped := s.enter(p)
 	switch {
@@ -424,7 +435,9 @@ func (s *Server) polledOf(conn net.Conn) (*polled, *loopSet) {
 	case *net.TCPAddr:
 		e.remote = netip.AddrPortFrom(remote.AddrPort().Addr().Unmap(), uint16(remote.Port))
 	case *net.UnixAddr:
-		e.name = remote.Name
+		if remote.Name != "" {
+			e.more = &polledMore{name: remote.Name}
+		}
 	}
 	return e, set
 }

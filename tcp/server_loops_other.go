@@ -14,9 +14,10 @@ func (s *Server) adoptForLoop(net.Conn, []byte, any) (taken bool, err error) { r
 // polled is a socket of an event loop.
 type polled struct {
 	turning, watched bool
-	handed           net.Conn
 }
 
+func (*polled) handed() net.Conn { return nil }
+func (*loopSet) addTo(*tally)    {}
 func (*polled) goOn()            {}
 func (*polled) ends() bool       { return false }
 func (*polled) handOver() error  { return nil }

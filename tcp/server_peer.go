@@ -19,23 +19,22 @@ type Peer struct {
 	srv       *Server
 	id        trace.ID
 	conn      net.Conn // the socket
-	ip        netip.Addr
 	transport transport
-	polled    *polled // in an event loop; nil where a goroutine reads
-	sealed    *sealed // the TLS layer; nil without
-	born      time.Time
-	tally     tally
+	polled    *polled       // in an event loop; nil where a goroutine reads
+	sealed    *sealed       // the TLS layer; nil without
+	born      time.Duration // after the server began
+	in, out   atomic.Uint64 // bytes of the application
 	value     atomic.Pointer[any]
-	hold      atomic.Bool  // the transport is not to read
-	framed    atomic.Bool  // a protocol above reports what the bytes mean
-	adopted   bool         // by Adopt
-	idleFor   atomic.Int64 // a time.Duration; 0 is no limit
-	last      atomic.Int64 // when a byte came or went, after born
+	hold      atomic.Bool            // the transport is not to read
+	framed    atomic.Bool            // a protocol above reports what the bytes mean
+	adopted   bool                   // by Adopt
+	idling    atomic.Pointer[idling] // nil where there never was an idle timeout
+	rate      *bucket                // nil without MaxRate
 
-	mu   sync.Mutex
-	cond sync.Cond // something below has changed
-	q    queue
-	one  [1][]byte // the argument of a Write
+	mu      sync.Mutex
+	waiters *sync.Cond // nil before somebody waits for a change of what is below
+	q       queue
+	more    *seldom // nil before it is needed
 
 	opened    bool // OnOpen is due, or was called
 	running   bool // a callback runs
@@ -47,49 +46,106 @@ type Peer struct {
 	due       bool // OnWritable waits for its turn
 	paused    bool // by Pause
 	throttled bool // by MaxRate
-	tasks     []event
-	rate      bucket
 
 	fin      bool // CloseWrite or Close was called: nothing more is taken
 	finReady bool // the end stands behind what is queued
 	finSent  bool
-	shutWR   bool   // the socket's sending half is closed
-	closing  bool   // Close was called: what comes is discarded
-	ended    bool   // the peer's end has come
-	leaving  bool   // Detach was called: nothing more is read or taken
-	farewell bool   // OnIdle was called
-	parked   bool   // the reading goroutine reads no more
-	unread   []byte // what it had read by then
-	detached bool   // the connection is no longer the server's
-	dead     bool   // the socket is to be closed at once
-	reset    bool   // with a reset
-	gone     bool   // somebody closes it
-	shut     bool   // it is closed
-	finished bool   // no callback comes after those that wait
-	cause    error
+	shutWR   bool // the socket's sending half is closed
+	closing  bool // Close was called: what comes is discarded
+	ended    bool // the peer's end has come
+	leaving  bool // Detach was called: nothing more is read or taken
+	farewell bool // OnIdle was called
+	parked   bool // the reading goroutine reads no more
+	detached bool // the connection is no longer the server's
+	dead     bool // the socket is to be closed at once
+	reset    bool // with a reset
+	gone     bool // somebody closes it
+	shut     bool // it is closed
+	finished bool // no callback comes after those that wait
+	corkSet  bool
+}
 
-	corkSet                          bool
-	corkTimer, idleTimer, closeTimer *time.Timer
+// seldom is what most peers do without, most of the time.
+type seldom struct {
+	tasks                 []event
+	unread                []byte // what was read by the time that the peer was detached, or before it was adopted
+	cause                 error  // of the end
+	corkTimer, closeTimer *time.Timer
+}
+
+func (p *Peer) seldom() *seldom {
+	if p.more == nil {
+		p.more = &seldom{}
+	}
+	return p.more
+}
+
+// cause is what ended the peer, or ends it.
+func (p *Peer) cause() error {
+	if p.more == nil {
+		return nil
+	}
+	return p.more.cause
+}
+
+// waitsFor reports whether something posted waits for its turn.
+func (p *Peer) hasTasks() bool { return p.more != nil && len(p.more.tasks) > 0 }
+
+// early is what was read before the peer was adopted.
+func (p *Peer) early() []byte {
+	if !p.adopted || p.more == nil {
+		return nil
+	}
+	return p.more.unread
+}
+
+// age is how long there has been the peer.
+func (p *Peer) age() time.Duration { return time.Since(p.srv.began) - p.born }
+
+// wait waits for a change.
+func (p *Peer) wait() {
+	if p.waiters == nil {
+		p.waiters = sync.NewCond(&p.mu)
+	}
+	p.waiters.Wait()
+}
+
+// ip is the address that MaxConnsPerIP counts, where there is such a limit.
+func (p *Peer) ip() (ip netip.Addr) {
+	if p.srv.MaxConnsPerIP > 0 {
+		ip = addrIP(p.conn.RemoteAddr())
+	}
+	return ip
 }
 
 func newPeer(s *Server, conn net.Conn) *Peer {
-	p := &Peer{srv: s, conn: conn, born: time.Now(), ip: addrIP(conn.RemoteAddr())}
+	p := &Peer{srv: s, conn: conn, born: time.Since(s.began)}
 	p.setUp()
 	p.transport = newTransport(p, conn)
 	return p
 }
 
 func (p *Peer) setUp() {
-	p.cond.L = &p.mu
 	p.q.bufs = &p.srv.bufs
-	p.idleFor.Store(int64(p.srv.IdleTimeout))
-	p.rate = bucket{perSecond: p.srv.MaxRate, debt: -float64(p.srv.MaxRate)}
+	if limit := p.srv.IdleTimeout; limit > 0 {
+		p.setIdle(limit)
+	}
+	if rate := p.srv.MaxRate; rate > 0 {
+		p.rate = &bucket{perSecond: rate, debt: -float64(rate)}
+	}
+}
+
+// tell tells whoever waits that the state is another.
+func (p *Peer) tell() {
+	if p.waiters != nil {
+		p.waiters.Broadcast()
+	}
 }
 
 // changed tells whoever waits that the state is another, and has a peer of a
 // loop go on where it can.
 func (p *Peer) changed() {
-	p.cond.Broadcast()
+	p.tell()
 	if p.polled != nil {
 		p.polled.goOn()
 	}
@@ -181,7 +237,7 @@ func (p *Peer) Post(f func()) bool {
 func (p *Peer) SetIdleTimeout(d time.Duration) {
 	p.mu.Lock()
 	defer p.unlock()
-	p.idleFor.Store(int64(max(d, 0)))
+	p.setIdle(max(d, 0))
 	p.touch()
 	p.startIdle()
 }
@@ -207,8 +263,8 @@ func (p *Peer) abort(reason error) {
 }
 
 func (p *Peer) setCause(err error) {
-	if p.cause == nil {
-		p.cause = err
+	if p.cause() == nil && err != nil {
+		p.seldom().cause = err
 	}
 }
 
@@ -269,10 +325,20 @@ func (p *Peer) unlock() {
 }
 
 func (p *Peer) stopTimers() {
-	for _, t := range []*time.Timer{p.corkTimer, p.idleTimer, p.closeTimer, p.rate.timer} {
+	stop := func(t *time.Timer) {
 		if t != nil {
 			t.Stop()
 		}
+	}
+	if p.more != nil {
+		stop(p.more.corkTimer)
+		stop(p.more.closeTimer)
+	}
+	if i := p.idling.Load(); i != nil {
+		stop(i.timer)
+	}
+	if p.rate != nil {
+		stop(p.rate.timer)
 	}
 }
 

@@ -22,7 +22,6 @@ type polled struct {
 	fd     int
 	local  net.Addr
 	remote netip.AddrPort // none of a Unix socket
-	name   string         // a Unix socket's
 
 	// The lock of the peer guards these.
 	ready    bool // something came that nobody has read
@@ -31,13 +30,27 @@ type polled struct {
 	watched  bool // by a loop's runner, whom the loop looks after
 	finished bool // its last turn has begun
 	closed   bool
-	handed   net.Conn // since Detach
 
 	room chan struct{} // the flusher's
+	more *polledMore   // nil for most
+}
+
+// polledMore is what few sockets have.
+type polledMore struct {
+	name   string   // of a Unix socket that is connected
+	handed net.Conn // since Detach
+}
+
+// handed is the connection that Detach has handed over; nil before.
+func (e *polled) handed() net.Conn {
+	if e.more == nil {
+		return nil
+	}
+	return e.more.handed
 }
 
 func newPolled(s *Server, set *loopSet, e *polled) *Peer {
-	p := &Peer{srv: s, conn: e, transport: e, polled: e, born: time.Now(), ip: e.remote.Addr()}
+	p := &Peer{srv: s, conn: e, transport: e, polled: e, born: time.Since(s.began)}
 	e.peer, e.loop = p, set.pick()
 	p.setUp()
 	return p
@@ -110,7 +123,7 @@ func (p *Peer) turns(r *runner, buf []byte) {
 			if err := e.pendingError(); err != nil {
 				p.failed(err)
 			}
-		case p.adopted && len(p.unread) > 0:
+		case len(p.early()) > 0:
 			p.earlyTurn()
 		case reads > mostTurns && r != nil && r.later():
 			e.turning = false
@@ -122,7 +135,7 @@ func (p *Peer) turns(r *runner, buf []byte) {
 	}
 	e.turning = false
 	if p.leaving {
-		p.cond.Broadcast()
+		p.tell()
 	}
 	p.unlock()
 }
@@ -134,7 +147,7 @@ func (p *Peer) hasTurn() bool {
 		return false
 	case !p.opened:
 		return true
-	case !p.polled.ready && !(p.adopted && len(p.unread) > 0):
+	case !p.polled.ready && len(p.early()) == 0:
 		return false
 	case p.ended || p.closing:
 		return true
@@ -182,8 +195,8 @@ func (p *Peer) readTurn(buf []byte) {
 
 // earlyTurn hands over what was read before the peer was ours, under the lock.
 func (p *Peer) earlyTurn() {
-	early := p.unread
-	p.unread = nil
+	early := p.early()
+	p.more.unread = nil
 	if !p.takes() {
 		return
 	}
@@ -199,7 +212,7 @@ func (p *Peer) earlyTurn() {
 // receive reads what there is. A read that leaves room in b has got all of it
 // (epoll(7), question 9), but for an end that is told of by itself.
 func (e *polled) receive(b []byte) (int, error) {
-	e.peer.tally.reads.Add(1)
+	e.loop.calls.reads.Add(1)
 	n, err := readNow(e.fd, b)
 	switch {
 	case err == syscall.EAGAIN:
@@ -276,12 +289,13 @@ func (p *Peer) stuck() {
 func (e *polled) read(int) (*[]byte, int, error) { return nil, 0, errHeld }
 func (e *polled) watch() error                   { return nil }
 func (e *polled) wrote()                         {}
+func (e *polled) made() *calls                   { return nil } // the loop counts
 
 func (e *polled) try(pieces [][]byte) (int, error) {
 	if e.closed {
 		return 0, net.ErrClosed
 	}
-	e.peer.tally.writes.Add(1)
+	e.loop.calls.writes.Add(1)
 	n, err := e.put(pieces)
 	switch {
 	case err == syscall.EAGAIN:
@@ -342,8 +356,11 @@ func (e *polled) handOver() error {
 	file := os.NewFile(uintptr(e.fd), "")
 	defer file.Close()
 	e.closed = true
-	var err error
-	e.handed, err = net.FileConn(file)
+	conn, err := net.FileConn(file)
+	if e.more == nil {
+		e.more = &polledMore{}
+	}
+	e.more.handed = conn
 	return err
 }
 
@@ -369,7 +386,11 @@ func (e *polled) RemoteAddr() net.Addr {
 	if e.remote.IsValid() {
 		return net.TCPAddrFromAddrPort(e.remote)
 	}
-	return &net.UnixAddr{Name: e.name, Net: "unix"}
+	remote := &net.UnixAddr{Net: "unix"}
+	if e.more != nil {
+		remote.Name = e.more.name
+	}
+	return remote
 }
 
 // LocalAddr implements [net.Conn].
@@ -407,8 +428,8 @@ func (e *polled) CloseWrite() error {
 func (e *polled) view() net.Conn {
 	e.peer.mu.Lock()
 	defer e.peer.mu.Unlock()
-	if e.handed != nil {
-		return e.handed
+	if conn := e.handed(); conn != nil {
+		return conn
 	}
 	return polledView{e}
 }

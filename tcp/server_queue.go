@@ -16,16 +16,32 @@ const (
 type buffers struct {
 	read         sync.Pool // *[]byte of the read buffer's size
 	small, large sync.Pool // *[smallPiece]byte, *[largePiece]byte
+	lists        sync.Pool // *pieceList
+	boxes        sync.Pool // *[1][]byte
 }
 
 func (b *buffers) init(readSize int) {
 	b.read.New = func() any { p := make([]byte, readSize); return &p }
 	b.small.New = func() any { return new([smallPiece]byte) }
 	b.large.New = func() any { return new([largePiece]byte) }
+	b.lists.New = func() any { return new(pieceList) }
+	b.boxes.New = func() any { return new([1][]byte) }
 }
 
 func (b *buffers) get() *[]byte  { return b.read.Get().(*[]byte) }
 func (b *buffers) put(p *[]byte) { b.read.Put(p) }
+
+// box makes a list of one, until unbox.
+func (b *buffers) box(one []byte) *[1][]byte {
+	box := b.boxes.Get().(*[1][]byte)
+	box[0] = one
+	return box
+}
+
+func (b *buffers) unbox(box *[1][]byte) {
+	box[0] = nil
+	b.boxes.Put(box)
+}
 
 func (b *buffers) piece(large bool) []byte {
 	if large {
@@ -44,80 +60,109 @@ func (b *buffers) recycle(piece []byte) {
 }
 
 // queue holds bytes that wait, in order, in pooled pieces. The zero value with
-// its pools set is empty.
+// its pools set is empty, and holds nothing.
 type queue struct {
-	bufs  *buffers
-	all   [][]byte // the pieces; those before head are gone
+	bufs *buffers
+	size int
+	list *pieceList // pooled; nil while the queue is empty
+}
+
+// pieceList are the pieces of a queue.
+type pieceList struct {
+	all   [][]byte // those before head are gone
 	head  int
 	whole []byte // the first piece before it was taken from
-	size  int
 }
 
 // pieces returns what waits. The last piece may grow.
-func (q *queue) pieces() [][]byte { return q.all[q.head:] }
+func (q *queue) pieces() [][]byte {
+	if q.list == nil {
+		return nil
+	}
+	return q.list.all[q.list.head:]
+}
 
 // add copies b to the end.
 func (q *queue) add(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if q.list == nil {
+		q.list = q.bufs.lists.Get().(*pieceList)
+	}
 	q.size += len(b)
+	l := q.list
 	for len(b) > 0 {
-		last := len(q.all) - 1
-		if last < q.head || len(q.all[last]) == cap(q.all[last]) {
-			q.push(q.bufs.piece(last >= q.head || len(b) > smallPiece))
-			last = len(q.all) - 1
+		last := len(l.all) - 1
+		if last < l.head || len(l.all[last]) == cap(l.all[last]) {
+			l.push(q.bufs.piece(last >= l.head || len(b) > smallPiece))
+			last = len(l.all) - 1
 		}
-		n := min(len(b), cap(q.all[last])-len(q.all[last]))
-		q.all[last] = append(q.all[last], b[:n]...)
+		n := min(len(b), cap(l.all[last])-len(l.all[last]))
+		l.all[last] = append(l.all[last], b[:n]...)
 		b = b[n:]
 	}
 }
 
-func (q *queue) push(piece []byte) {
-	if q.head == len(q.all) {
-		q.whole = piece
+func (l *pieceList) push(piece []byte) {
+	if l.head == len(l.all) {
+		l.whole = piece
 	}
-	if q.head > mostKept && q.head > len(q.all)/2 { // or a queue that never runs empty would grow
-		n := copy(q.all, q.all[q.head:])
-		clear(q.all[n:])
-		q.all, q.head = q.all[:n], 0
+	if l.head > mostKept && l.head > len(l.all)/2 { // or a queue that never runs empty would grow
+		n := copy(l.all, l.all[l.head:])
+		clear(l.all[n:])
+		l.all, l.head = l.all[:n], 0
 	}
-	q.all = append(q.all, piece)
+	l.all = append(l.all, piece)
 }
 
 // with returns what waits and then bufs, for one call. Call without afterwards.
 func (q *queue) with(bufs [][]byte) [][]byte {
-	q.all = slices.Grow(q.all, len(bufs))
+	if q.list == nil {
+		return bufs
+	}
+	q.list.all = slices.Grow(q.list.all, len(bufs))
 	return append(q.pieces(), bufs...)
 }
 
 // without forgets the buffers of the last call of with.
-func (q *queue) without(n int) { clear(q.all[len(q.all):][:n]) }
-
-// drop takes n bytes off the front. Pieces that are empty go back to the pool.
-func (q *queue) drop(n int) {
-	q.size -= n
-	for n > 0 {
-		first := q.all[q.head]
-		if n < len(first) {
-			q.all[q.head] = first[n:]
-			return
-		}
-		n -= len(first)
-		q.next()
+func (q *queue) without(n int) {
+	if q.list != nil {
+		clear(q.list.all[len(q.list.all):][:n])
 	}
 }
 
-// next gives the first piece back.
-func (q *queue) next() {
-	q.bufs.recycle(q.whole)
-	q.all[q.head], q.whole = nil, nil
-	q.head++
+// drop takes n bytes off the front. Pieces that are empty go back to the pool,
+// and so does the list of an empty queue.
+func (q *queue) drop(n int) {
+	q.size -= n
+	for l := q.list; n > 0; {
+		first := l.all[l.head]
+		if n < len(first) {
+			l.all[l.head] = first[n:]
+			return
+		}
+		n -= len(first)
+		q.bufs.recycle(l.whole)
+		l.next()
+	}
+	if q.size == 0 && q.list != nil {
+		q.bufs.lists.Put(q.list)
+		q.list = nil
+	}
+}
+
+// next goes on to the piece behind the first.
+func (l *pieceList) next() {
+	l.all[l.head], l.whole = nil, nil
+	l.head++
 	switch {
-	case q.head < len(q.all):
-		q.whole = q.all[q.head]
-	case cap(q.all) > mostKept:
-		q.all, q.head = nil, 0
+	case l.head < len(l.all):
+		l.whole = l.all[l.head]
+	case cap(l.all) > mostKept:
+		l.all, l.head = nil, 0
 	default:
-		q.all, q.head = q.all[:0], 0
+		l.all, l.head = l.all[:0], 0
 	}
 }
 

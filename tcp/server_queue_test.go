@@ -33,8 +33,8 @@ func TestServerQueue(t *testing.T) {
 		}
 		want.Next(n)
 		q.drop(n)
-		if len(q.all) > 4*mostKept {
-			t.Fatalf("the list of pieces has grown to %d", len(q.all))
+		if len(q.list.all) > 4*mostKept {
+			t.Fatalf("the list of pieces has grown to %d", len(q.list.all))
 		}
 	}
 	if q.clear(); q.size != 0 || len(q.pieces()) != 0 {

@@ -82,15 +82,15 @@ func (p *Peer) mayRead() bool {
 		case !p.paused && !p.over && !p.throttled:
 			return true
 		}
-		p.cond.Wait()
+		p.wait()
 	}
 }
 
 // share is the most that the next read may take.
 func (p *Peer) share() int {
 	most := p.srv.conf.readBuffer
-	if rate := p.rate.perSecond; rate > 0 && rate < int64(most) {
-		return int(rate)
+	if p.rate != nil && p.rate.perSecond < int64(most) {
+		return int(p.rate.perSecond)
 	}
 	return most
 }
@@ -98,12 +98,12 @@ func (p *Peer) share() int {
 // took follows the reading of n bytes from the wire.
 func (p *Peer) took(n int) {
 	p.touch()
-	if p.rate.perSecond <= 0 {
+	if p.rate == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.unlock()
-	if wait := p.rate.take(n, time.Since(p.born)); wait > 0 && !p.closing && !p.dead {
+	if wait := p.rate.take(n, p.age()); wait > 0 && !p.closing && !p.dead {
 		p.throttle(wait)
 	}
 }
@@ -144,7 +144,7 @@ func (b *bucket) take(n int, now time.Duration) time.Duration {
 
 // came counts and records what came for the handler.
 func (p *Peer) came(b []byte) {
-	p.tally.in.Add(uint64(len(b)))
+	p.in.Add(uint64(len(b)))
 	if p.srv.Tracer.On(trace.Message) {
 		p.record(trace.In, b)
 	}
@@ -155,7 +155,8 @@ func (p *Peer) came(b []byte) {
 func (p *Peer) keepUnread(b []byte) {
 	if p.leaving {
 		p.came(b)
-		p.unread = append(p.unread, b...)
+		more := p.seldom()
+		more.unread = append(more.unread, b...)
 		if p.sealed != nil {
 			p.sealed.coming = slices.Clone(p.sealed.coming)
 		}
@@ -212,7 +213,7 @@ func (p *Peer) awaitEnd() {
 	p.parked = true
 	p.changed()
 	for !p.detached && !p.shut {
-		p.cond.Wait()
+		p.wait()
 	}
 }
 
@@ -223,7 +224,7 @@ func (p *Peer) finish() {
 	p.unlock()
 	p.mu.Lock()
 	for p.flushing || p.running || !p.detached && !p.shut {
-		p.cond.Wait()
+		p.wait()
 	}
 	if p.opened {
 		p.begin(true)
@@ -246,7 +247,8 @@ func (p *Peer) finish() {
 // lastTurn runs what was posted, and OnClose behind it.
 func (p *Peer) lastTurn() {
 	p.mu.Lock()
-	p.tasks = append(p.tasks, event{kind: onClose})
+	more := p.seldom()
+	more.tasks = append(more.tasks, event{kind: onClose})
 	p.mu.Unlock()
 	p.endTurn()
 }

@@ -32,17 +32,25 @@ type counters struct {
 	held, panics, acceptErrors          atomic.Uint64
 }
 
-// tally counts what passed over a peer. Each has its own, so that peers on
-// different cores share no counter.
-type tally struct {
-	in, out, reads, writes atomic.Uint64
+// calls counts calls of the system's.
+type calls struct {
+	reads, writes atomic.Uint64
 }
 
-func (t *tally) add(other *tally) {
-	t.in.Add(other.in.Load())
-	t.out.Add(other.out.Load())
-	t.reads.Add(other.reads.Load())
-	t.writes.Add(other.writes.Load())
+// tally is a sum over peers.
+type tally struct{ in, out, reads, writes uint64 }
+
+func (t *tally) addPeer(p *Peer) {
+	t.in += p.in.Load()
+	t.out += p.out.Load()
+	if c := p.transport.made(); c != nil {
+		t.addCalls(c)
+	}
+}
+
+func (t *tally) addCalls(c *calls) {
+	t.reads += c.reads.Load()
+	t.writes += c.writes.Load()
 }
 
 // Stats returns the counts so far.
@@ -53,16 +61,16 @@ func (s *Server) Stats() Stats {
 		SlowPeers: s.count.slow.Load(), IdleTimeouts: s.count.idle.Load(), HeldBack: s.count.held.Load(),
 		Panics: s.count.panics.Load(), AcceptErrors: s.count.acceptErrors.Load(),
 	}
-	var sum tally
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sum.add(&s.past)
+	sum := s.past
+	s.loops.addTo(&sum)
 	for p := range s.peers {
-		sum.add(&p.tally)
+		sum.addPeer(p)
 		p.addTo(&st)
 	}
-	st.BytesIn, st.BytesOut = sum.in.Load(), sum.out.Load()
-	st.Reads, st.Writes = sum.reads.Load(), sum.writes.Load()
+	st.BytesIn, st.BytesOut = sum.in, sum.out
+	st.Reads, st.Writes = sum.reads, sum.writes
 	st.Detached = int(s.detached.Load())
 	st.Refused = maps.Clone(s.refusals)
 	return st

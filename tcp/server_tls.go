@@ -223,7 +223,7 @@ func (t *sealed) endTurn() bool {
 	t.flush()
 	p.mu.Lock()
 	defer p.unlock()
-	if len(p.tasks) > 0 {
+	if p.hasTasks() {
 		return false
 	}
 	p.uncork()

@@ -24,6 +24,8 @@ type transport interface {
 	// write waits until the socket has taken some, at most limit; 0 is no bound.
 	// It may change pieces.
 	write(pieces [][]byte, limit time.Duration) (int, error)
+	// made returns the count of system calls; nil where somebody else has it.
+	made() *calls
 	// wrote says that no write is under way any more, so that no limit applies.
 	wrote()
 }
@@ -69,13 +71,13 @@ func (again) Temporary() bool { return true }
 type blocking struct {
 	limited
 	bufs  *buffers
-	tally *tally
+	calls calls
 	hold  *atomic.Bool
 	small bool // the last read left room: wait with a small buffer
 }
 
 func newBlocking(p *Peer, conn net.Conn) *blocking {
-	return &blocking{limited: limited{conn: conn}, bufs: &p.srv.bufs, tally: &p.tally, hold: &p.hold}
+	return &blocking{limited: limited{conn: conn}, bufs: &p.srv.bufs, hold: &p.hold}
 }
 
 func (t *blocking) read(most int) (*[]byte, int, error) {
@@ -106,7 +108,7 @@ func (t *blocking) fill(buf *[]byte, most int) (*[]byte, int, error) {
 }
 
 func (t *blocking) into(b []byte) (int, error) {
-	t.tally.reads.Add(1)
+	t.calls.reads.Add(1)
 	n, err := t.conn.Read(b)
 	t.small = n < len(b)
 	return n, err
@@ -114,13 +116,15 @@ func (t *blocking) into(b []byte) (int, error) {
 
 func (t *blocking) watch() error { return nil }
 
+func (t *blocking) made() *calls { return &t.calls }
+
 func (t *blocking) try([][]byte) (int, error) { return 0, nil }
 
 func (t *blocking) write(pieces [][]byte, limit time.Duration) (int, error) {
 	if err := t.limit(limit); err != nil {
 		return 0, err
 	}
-	t.tally.writes.Add(1)
+	t.calls.writes.Add(1)
 	bufs := net.Buffers(pieces)
 	n, err := bufs.WriteTo(t.conn)
 	return int(n), err

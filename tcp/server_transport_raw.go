@@ -18,7 +18,7 @@ type raw struct {
 	limited
 	fd    syscall.RawConn
 	bufs  *buffers
-	tally *tally
+	calls calls
 	hold  *atomic.Bool
 
 	// Bound once, as a method value would be made anew for each call.
@@ -50,7 +50,7 @@ func newRaw(p *Peer, conn net.Conn, c syscall.Conn) transport {
 	if err != nil {
 		return newBlocking(p, conn)
 	}
-	t := &raw{limited: limited{conn: conn}, fd: fd, bufs: &p.srv.bufs, tally: &p.tally, hold: &p.hold}
+	t := &raw{limited: limited{conn: conn}, fd: fd, bufs: &p.srv.bufs, hold: &p.hold}
 	t.readableFn, t.endedFn, t.writableFn = t.readable, t.ended, t.writable
 	return t
 }
@@ -78,7 +78,7 @@ func (t *raw) readable(fd uintptr) bool {
 		return true
 	}
 	buf := t.bufs.get()
-	t.tally.reads.Add(1)
+	t.calls.reads.Add(1)
 	n, err := uninterrupted(syscall.Read, int(fd), (*buf)[:t.most])
 	switch {
 	case err == syscall.EAGAIN:
@@ -100,6 +100,8 @@ func uninterrupted(op func(int, []byte) (int, error), fd int, b []byte) (int, er
 		}
 	}
 }
+
+func (t *raw) made() *calls { return &t.calls }
 
 func (t *raw) watch() error {
 	t.readErr = nil
@@ -170,7 +172,7 @@ func (t *raw) run(pieces [][]byte) (int, error) {
 }
 
 func (t *raw) writable(fd uintptr) bool {
-	t.tally.writes.Add(1)
+	t.calls.writes.Add(1)
 	n, err := t.put(int(fd))
 	if err == syscall.EAGAIN {
 		return t.once

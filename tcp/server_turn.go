@@ -35,7 +35,7 @@ var callbackNames = [...]string{"OnOpen", "OnData", "OnEnd", "OnWritable", "OnSh
 func (p *Peer) deliver(k eventKind, data []byte) {
 	p.mu.Lock()
 	for p.takes() && (p.running || p.paused) {
-		p.cond.Wait()
+		p.wait()
 	}
 	if !p.takes() {
 		p.keepUnread(data)
@@ -63,7 +63,8 @@ func (p *Peer) post(e event) bool {
 	if p.finished || !p.opened {
 		return false
 	}
-	p.tasks = append(p.tasks, e)
+	more := p.seldom()
+	more.tasks = append(more.tasks, e)
 	if !p.running {
 		p.begin(false)
 		go p.endTurn()
@@ -86,11 +87,12 @@ func (p *Peer) endTurn() {
 
 // runPosted unlocks the peer for each call.
 func (p *Peer) runPosted() {
-	for len(p.tasks) > 0 {
-		e := p.tasks[0]
-		p.tasks[0] = event{}
-		if p.tasks = p.tasks[1:]; len(p.tasks) == 0 {
-			p.tasks = nil
+	for p.hasTasks() {
+		more := p.more
+		e := more.tasks[0]
+		more.tasks[0] = event{}
+		if more.tasks = more.tasks[1:]; len(more.tasks) == 0 {
+			more.tasks = nil
 		}
 		if !p.stillDue(e.kind) {
 			continue
@@ -118,7 +120,7 @@ func (p *Peer) uncork() {
 	p.running, p.reading, p.corked = false, false, false
 	if p.corkSet { // a timer that stays would have the process wake in time for it
 		p.corkSet = false
-		p.corkTimer.Stop()
+		p.more.corkTimer.Stop()
 	}
 	p.flush()
 	p.settle()
@@ -148,7 +150,7 @@ func (p *Peer) invoke(k eventKind, data []byte, f func()) {
 		f()
 	case onClose:
 		if s.OnClose != nil {
-			s.OnClose(p, p.cause)
+			s.OnClose(p, p.cause())
 		}
 	}
 }
@@ -186,11 +188,12 @@ func (p *Peer) armCork() {
 		return
 	}
 	p.corkSet = true
-	if p.corkTimer == nil {
-		p.corkTimer = time.AfterFunc(limit, p.corkExpired)
+	more := p.seldom()
+	if more.corkTimer == nil {
+		more.corkTimer = time.AfterFunc(limit, p.corkExpired)
 		return
 	}
-	p.corkTimer.Reset(limit)
+	more.corkTimer.Reset(limit)
 }
 
 // corkExpired sends what is corked.

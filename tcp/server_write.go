@@ -23,9 +23,9 @@ func (p *Peer) Write(b []byte) (int, error) {
 	}
 	p.mu.Lock()
 	defer p.unlock()
-	p.one[0] = b
-	err := p.write(p.one[:], len(b))
-	p.one[0] = nil
+	one := p.srv.bufs.box(b)
+	err := p.write(one[:], len(b))
+	p.srv.bufs.unbox(one)
 	return taken(len(b), err)
 }
 
@@ -101,8 +101,8 @@ func (p *Peer) admit(n int) error {
 func (p *Peer) full() bool { return p.pending() >= p.srv.conf.mark }
 
 func (p *Peer) closedError() error {
-	if p.cause != nil {
-		return fmt.Errorf("write to %s: %w (%w)", p.conn.RemoteAddr(), net.ErrClosed, p.cause)
+	if cause := p.cause(); cause != nil {
+		return fmt.Errorf("write to %s: %w (%w)", p.conn.RemoteAddr(), net.ErrClosed, cause)
 	}
 	return fmt.Errorf("write to %s: %w", p.conn.RemoteAddr(), net.ErrClosed)
 }
@@ -233,7 +233,7 @@ func (p *Peer) flushed(n int, err error) {
 
 // sent records what the application sends, before it goes.
 func (p *Peer) sent(bufs [][]byte, n int) {
-	p.tally.out.Add(uint64(n))
+	p.out.Add(uint64(n))
 	if t := p.srv.Tracer; t.On(trace.Message) {
 		for _, b := range bufs {
 			p.record(trace.Out, b)
