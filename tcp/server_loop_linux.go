@@ -190,6 +190,7 @@ func (r *runner) await() bool {
 // take takes the events that there are.
 func (r *runner) take(fd uintptr) bool {
 	for {
+		r.loop.calls.waits.Add(1)
 		n, err := eventsNow(int(fd), r.events[:])
 		if err != syscall.EINTR {
 			r.got = max(n, 0)

@@ -16,6 +16,7 @@ type Stats struct {
 
 	BytesIn, BytesOut uint64 // of the application: read, and taken by Write
 	Reads, Writes     uint64 // calls of the system's, with those that found nothing to read, or no room
+	Waits             uint64 // calls of event loops that ask what there is to do
 	Queued            int64  // bytes that wait for peers to read
 
 	Drops        uint64 // writes refused with ErrQueueFull
@@ -34,11 +35,11 @@ type counters struct {
 
 // calls counts calls of the system's.
 type calls struct {
-	reads, writes atomic.Uint64
+	reads, writes, waits atomic.Uint64
 }
 
 // tally is a sum over peers.
-type tally struct{ in, out, reads, writes uint64 }
+type tally struct{ in, out, reads, writes, waits uint64 }
 
 func (t *tally) addPeer(p *Peer) {
 	t.in += p.in.Load()
@@ -51,6 +52,7 @@ func (t *tally) addPeer(p *Peer) {
 func (t *tally) addCalls(c *calls) {
 	t.reads += c.reads.Load()
 	t.writes += c.writes.Load()
+	t.waits += c.waits.Load()
 }
 
 // Stats returns the counts so far.
@@ -70,7 +72,7 @@ func (s *Server) Stats() Stats {
 		p.addTo(&st)
 	}
 	st.BytesIn, st.BytesOut = sum.in, sum.out
-	st.Reads, st.Writes = sum.reads, sum.writes
+	st.Reads, st.Writes, st.Waits = sum.reads, sum.writes, sum.waits
 	st.Detached = int(s.detached.Load())
 	st.Refused = maps.Clone(s.refusals)
 	return st

@@ -186,7 +186,7 @@ func (r *rig) settled() {
 		buf := make([]byte, 1<<20)
 		left = ""
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(g, "tcp.(*Server)") || strings.Contains(g, "tcp.(*Peer)") {
+			if strings.Contains(g, "tcp.(*Server)") || strings.Contains(g, "tcp.(*Peer)") || strings.Contains(g, "tcp.(*runner)") || strings.Contains(g, "tcp.(*acceptor)") {
 				left += g + "\n\n"
 			}
 		}
