@@ -13,16 +13,18 @@ import (
 type MemoryAdapter struct {
 	namespace *Namespace
 	mu        sync.RWMutex
-	rooms     map[string]map[string]*Socket // room, then id
-	members   map[string]*member            // by id
-	changes   []roomChange                  // that handlers are to be told of
+	rooms     map[string]map[*member]struct{} // without the sockets that are in the rooms of their own names
+	members   map[string]*member              // by id
+	changes   []roomChange                    // that handlers are to be told of
 	telling   bool
 }
 
-// member is a socket with the rooms that it is in.
+// member is a socket with the rooms that it is in. Most are in no other than the
+// one of their own name, and that takes no map.
 type member struct {
 	socket *Socket
-	rooms  map[string]struct{}
+	own    bool                // it is in the room of its own name
+	rooms  map[string]struct{} // the others; nil where there were none
 }
 
 type roomChange struct {
@@ -32,7 +34,7 @@ type roomChange struct {
 
 // NewMemoryAdapter returns the adapter of a single server.
 func NewMemoryAdapter(n *Namespace) *MemoryAdapter {
-	return &MemoryAdapter{namespace: n, rooms: map[string]map[string]*Socket{}, members: map[string]*member{}}
+	return &MemoryAdapter{namespace: n, rooms: map[string]map[*member]struct{}{}, members: map[string]*member{}}
 }
 
 // Namespace returns the namespace that the adapter is for.
@@ -62,29 +64,69 @@ func (a *MemoryAdapter) add(id string, rooms []string) {
 	}
 	m := a.members[id]
 	if m == nil {
-		m = &member{socket, map[string]struct{}{}}
+		m = &member{socket: socket}
 		a.members[id] = m
 	}
 	for _, room := range rooms {
-		if _, in := m.rooms[room]; in {
-			continue
+		if !m.in(room) {
+			a.enter(m, room)
 		}
-		m.rooms[room] = struct{}{}
-		if a.rooms[room] == nil {
-			a.rooms[room] = map[string]*Socket{}
-			a.changed(RoomCreated, room, "")
-		}
-		a.rooms[room][id] = socket
-		a.changed(RoomJoined, room, id)
 	}
+}
+
+// enter has a socket join a room that it is not in.
+func (a *MemoryAdapter) enter(m *member, room string) {
+	if a.size(room) == 0 {
+		a.changed(RoomCreated, room, "")
+	}
+	a.changed(RoomJoined, room, m.socket.id)
+	if room == m.socket.id {
+		m.own = true
+		return
+	}
+	if m.rooms == nil {
+		m.rooms = map[string]struct{}{}
+	}
+	m.rooms[room] = struct{}{}
+	if a.rooms[room] == nil {
+		a.rooms[room] = map[*member]struct{}{}
+	}
+	a.rooms[room][m] = struct{}{}
+}
+
+// in reports whether a socket is in a room.
+func (m *member) in(room string) bool {
+	if room == m.socket.id {
+		return m.own
+	}
+	_, in := m.rooms[room]
+	return in
+}
+
+// inAny reports whether a socket is in one of some rooms.
+func (m *member) inAny(rooms []string) bool {
+	for _, room := range rooms {
+		if m.in(room) {
+			return true
+		}
+	}
+	return false
+}
+
+// size is how many sockets are in a room.
+func (a *MemoryAdapter) size(room string) int {
+	n := len(a.rooms[room])
+	if m := a.members[room]; m != nil && m.own {
+		n++
+	}
+	return n
 }
 
 // Del implements [Adapter].
 func (a *MemoryAdapter) Del(id, room string) {
 	a.mu.Lock()
-	a.leave(id, room)
-	if m := a.members[id]; m != nil {
-		delete(m.rooms, room)
+	if m := a.members[id]; m != nil && m.in(room) {
+		a.leave(m, room)
 	}
 	a.mu.Unlock()
 	a.tell()
@@ -95,7 +137,10 @@ func (a *MemoryAdapter) DelAll(id string) {
 	a.mu.Lock()
 	if m := a.members[id]; m != nil {
 		for room := range m.rooms {
-			a.leave(id, room)
+			a.leave(m, room)
+		}
+		if m.own {
+			a.leave(m, id)
 		}
 		delete(a.members, id)
 	}
@@ -103,14 +148,18 @@ func (a *MemoryAdapter) DelAll(id string) {
 	a.tell()
 }
 
-func (a *MemoryAdapter) leave(id, room string) {
-	if _, in := a.rooms[room][id]; !in {
-		return
+// leave has a socket leave a room that it is in.
+func (a *MemoryAdapter) leave(m *member, room string) {
+	if room == m.socket.id {
+		m.own = false
+	} else {
+		delete(m.rooms, room)
+		if delete(a.rooms[room], m); len(a.rooms[room]) == 0 {
+			delete(a.rooms, room)
+		}
 	}
-	delete(a.rooms[room], id)
-	a.changed(RoomLeft, room, id)
-	if len(a.rooms[room]) == 0 {
-		delete(a.rooms, room)
+	a.changed(RoomLeft, room, m.socket.id)
+	if a.size(room) == 0 {
 		a.changed(RoomDeleted, room, "")
 	}
 }
@@ -147,42 +196,59 @@ func (a *MemoryAdapter) tell() {
 func (a *MemoryAdapter) Rooms() []string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return sortedKeys(a.rooms)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
+	all := make([]string, 0, len(a.rooms)+len(a.members))
+	for room := range a.rooms {
+		all = append(all, room)
 	}
-	slices.Sort(keys)
-	return keys
+	for id, m := range a.members {
+		if m.own && a.rooms[id] == nil {
+			all = append(all, id)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // HasRoom reports whether a socket of this server is in a room.
 func (a *MemoryAdapter) HasRoom(room string) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return len(a.rooms[room]) > 0
+	return a.size(room) > 0
 }
 
 // SocketRooms implements [Adapter].
 func (a *MemoryAdapter) SocketRooms(id string) []string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
+	all := []string{}
 	if m := a.members[id]; m != nil {
-		return sortedKeys(m.rooms)
+		all = make([]string, 0, m.count())
+		for room := range m.rooms {
+			all = append(all, room)
+		}
+		if m.own {
+			all = append(all, id)
+		}
+		slices.Sort(all)
 	}
-	return []string{}
+	return all
 }
 
 func (a *MemoryAdapter) countRooms(id string) int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if m := a.members[id]; m != nil {
-		return len(m.rooms)
+		return m.count()
 	}
 	return 0
+}
+
+// count is how many rooms a socket is in.
+func (m *member) count() int {
+	if m.own {
+		return len(m.rooms) + 1
+	}
+	return len(m.rooms)
 }
 
 // Sockets implements [Adapter].
@@ -196,51 +262,83 @@ func (a *MemoryAdapter) Sockets(s Selection) []string {
 }
 
 // selected are the sockets of a selection that are connected, each once.
-func (a *MemoryAdapter) selected(s Selection) []*Socket {
+func (a *MemoryAdapter) selected(s Selection) []*Socket { return a.appendSelected(nil, s) }
+
+func (a *MemoryAdapter) appendSelected(to []*Socket, s Selection) []*Socket {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	var all []*Socket
-	take := func(id string, socket *Socket) {
-		for _, room := range s.Except {
-			if _, in := a.rooms[room][id]; in {
-				return
-			}
+	if len(s.Rooms) == 0 {
+		to = slices.Grow(to, len(a.members))
+		for _, m := range a.members {
+			to = m.appendTo(to, s.Except)
 		}
-		if socket.Connected() {
-			all = append(all, socket)
-		}
+		return to
 	}
-	switch len(s.Rooms) {
-	case 0:
-		all = make([]*Socket, 0, len(a.members))
-		for id, m := range a.members {
-			take(id, m.socket)
+	seen := seenMembers{rooms: s.Rooms}
+	for i, room := range s.Rooms {
+		to = slices.Grow(to, a.size(room))
+		if m := a.members[room]; m != nil && m.own && !seen.before(m, i) {
+			to = m.appendTo(to, s.Except)
 		}
-	case 1:
-		all = make([]*Socket, 0, len(a.rooms[s.Rooms[0]]))
-		for id, socket := range a.rooms[s.Rooms[0]] {
-			take(id, socket)
-		}
-	default:
-		seen := map[string]bool{}
-		for _, room := range s.Rooms {
-			for id, socket := range a.rooms[room] {
-				if !seen[id] {
-					seen[id] = true
-					take(id, socket)
-				}
+		for m := range a.rooms[room] {
+			if !seen.before(m, i) {
+				to = m.appendTo(to, s.Except)
 			}
 		}
 	}
-	return all
+	return to
+}
+
+// seenMembers tells of sockets that are in several of some rooms.
+type seenMembers struct {
+	rooms []string
+	all   map[*member]struct{} // of many rooms: those that were seen
+}
+
+// fewRooms is up to how many rooms a socket is asked whether it is in them.
+const fewRooms = 8
+
+// before reports whether a socket was seen in a room before the one at i.
+func (s *seenMembers) before(m *member, i int) bool {
+	if len(s.rooms) <= fewRooms {
+		return m.inAny(s.rooms[:i])
+	}
+	if s.all == nil {
+		s.all = map[*member]struct{}{}
+	}
+	_, seen := s.all[m]
+	s.all[m] = struct{}{}
+	return seen
+}
+
+// appendTo appends a socket that is connected, and in none of some rooms.
+func (m *member) appendTo(to []*Socket, except []string) []*Socket {
+	if m.inAny(except) || !m.socket.Connected() {
+		return to
+	}
+	return append(to, m.socket)
+}
+
+// lists are what selected sockets stand in while they are sent something.
+var lists = sync.Pool{New: func() any { return new([]*Socket) }}
+
+// each calls f with the sockets of a selection that are connected, without the
+// lock: what f does may change rooms.
+func (a *MemoryAdapter) each(s Selection, f func(*Socket)) {
+	list := lists.Get().(*[]*Socket)
+	all := a.appendSelected((*list)[:0], s)
+	for _, socket := range all {
+		f(socket)
+	}
+	clear(all) // they may end meanwhile
+	*list = all
+	lists.Put(list)
 }
 
 // Broadcast implements [Adapter]: the packet is encoded once.
 func (a *MemoryAdapter) Broadcast(p *Packet, s Selection, f Flags) error {
 	frames := a.namespace.server.encodeShared(p)
-	for _, socket := range a.selected(s) {
-		socket.sendFrames(p, &frames, f)
-	}
+	a.each(s, func(socket *Socket) { socket.sendFrames(p, &frames, f) })
 	return nil
 }
 
@@ -275,7 +373,7 @@ func (a *MemoryAdapter) FetchSockets(_ context.Context, s Selection, _ Flags) ([
 	var all []RemoteSocket
 	for _, socket := range a.selected(s) {
 		r := RemoteSocket{
-			ID: socket.id, Handshake: socket.handshake, Rooms: a.SocketRooms(socket.id), Data: json.RawMessage("{}"), namespace: a.namespace,
+			ID: socket.id, Handshake: socket.Handshake(), Rooms: a.SocketRooms(socket.id), Data: json.RawMessage("{}"), namespace: a.namespace,
 		}
 		if data, err := json.Marshal(socket.Data()); err == nil && string(data) != "null" {
 			r.Data = data

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -21,14 +20,16 @@ type conn struct {
 	server  *Server
 	session *engine.Session
 	decoder Decoder
-	partial *time.Timer   // runs while attachments are due
-	over    chan struct{} // closed once the session has ended
+	partial *time.Timer // runs while attachments are due
 
 	mu      sync.Mutex
-	sockets map[string]*Socket    // by namespace
+	first   *Socket               // of the sockets; most clients have no other
+	sockets map[string]*Socket    // the others, by namespace
 	pending map[string]*admission // to namespaces
-	timer   *time.Timer           // for the first CONNECT
+	timer   *time.Timer           // for the first CONNECT; nil once that has come
 	closed  bool
+	gone    bool          // the session has ended
+	over    chan struct{} // closed then; nil where nobody asks
 }
 
 // admission is a client on its way into a namespace.
@@ -40,10 +41,7 @@ type admission struct {
 
 // connected takes a new session of the engine.
 func (s *Server) connected(session *engine.Session) {
-	c := &conn{
-		server: s, session: session, decoder: s.parser().NewDecoder(),
-		over: make(chan struct{}), sockets: map[string]*Socket{}, pending: map[string]*admission{},
-	}
+	c := &conn{server: s, session: session, decoder: s.parser().NewDecoder()}
 	session.OnMessage = c.message
 	session.OnRead = runtime.Gosched // the handlers run, and their answers leave in one write
 	session.OnClose = c.endedAfter(session.OnClose)
@@ -51,7 +49,7 @@ func (s *Server) connected(session *engine.Session) {
 	c.timer = time.AfterFunc(s.connectTimeout(), c.tooLate)
 	c.mu.Unlock()
 	if session.Protocol() == 3 { // a client of v2 is in the main namespace at once
-		c.admit("/", map[string]any{})
+		c.admit("/", nil)
 	}
 }
 
@@ -69,7 +67,7 @@ func (c *conn) endedAfter(first func(reason, description string)) func(reason, d
 // tooLate ends a client that has joined no namespace.
 func (c *conn) tooLate() {
 	c.mu.Lock()
-	idle := len(c.sockets) == 0
+	idle := c.count() == 0
 	c.mu.Unlock()
 	if idle {
 		c.end(ReasonForcedServerClose, "the client has joined no namespace in time (ConnectTimeout)")
@@ -140,7 +138,7 @@ func (c *conn) packet(p *Packet) {
 		return
 	}
 	c.mu.Lock()
-	socket := c.sockets[name]
+	socket := c.socket(name)
 	waiting, closed := c.pending[name] != nil, c.closed
 	c.mu.Unlock()
 	switch {
@@ -163,11 +161,12 @@ func tooLongName(data []byte, most int) bool {
 	return len(firstElement(data)) > most+len(`""`)
 }
 
-// auth is what the client sent along: of protocol 3, in the query of the name.
+// auth is what the client sent along, nil where that is nothing: of protocol 3, in the query of the name.
 func (c *conn) auth(p *Packet, query string) map[string]any {
-	auth := map[string]any{}
+	var auth map[string]any
 	if c.session.Protocol() == 3 {
 		values, _ := url.ParseQuery(query)
+		auth = make(map[string]any, len(values))
 		for name, all := range values {
 			auth[name] = all[len(all)-1]
 		}
@@ -176,8 +175,13 @@ func (c *conn) auth(p *Packet, query string) map[string]any {
 	if len(p.Data) > 0 {
 		_ = json.Unmarshal(p.Data, &auth)
 	}
-	if auth == nil { // it was null
-		auth = map[string]any{}
+	return auth
+}
+
+// orEmpty is a map that is there.
+func orEmpty(auth map[string]any) map[string]any {
+	if auth == nil {
+		return map[string]any{}
 	}
 	return auth
 }
@@ -188,12 +192,15 @@ func (c *conn) admit(name string, auth map[string]any) {
 	a := &admission{name: name, auth: auth}
 	c.mu.Lock()
 	most := c.server.maxNamespaces()
-	over := beyond(len(c.sockets)+len(c.pending)+1, most)
+	over := beyond(c.count()+len(c.pending)+1, most)
 	if c.closed {
 		c.mu.Unlock()
 		return
 	}
 	if !over {
+		if c.pending == nil {
+			c.pending = map[string]*admission{}
+		}
 		c.pending[name] = a
 	}
 	c.mu.Unlock()
@@ -202,85 +209,6 @@ func (c *conn) admit(name string, auth map[string]any) {
 		return
 	}
 	go c.connect(a)
-}
-
-// connect makes a socket in a namespace.
-func (c *conn) connect(a *admission) {
-	var s *Socket
-	for added := false; !added; { // again where the namespace was dropped meanwhile
-		n := c.server.namespaceFor(a.name, a.auth)
-		if n == nil {
-			c.refuse(a.name, &Error{Message: "Invalid namespace"}, true)
-			return
-		}
-		s = c.newSocket(n, a.auth)
-		added = n.add(s)
-	}
-	c.mu.Lock()
-	gone := c.closed || c.pending[a.name] != a
-	a.socket = s
-	c.mu.Unlock()
-	if gone {
-		s.left()
-		return
-	}
-	if s.lost != nil {
-		s.namespace.adapter.AddAll(s.id, s.lost.Rooms) // for middlewares to see
-	}
-	s.namespace.admit(s)
-}
-
-func (c *conn) newSocket(n *Namespace, auth map[string]any) *Socket {
-	s := &Socket{namespace: n, conn: c}
-	s.events.crew, s.acks.crew = &c.server.crew, &c.server.crew
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.events.hold()
-	if c.server.Recovery != nil {
-		s.pid = newID()
-		c.recover(s, auth)
-	}
-	s.handshake = newHandshake(c.session, auth)
-	if s.id == "" {
-		s.id = newID()
-		if c.session.Protocol() == 3 {
-			s.id = c.session.ID()
-			if n.name != "/" {
-				s.id = n.name + "#" + s.id
-			}
-		}
-	}
-	return s
-}
-
-// recover has a socket come back as it was, where that is possible.
-func (c *conn) recover(s *Socket, auth map[string]any) {
-	pid, _ := auth["pid"].(string)
-	offset, _ := auth["offset"].(string)
-	if pid == "" || offset == "" {
-		return
-	}
-	lost := s.namespace.restore(pid, offset)
-	if lost == nil {
-		return
-	}
-	if old := s.namespace.Socket(lost.SID); old != nil && old.conn != c {
-		// Its connection is dead, and nobody knows yet.
-		old.conn.end(ReasonTransportClose, "the client has come back over another connection")
-		if lost = s.namespace.restore(pid, offset); lost == nil {
-			return
-		}
-	}
-	s.id, s.pid, s.recovered = lost.SID, lost.PID, true
-	s.data, s.lost = lost.Data, lost
-}
-
-func (n *Namespace) restore(pid, offset string) *LostSession {
-	lost, err := n.adapter.RestoreSession(pid, offset)
-	if err != nil {
-		n.AdapterError(err)
-		return nil
-	}
-	return lost
 }
 
 // join makes a socket the client's in its namespace. It reports false where the
@@ -292,16 +220,56 @@ func (c *conn) join(s *Socket) bool {
 	if a := c.pending[name]; c.closed || a == nil || a.socket != s {
 		return false
 	}
-	delete(c.pending, name)
-	c.sockets[name] = s
-	c.timer.Stop()
+	c.admitted(name)
+	switch {
+	case c.first == nil:
+		c.first = s
+	case c.sockets == nil:
+		c.sockets = map[string]*Socket{name: s}
+	default:
+		c.sockets[name] = s
+	}
+	c.stopTimer()
 	return true
+}
+
+// admitted drops an admission that is over, under the lock.
+func (c *conn) admitted(name string) {
+	if delete(c.pending, name); len(c.pending) == 0 {
+		c.pending = nil
+	}
+}
+
+func (c *conn) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// socket is the client's in a namespace, under the lock; nil where it has none.
+func (c *conn) socket(namespace string) *Socket {
+	if c.first != nil && c.first.namespace.name == namespace {
+		return c.first
+	}
+	return c.sockets[namespace]
+}
+
+// count is how many sockets the client has, under the lock.
+func (c *conn) count() int {
+	if c.first != nil {
+		return len(c.sockets) + 1
+	}
+	return len(c.sockets)
 }
 
 // leave takes a socket off the client.
 func (c *conn) leave(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.first == s {
+		c.first = nil
+	}
 	if c.sockets[s.namespace.name] == s {
 		delete(c.sockets, s.namespace.name)
 	}
@@ -311,7 +279,7 @@ func (c *conn) leave(s *Socket) {
 // get no object, but where the server itself has made it.
 func (c *conn) refuse(name string, e *Error, own bool) {
 	c.mu.Lock()
-	delete(c.pending, name)
+	c.admitted(name)
 	c.mu.Unlock()
 	p := &Packet{Type: PacketConnectError, Namespace: name}
 	var v any = e
@@ -360,7 +328,10 @@ func (c *conn) end(reason, description string) {
 func (c *conn) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]*Socket, 0, len(c.sockets))
+	all := make([]*Socket, 0, c.count())
+	if c.first != nil {
+		all = append(all, c.first)
+	}
 	for _, s := range c.sockets {
 		all = append(all, s)
 	}
@@ -376,7 +347,27 @@ func (c *conn) ended(reason, description string) {
 		reason = ReasonServerShuttingDown
 	}
 	c.lose(reason, description)
-	close(c.over)
+	c.tellOver()
+}
+
+// isOver is closed once the session has ended.
+func (c *conn) isOver() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over == nil {
+		if c.over = make(chan struct{}); c.gone {
+			close(c.over)
+		}
+	}
+	return c.over
+}
+
+func (c *conn) tellOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone = true; c.over != nil {
+		close(c.over)
+	}
 }
 
 // lose ends all sockets of the client, and those that were on their way.
@@ -387,7 +378,7 @@ func (c *conn) lose(reason, description string) {
 		return
 	}
 	c.closed = true
-	c.timer.Stop()
+	c.stopTimer()
 	var pending []*Socket
 	for _, a := range c.pending {
 		if a.socket != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,6 +189,60 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
+// countingParser counts what is encoded.
+type countingParser struct {
+	TextParser
+	encoded *atomic.Int32
+}
+
+type countingEncoder struct {
+	Encoder
+	encoded *atomic.Int32
+}
+
+func (p countingParser) NewEncoder() Encoder {
+	return countingEncoder{p.TextParser.NewEncoder(), p.encoded}
+}
+
+func (e countingEncoder) Encode(p *Packet) []Frame {
+	e.encoded.Add(1)
+	return e.Encoder.Encode(p)
+}
+
+// TestBroadcastCost holds that an event for many is encoded once, and takes no
+// allocation for each of them: what is written is the same frame.
+func TestBroadcastCost(t *testing.T) {
+	if raced {
+		t.Skip("the race detector allocates")
+	}
+	var encoded atomic.Int32
+	for name, io := range map[string]*Server{"text": NewServer(nil), "counted": NewServer(&ServerOptions{Parser: countingParser{encoded: &encoded}})} {
+		var allocs [2]float64
+		addr := served(t, io)
+		members := []*wire{dialWire(t, addr)}
+		for i, size := range []int{1, 50} {
+			for len(members) < size {
+				members = append(members, dialWire(t, addr))
+			}
+			answer := []byte(`42["news",1]`)
+			before, runs := encoded.Load(), 100
+			allocs[i] = testing.AllocsPerRun(runs, func() {
+				_ = io.Emit("news", 1)
+				for _, w := range members {
+					w.untilBytes(answer)
+				}
+			})
+			if n := encoded.Load() - before; name == "counted" && int(n) != runs+1 { // one to warm up
+				t.Errorf("%d encodings of %d events", n, runs+1)
+			}
+		}
+		t.Logf("%s: %v allocations for one, %v for fifty", name, allocs[0], allocs[1])
+		if allocs[1] > allocs[0]+3 {
+			t.Errorf("%s: %v allocations for one, %v for fifty", name, allocs[0], allocs[1])
+		}
+	}
+}
+
 // TestIdleMemory holds what a client that says nothing takes beyond its WebSocket.
 func TestIdleMemory(t *testing.T) {
 	if raced {
@@ -210,7 +265,7 @@ func TestIdleMemory(t *testing.T) {
 }
 
 // mostIdleBytes is what a client may take beyond its WebSocket.
-const mostIdleBytes = 5 << 10
+const mostIdleBytes = 2500
 
 // idleCost is what each of many clients takes of the heap, both ends of the
 // connection counted, and how many goroutines all of them have.

@@ -104,7 +104,7 @@ func sleepUntil(ctx context.Context, due time.Time) bool {
 func (c *conn) sendAway(ctx context.Context) {
 	sockets := c.all()
 	for _, s := range sockets {
-		if s.events.wait(ctx) != nil || s.acks.wait(ctx) != nil {
+		if s.events.wait(ctx) != nil || s.ackLane().wait(ctx) != nil {
 			break
 		}
 	}
@@ -120,7 +120,7 @@ func (c *conn) sendAway(ctx context.Context) {
 	}
 	c.end(ReasonServerShuttingDown, "")
 	select {
-	case <-c.over: // a client that polls has taken what waited for it
+	case <-c.isOver(): // a client that polls has taken what waited for it
 	case <-ctx.Done():
 	}
 	for _, s := range sockets { // the handlers of its end may broadcast

@@ -107,9 +107,9 @@ func oneOrMany(value json.RawMessage) (all []string) {
 	return all
 }
 
-// newHandshake is that of a socket which begins now.
-func newHandshake(session *engine.Session, auth map[string]any) *Handshake {
-	h := &Handshake{Time: time.Now(), Address: session.RemoteAddr(), Auth: auth}
+// newHandshake is that of a socket which was made at a time.
+func newHandshake(session *engine.Session, made time.Time, auth map[string]any) *Handshake {
+	h := &Handshake{Time: made, Address: session.RemoteAddr(), Auth: auth}
 	if host, _, ok := cutLast(h.Address, ":"); ok {
 		h.Address = strings.Trim(host, "[]")
 	}

@@ -271,7 +271,9 @@ func TestEnds(t *testing.T) {
 	s := get(t, all)
 	late := make(chan error, 1)
 	_ = s.Timeout(time.Hour).Emit("x", func(err error) { late <- err })
+	s.mu.Lock()
 	w := s.waiting[0]
+	s.mu.Unlock()
 	p.send("41")
 	if err := get(t, late); !errors.Is(err, errDisconnected) {
 		t.Error(err)

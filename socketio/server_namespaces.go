@@ -80,7 +80,7 @@ func (s *Server) namespaceFor(name string, auth map[string]any) *Namespace {
 	}
 	for _, parent := range s.parents() {
 		matches := false
-		s.guard(func() { matches = parent.match(name, auth) })
+		s.guard(func() { matches = parent.match(name, orEmpty(auth)) })
 		if !matches {
 			continue
 		}

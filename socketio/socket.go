@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,21 +21,25 @@ type Socket struct {
 	pid       string // the secret id of recovery; "" without
 	namespace *Namespace
 	conn      *conn
-	handshake *Handshake
+	auth      map[string]any // what the client sent along; nil where that is nothing
+	made      int64          // when, in nanoseconds since 1970
 	recovered bool
-	lost      *LostSession    // that it was, where it has come back
-	ctx       context.Context // ends with the socket
-	cancel    context.CancelFunc
+	lost      *LostSession // that it was, where it has come back
 
 	events lane         // handlers, one after the other
-	acks   lane         // acknowledgements that functions take
 	state  atomic.Int32 // changes under mu
 	drops  atomic.Bool  // the server has ended it: events that wait are dropped
 
 	forgotten   atomic.Bool // its namespace knows it no more
 	hasOutgoing atomic.Bool // there are handlers of OnAnyOutgoing
 
+	// What most sockets never need is made when it is needed: a thousand idle ones
+	// take as little as they can.
+
 	mu           sync.Mutex
+	handshake    *Handshake
+	ctx          *socketContext
+	acks         *lane      // acknowledgements that functions take
 	opening      bool       // the answer to CONNECT is on its way
 	outbox       []outgoing // what goes behind it
 	data         any
@@ -44,15 +47,48 @@ type Socket struct {
 	kept         *keptState                 // as it was kept for its return before its end; nil where it was not
 	notes        map[string]json.RawMessage // of Annotate; another map after each call
 	handlers     []*listener                // in their order; what is behind its end is nobody's
-	middlewares  []func(*Event) error
-	any, anyOut  []*anyListener
+	hooks        *socketHooks
 	disconnected []func(reason string)
-	leaving      []func(reason string)
-	onError      []func(error)
 	waiting      map[uint64]waitingAck
-	lastRooms    []string // those that it was in, until it is disconnected
-	reason       string   // why it is
-	description  string
+	over         *socketEnd
+}
+
+// socketHooks are handlers that few sockets have.
+type socketHooks struct {
+	middlewares []func(*Event) error
+	any, anyOut []*anyListener
+	leaving     []func(reason string)
+	onError     []func(error)
+}
+
+// hooked are the hooks, to add some, under the lock.
+func (s *Socket) hooked() *socketHooks {
+	if s.hooks == nil {
+		s.hooks = &socketHooks{}
+	}
+	return s.hooks
+}
+
+// allHooks are those that there are.
+func (s *Socket) allHooks() socketHooks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hooks == nil {
+		return socketHooks{}
+	}
+	return *s.hooks
+}
+
+// socketEnd is what is known of the end of a socket.
+type socketEnd struct {
+	rooms               []string // those that it was in, until it is disconnected
+	reason, description string
+}
+
+// socketContext ends with the socket.
+type socketContext struct {
+	context.Context
+	cancel context.CancelFunc
 }
 
 // The states of a socket, in their order.
@@ -102,7 +138,14 @@ func (s *Socket) ID() string { return s.id }
 func (s *Socket) Namespace() *Namespace { return s.namespace }
 
 // Handshake returns what the socket began with.
-func (s *Socket) Handshake() *Handshake { return s.handshake }
+func (s *Socket) Handshake() *Handshake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handshake == nil {
+		s.handshake = newHandshake(s.conn.session, time.Unix(0, s.made), orEmpty(s.auth))
+	}
+	return s.handshake
+}
 
 // Recovered reports whether the socket came back as it was before: with its id,
 // its rooms, its data and what it had missed.
@@ -116,7 +159,36 @@ func (s *Socket) Request() *http.Request { return s.conn.session.Request() }
 
 // Context ends when the socket is disconnected. It is what handlers get; events
 // that came before the end and are handled behind it get one that has ended.
-func (s *Socket) Context() context.Context { return s.ctx }
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		if s.ctx = (&socketContext{ctx, cancel}); s.state.Load() == socketGone {
+			cancel()
+		}
+	}
+	return s.ctx.Context
+}
+
+// cancel ends the context of a socket that is gone.
+func (s *Socket) cancel() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx != nil {
+		s.ctx.cancel()
+	}
+}
+
+// ackLane is where functions take acknowledgements.
+func (s *Socket) ackLane() *lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.acks == nil {
+		s.acks = &lane{crew: s.events.crew}
+	}
+	return s.acks
+}
 
 // Data returns what SetData was given last; nil before.
 func (s *Socket) Data() any {
@@ -142,7 +214,10 @@ func (s *Socket) Connected() bool { return s.state.Load() == socketConnected }
 func (s *Socket) Disconnection() (reason, description string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reason, s.description
+	if s.over == nil {
+		return "", ""
+	}
+	return s.over.reason, s.over.description
 }
 
 // Rooms returns the rooms that the socket is in: its own, named by its id, and
@@ -150,10 +225,14 @@ func (s *Socket) Disconnection() (reason, description string) {
 // is leaving.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
-	last := s.lastRooms
+	over := s.over
+	var last []string
+	if over != nil {
+		last = slices.Clone(over.rooms)
+	}
 	s.mu.Unlock()
 	if last != nil {
-		return slices.Clone(last)
+		return last
 	}
 	return s.namespace.adapter.SocketRooms(s.id)
 }
@@ -203,197 +282,6 @@ func (s *Socket) newRooms(rooms []string) int {
 
 // Leave has the socket leave a room.
 func (s *Socket) Leave(room string) { s.namespace.adapter.Del(s.id, room) }
-
-func mustHandler(event string, fn any) handler {
-	h, err := newHandler(fn)
-	if err != nil {
-		panic(fmt.Sprintf("socketio: the handler of %q: %v", event, err))
-	}
-	return h
-}
-
-// On adds a handler for an event: a function whose parameters are the arguments.
-// It may take a [context.Context] first, which ends with the socket, and a
-// function last, which acknowledges. On panics where fn cannot be a handler.
-//
-// Of "disconnect" and "disconnecting" the arguments are the reason and a
-// description, both strings; of "error" it is an error.
-func (s *Socket) On(event string, fn any) { s.listen(event, fn, false) }
-
-// Once is On for one event only.
-func (s *Socket) Once(event string, fn any) { s.listen(event, fn, true) }
-
-func (s *Socket) listen(event string, fn any, once bool) {
-	if s.listenReserved(event, fn) {
-		return
-	}
-	l := &listener{event, mustHandler(event, fn), once, fn}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handlers = append(s.handlers, l)
-}
-
-// listenReserved takes handlers of the events that the server itself makes. A
-// client may send an "error", which other functions take.
-func (s *Socket) listenReserved(event string, fn any) bool {
-	switch event {
-	case "disconnect":
-		s.OnDisconnect(s.reasonHandler(event, fn))
-	case "disconnecting":
-		s.OnDisconnecting(s.reasonHandler(event, fn))
-	case "error":
-		f, ok := fn.(func(error))
-		if ok {
-			s.OnError(f)
-		}
-		return ok
-	default:
-		return false
-	}
-	return true
-}
-
-func (s *Socket) reasonHandler(event string, fn any) func(reason string) {
-	switch f := fn.(type) {
-	case func():
-		return func(string) { f() }
-	case func(string):
-		return f
-	case func(string, string):
-		return func(reason string) {
-			_, description := s.Disconnection()
-			f(reason, description)
-		}
-	}
-	panic(fmt.Sprintf("socketio: the handler of %q is %T, want a func(reason, description string)", event, fn))
-}
-
-// Off removes the handlers of an event: all, or those that are fn. Closures of
-// one function literal are the same here.
-func (s *Socket) Off(event string, fn ...any) {
-	s.removeHandlers(func(l *listener) bool {
-		return l.event == event && (len(fn) == 0 || slices.ContainsFunc(fn, func(f any) bool {
-			return reflect.ValueOf(f).Pointer() == reflect.ValueOf(l.fn).Pointer()
-		}))
-	})
-}
-
-// removeHandlers makes another list, for the one that there is may be read.
-func (s *Socket) removeHandlers(is func(*listener) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handlers = slices.DeleteFunc(slices.Clone(s.handlers), is)
-}
-
-// OnDisconnect adds a handler for the end of the socket, which has left its rooms
-// by then. The reason is one of the Reason constants.
-func (s *Socket) OnDisconnect(f func(reason string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disconnected = append(s.disconnected, f)
-}
-
-// OnDisconnecting adds a handler that still sees the socket's rooms.
-func (s *Socket) OnDisconnecting(f func(reason string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.leaving = append(s.leaving, f)
-}
-
-// OnError adds a handler for errors of the socket's middlewares, for arguments
-// that a handler cannot take, and for a packet of the client that is none, behind
-// which the connection is closed.
-func (s *Socket) OnError(f func(err error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onError = append(s.onError, f)
-}
-
-// Use adds a middleware for the events that come. An error keeps the event from
-// the handlers; OnError is told.
-func (s *Socket) Use(middleware func(e *Event) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.middlewares = append(s.middlewares, middleware)
-}
-
-// ListenerCount returns how many handlers of an event there are.
-func (s *Socket) ListenerCount(event string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, l := range s.handlers {
-		if l.event == event {
-			n++
-		}
-	}
-	return n
-}
-
-// OnAny adds a handler for every event that comes, before its own. The function
-// that it returns removes it.
-func (s *Socket) OnAny(f func(event string, args Args)) (off func()) {
-	return s.addAny(&s.any, f, false)
-}
-
-// PrependAny is OnAny before all others.
-func (s *Socket) PrependAny(f func(event string, args Args)) (off func()) {
-	return s.addAny(&s.any, f, true)
-}
-
-// OnAnyOutgoing adds a handler for every event that is sent.
-func (s *Socket) OnAnyOutgoing(f func(event string, args Args)) (off func()) {
-	return s.addAny(&s.anyOut, f, false)
-}
-
-// PrependAnyOutgoing is OnAnyOutgoing before all others.
-func (s *Socket) PrependAnyOutgoing(f func(event string, args Args)) (off func()) {
-	return s.addAny(&s.anyOut, f, true)
-}
-
-func (s *Socket) addAny(list *[]*anyListener, f func(string, Args), first bool) func() {
-	l := &anyListener{f}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if first {
-		*list = append([]*anyListener{l}, *list...)
-	} else {
-		*list = append(slices.Clip(*list), l)
-	}
-	s.hasOutgoing.Store(len(s.anyOut) > 0)
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		*list = slices.DeleteFunc(slices.Clone(*list), func(other *anyListener) bool { return other == l })
-	}
-}
-
-// OffAny removes all handlers of OnAny.
-func (s *Socket) OffAny() { s.removeAny(&s.any) }
-
-// OffAnyOutgoing removes all handlers of OnAnyOutgoing.
-func (s *Socket) OffAnyOutgoing() { s.removeAny(&s.anyOut) }
-
-func (s *Socket) removeAny(list *[]*anyListener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*list = nil
-}
-
-// ListenersAny returns how many handlers of OnAny there are, and
-// ListenersAnyOutgoing how many of OnAnyOutgoing.
-func (s *Socket) ListenersAny() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.any)
-}
-
-// ListenersAnyOutgoing returns how many handlers of OnAnyOutgoing there are.
-func (s *Socket) ListenersAnyOutgoing() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.anyOut)
-}
 
 // guard runs a handler, whose panic ends nothing but itself.
 func (s *Socket) guard(f func()) {

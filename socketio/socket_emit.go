@@ -52,7 +52,7 @@ func (s *Socket) emit(event string, args []any, f Flags) error {
 // giveTo has a function take an acknowledgement, in the lane of those.
 func (s *Socket) giveTo(event string, ack ackCall) func(error, Args) {
 	return func(err error, answer Args) {
-		s.acks.must(func() { s.guard(func() { s.answered(event, ack(s.ctx, err, answer)) }) })
+		s.ackLane().must(func() { s.guard(func() { s.answered(event, ack(s.Context(), err, answer)) }) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -53,11 +54,8 @@ func (e *incoming) run() {
 	if s.drops.Load() {
 		return
 	}
-	s.mu.Lock()
-	catchAll, middlewares := s.any, s.middlewares
-	s.mu.Unlock()
-	if len(catchAll)+len(middlewares) > 0 {
-		s.pass(e, catchAll, middlewares)
+	if h := s.allHooks(); len(h.any)+len(h.middlewares) > 0 {
+		s.pass(e, h.any, h.middlewares)
 		return
 	}
 	s.give(nameBytes(e.raw[0]), e.raw[1:], e.attachments, e.ack())
@@ -103,7 +101,11 @@ func (s *Socket) give(name []byte, args []json.RawMessage, attachments [][]byte,
 // call runs one handler.
 func (s *Socket) call(l *listener, args []json.RawMessage, attachments [][]byte, ack *acknowledgement) {
 	defer s.caught()
-	if err := l.handler.call(s.ctx, args, attachments, ack); err != nil {
+	var ctx context.Context
+	if l.handler.context {
+		ctx = s.Context()
+	}
+	if err := l.handler.call(ctx, args, attachments, ack); err != nil {
 		s.namespace.server.handlerError(s, l.event, err)
 		s.failed(err)
 	}
@@ -146,10 +148,7 @@ func (s *Socket) take(event []byte) []*listener {
 
 // failed tells the socket's error handlers.
 func (s *Socket) failed(err error) {
-	s.mu.Lock()
-	handlers := slices.Clone(s.onError)
-	s.mu.Unlock()
-	for _, f := range handlers {
+	for _, f := range s.allHooks().onError {
 		if f != nil {
 			s.guard(func() { f(err) })
 		}

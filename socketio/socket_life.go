@@ -30,9 +30,7 @@ func (s *Socket) tellOutgoing(p *Packet) {
 	if !s.hasOutgoing.Load() || p.Type != PacketEvent {
 		return
 	}
-	s.mu.Lock()
-	outgoing := s.anyOut
-	s.mu.Unlock()
+	outgoing := s.allHooks().anyOut
 	raw := splitArray(nil, p.Data)
 	for _, l := range outgoing {
 		s.guard(func() { l.f(eventName(raw[0]), Args{raw[1:], p.Attachments}) })
@@ -157,14 +155,14 @@ func (s *Socket) end(reason, description string) {
 	}
 	s.drops.Store(byServer(reason))
 	s.state.Store(socketGone)
-	s.reason, s.description = reason, description
+	s.over = &socketEnd{reason: reason, description: description}
 	waiting := s.waiting
 	s.waiting = nil
 	s.mu.Unlock()
 	s.cancel()
 	rooms := s.namespace.adapter.SocketRooms(s.id)
 	s.mu.Lock()
-	s.lastRooms = rooms
+	s.over.rooms = rooms
 	s.mu.Unlock()
 	if was == socketConnected {
 		s.persist(reason, rooms)
@@ -185,13 +183,13 @@ func byServer(reason string) bool {
 // goodbye runs the handlers of the end.
 func (s *Socket) goodbye(reason string) {
 	s.mu.Lock()
-	leaving, gone := s.leaving, s.disconnected
+	gone := s.disconnected
 	s.mu.Unlock()
-	for _, f := range leaving {
+	for _, f := range s.allHooks().leaving {
 		s.guard(func() { f(reason) })
 	}
 	s.mu.Lock()
-	s.lastRooms = []string{}
+	s.over.rooms = []string{}
 	s.mu.Unlock()
 	for _, f := range gone {
 		s.guard(func() { f(reason) })

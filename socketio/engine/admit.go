@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -16,6 +15,7 @@ import (
 // admission is what was decided about an upgrade before it is answered.
 type admission struct {
 	request *http.Request
+	head    []byte // of the request, where nobody else has seen it
 	id      string // of the session that begins; "" where one moves
 }
 
@@ -65,7 +65,7 @@ func (s *Server) kept(r *ws.Request) (a admission, ok bool) {
 
 // permit decides about a WebSocket.
 func (s *Server) permit(r *ws.Request) error {
-	hr, err := httpRequest(r)
+	hr, head, err := s.httpRequest(r)
 	if err != nil {
 		return &handshake.Refusal{Status: 400, Body: err.Error()}
 	}
@@ -86,7 +86,7 @@ func (s *Server) permit(r *ws.Request) error {
 	if refusal != nil {
 		return s.refuseUpgrade(refusal)
 	}
-	if a.id != "" {
+	if a.head = head; a.id != "" {
 		s.firstHeaders(header, a.id, passed)
 	}
 	s.addHeaders(header, passed)
@@ -181,16 +181,21 @@ func (r *recorder) refusal() *handshake.Refusal {
 }
 
 // httpRequest is a request of the WebSocket server's as package net/http has it.
-func httpRequest(r *ws.Request) (*http.Request, error) {
+// Head is what to keep of it where nobody else gets to see it: nobody can have
+// changed it then.
+func (s *Server) httpRequest(r *ws.Request) (hr *http.Request, head []byte, err error) {
 	if r.HTTP != nil {
-		return r.HTTP, nil
+		return r.HTTP, nil, nil
 	}
-	hr, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(r.AppendTo(nil))))
-	if err != nil {
-		return nil, err
+	head = r.AppendTo(make([]byte, 0, 1024))
+	if hr, err = readHead(head); err != nil {
+		return nil, nil, err
 	}
 	hr.RemoteAddr, hr.TLS = r.Remote.String(), r.TLS
-	return hr, nil
+	if len(s.middlewares) > 0 || s.AllowRequest != nil || s.GenerateID != nil || s.InitialHeaders != nil || s.Headers != nil {
+		return hr, nil, nil
+	}
+	return hr, bytes.Clone(head), nil
 }
 
 // opened takes a WebSocket: for a new session, or for one that moves.
@@ -210,7 +215,7 @@ func (s *Server) opened(p *ws.Peer, r *ws.Request) {
 		return
 	}
 	var t *socket
-	session, refusal := s.newSession(a.request, q, a.id, func(session *Session) transport {
+	session, refusal := s.newSession(a.request, a.head, q, a.id, func(session *Session) transport {
 		t = newSocket(session, p, q)
 		return t
 	})

@@ -4,48 +4,41 @@ import "time"
 
 // schedulePing has a ping sent after the interval.
 func (s *Session) schedulePing() {
-	if s.timeout != nil {
-		s.timeout.Stop()
-	}
 	s.awaiting, s.refreshed = false, false
-	if s.interval == nil {
-		s.interval = time.AfterFunc(s.srv.pingInterval(), s.ping)
-		return
-	}
-	s.interval.Reset(s.srv.pingInterval())
-}
-
-func (s *Session) ping() {
-	s.mu.Lock()
-	if s.state != stateOpen {
-		s.mu.Unlock()
-		return
-	}
-	s.push(Packet{Type: Ping})
-	s.awaiting = true
-	s.startTimeout(s.srv.pingTimeout())
-	after := s.flush()
-	s.mu.Unlock()
-	call(after)
+	s.wake(s.srv.pingInterval())
 }
 
 // startTimeout ends the session where nothing that shows life comes in time.
-func (s *Session) startTimeout(d time.Duration) {
-	s.deadline = time.Now().Add(d)
-	if s.timeout == nil {
-		s.timeout = time.AfterFunc(d, s.timedOut)
+func (s *Session) startTimeout(d time.Duration) { s.wake(d) }
+
+// wake has beaten be called after a time. A ping and its pong are never waited for
+// at once, so that one timer does.
+func (s *Session) wake(d time.Duration) {
+	s.due = time.Now().Add(d)
+	if s.beat == nil {
+		s.beat = time.AfterFunc(d, s.beaten)
 		return
 	}
-	s.timeout.Reset(d)
+	s.beat.Reset(d)
 }
 
-func (s *Session) timedOut() {
+func (s *Session) beaten() {
 	s.mu.Lock()
 	var after func()
-	early := time.Now().Before(s.deadline) || s.protocol != 3 && !s.awaiting // it was put off meanwhile
-	if s.state == stateOpen && !early {
+	switch {
+	case s.state != stateOpen || time.Now().Before(s.due): // it was put off meanwhile
+	case s.awaiting || s.protocol == 3:
 		after = s.end(ReasonPingTimeout, "")
+	default:
+		after = s.ping()
 	}
 	s.mu.Unlock()
 	call(after)
+}
+
+func (s *Session) ping() func() {
+	s.push(Packet{Type: Ping})
+	s.awaiting = true
+	s.startTimeout(s.srv.pingTimeout())
+	return s.flush()
 }

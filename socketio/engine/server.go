@@ -276,22 +276,20 @@ func (s *Server) begins(r *http.Request, q query) (id string, refusal *Connectio
 	return "", refusalFor(err, r)
 }
 
-// newSession makes a session that a request begins.
-func (s *Server) newSession(r *http.Request, q query, id string, first func(*Session) transport) (*Session, *ConnectionError) {
-	session := &Session{srv: s, id: id, protocol: version(q), request: lasting(r), remote: r.RemoteAddr}
+// newSession makes a session that a request begins, of which the head is given
+// where that is enough to keep.
+func (s *Server) newSession(r *http.Request, head []byte, q query, id string, first func(*Session) transport) (*Session, *ConnectionError) {
+	session := &Session{srv: s, id: id, protocol: version(q)}
+	if o := &session.opening; head != nil {
+		o.head, o.remote, o.tls = head, r.RemoteAddr, r.TLS
+	} else {
+		o.lasting(r)
+	}
 	session.transport = first(session)
 	if err := s.register(session); err != nil {
 		return nil, refusalFor(err, r)
 	}
 	return session, nil
-}
-
-// lasting is a request that is kept beyond its answer: nothing ends it, and
-// nothing can be read from it.
-func lasting(r *http.Request) *http.Request {
-	kept := r.WithContext(context.WithoutCancel(r.Context()))
-	kept.Body = http.NoBody
-	return kept
 }
 
 var (

@@ -13,8 +13,7 @@ type Session struct {
 	srv      *Server
 	id       string
 	protocol int
-	request  *http.Request
-	remote   string
+	opening  opening
 
 	// OnMessage takes what the client sends. Its bytes are valid during the call.
 	// It must not block for long: heartbeats wait behind it, and so does OnClose.
@@ -45,11 +44,10 @@ type Session struct {
 	ending     func()   // OnClose, once it has returned
 	upgrade    *upgrade // that is under way
 	upgraded   bool
-	awaiting   bool // a pong
-	refreshed  bool // the time for it was lengthened by another packet
-	interval   *time.Timer
-	timeout    *time.Timer
-	deadline   time.Time // of timeout
+	awaiting   bool        // a pong
+	refreshed  bool        // the time for it was lengthened by another packet
+	beat       *time.Timer // of the next ping, or of the pong
+	due        time.Time   // when it is
 	closeWait  *time.Timer
 }
 
@@ -99,10 +97,10 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Protocol() int { return s.protocol }
 
 // Request returns the request that the session began with.
-func (s *Session) Request() *http.Request { return s.request }
+func (s *Session) Request() *http.Request { return s.opening.get() }
 
 // RemoteAddr returns the client's address, HOST:PORT.
-func (s *Session) RemoteAddr() string { return s.remote }
+func (s *Session) RemoteAddr() string { return s.opening.remote }
 
 // Transport returns the name of the transport: polling or websocket.
 func (s *Session) Transport() string {
@@ -407,7 +405,7 @@ func (s *Session) end(reason, description string) func() {
 		reason = ReasonForcedClose
 	}
 	s.state = stateClosed
-	for _, t := range []*time.Timer{s.interval, s.timeout, s.closeWait} {
+	for _, t := range []*time.Timer{s.beat, s.closeWait} {
 		if t != nil {
 			t.Stop()
 		}
