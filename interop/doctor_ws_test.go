@@ -156,7 +156,7 @@ func TestDoctorOthers(t *testing.T) {
 		_, at := serve(t, "tcp4", func(at place) program {
 			return program{args: []string{"socat", socatListen["tcp4"](at) + ",fork", "SYSTEM:echo SSH-2.0-OpenSSH_9.9; cat >/dev/null"}}
 		})
-		wantVerdict(t, 3, "client other_protocol", "ws://"+at.hostPort(), "-w", "2")
+		wantVerdict(t, 3, "client other_protocol", "ws://"+at.hostPort(), "-w", "20")
 	})
 	t.Run("a web server of HTTP/1.0", func(t *testing.T) {
 		t.Parallel()
@@ -169,7 +169,7 @@ func TestDoctorOthers(t *testing.T) {
 	t.Run("HTTP/2 alone", func(t *testing.T) {
 		t.Parallel()
 		const script = `require('http2').createServer(() => {}).listen(+process.argv[1], '127.0.0.1')`
-		us := sockkit(t, "inspect", "--json", "ws://"+nodeServer(t, script).hostPort(), "-w", "3")
+		us := sockkit(t, "inspect", "--json", "ws://"+nodeServer(t, script).hostPort(), "-w", "20")
 		wantOneOf(t, us, []int{3, 4, 6})
 		if !strings.Contains(us.out.String(), `"id": "http2_only"`) {
 			t.Errorf("%s", us.out)

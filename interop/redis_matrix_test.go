@@ -363,7 +363,7 @@ func (g *redisCluster) checkPartial(from clusterMember) {
 	}
 	quiet.Off("question")
 	var a clusterAnswers
-	from.call(g.t, clusterAct{Do: "ack", Event: "question", Args: []any{1}, Timeout: 700}, &a)
+	from.call(g.t, clusterAct{Do: "ack", Event: "question", Args: []any{1}, Timeout: 2000}, &a)
 	if a.Error != "operation has timed out" || len(a.Answers) != len(g.clients)-1 {
 		g.t.Errorf("from %s: %d answers, %q", from.name(), len(a.Answers), a.Error)
 	}

@@ -23,7 +23,7 @@ type troubled struct {
 	node   *nodeMember
 }
 
-const quick = 500 * time.Millisecond // so that a Redis that is stuck is found out soon
+const quick = 2 * time.Second // so that a Redis that is stuck is found out soon
 
 func startTroubled(t *testing.T, kind string, args ...string) *troubled {
 	t.Helper()

@@ -240,7 +240,7 @@ func (r *sioOurRun) awaitLoss(c *ourClient) {
 }
 
 func (r *sioOurRun) recovery(t *testing.T) {
-	options := map[string]any{"connectionStateRecovery": map[string]any{}, "pingInterval": 300, "pingTimeout": 1200}
+	options := map[string]any{"connectionStateRecovery": map[string]any{}, "pingInterval": 300, "pingTimeout": 4000}
 	r = &sioOurRun{sioOfficial(t, sioWords{Options: options}), r.way}
 	w := newWire(t, r.server.url)
 	c := r.begin(t, w.url, r.options())
@@ -300,7 +300,7 @@ func TestSIOClient(t *testing.T) {
 	for _, way := range sioWays {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			options := map[string]any{"pingInterval": 300, "pingTimeout": 1200}
+			options := map[string]any{"pingInterval": 300, "pingTimeout": 4000}
 			r := &sioOurRun{sioOfficial(t, sioWords{Options: options}), way}
 			for _, s := range sioOurScenarios {
 				t.Run(s.name, func(t *testing.T) { s.run(r, t) })

@@ -115,7 +115,7 @@ func sioNoGap(t *testing.T, h *sioHost) {
 // Retries nothing is lost and nothing changes places.
 func TestSIOClientCutAgainAndAgain(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
-		s := sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 1200}})
+		s := sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 4000}})
 		r := &sioOurRun{s, way}
 		o := r.options()
 		o.Retries, o.AckTimeout = 1000, patience

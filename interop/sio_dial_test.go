@@ -88,7 +88,7 @@ func TestSIODialAcks(t *testing.T) {
 		if want := "ack 1 \"two\"\nack {\"_base64\":\"AQ==\"}\n"; us.out.String() != want {
 			t.Errorf("got %q; want %q", us.out, want)
 		}
-		late := sioDial(t, way, s.url, "--ack", "-x", `hold 1`, "-w", "700ms")
+		late := sioDial(t, way, s.url, "--ack", "-x", `hold 1`, "-w", "3s")
 		late.wantSays(124, `^sockkit: dial sio://.*no acknowledgement of "hold"`)
 		event := sioDial(t, way, s.url, "--event", "message", "-x", `a line "as it is" 1`, "--linger", "0")
 		event.want(0)

@@ -13,7 +13,7 @@ import (
 // names the address, and words that explain.
 func sioFails(t *testing.T, url string, status int, words []string, args ...string) {
 	t.Helper()
-	us := sockkit(t, append([]string{"dial", sioAddress(url), "-x", "echo 1", "-w", "5"}, args...)...)
+	us := sockkit(t, append([]string{"dial", sioAddress(url), "-x", "echo 1", "-w", "30"}, args...)...)
 	us.wantSays(status, append([]string{`^sockkit: dial sio://127\.0\.0\.1:\d+`}, words...)...)
 	wantOneError(t, us)
 }
@@ -79,14 +79,14 @@ func TestSIODialRefusals(t *testing.T) {
 func TestSIODialTooMuch(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{Options: map[string]any{"maxHttpBufferSize": 10_000}})
-		large := fed(t, strings.NewReader("echo "+strings.Repeat("x", 20_000)+"\n"), append([]string{"dial", sioAddress(s.url), "-w", "5"}, way.flags()...)...)
+		large := fed(t, strings.NewReader("echo "+strings.Repeat("x", 20_000)+"\n"), append([]string{"dial", sioAddress(s.url), "-w", "30"}, way.flags()...)...)
 		large.wantSays(8, `^sockkit: dial sio://`, `(?i)maxHttpBufferSize|too large|larger than|1009|413`)
 		wantNoStack(t, large)
 		var line strings.Builder
 		for i := range 11 {
 			fmt.Fprintf(&line, ` {"_base64":"%02dAA"}`, i)
 		}
-		many := fed(t, strings.NewReader("echo"+line.String()+"\n"), append([]string{"dial", sioAddress(s.url), "-w", "5"}, way.flags()...)...)
+		many := fed(t, strings.NewReader("echo"+line.String()+"\n"), append([]string{"dial", sioAddress(s.url), "-w", "30"}, way.flags()...)...)
 		if status := many.wait(); status == 0 || status == 124 {
 			t.Errorf("%s: exit status %d", many, status)
 		}

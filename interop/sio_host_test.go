@@ -145,7 +145,8 @@ func (h *sioHost) joined(t testing.TB) *socketio.Socket {
 	return h.Of(saw.Namespace).Socket(saw.ID)
 }
 
-// quickHeart is a heartbeat that tells a lost peer soon.
+// quickHeart is a heartbeat that tells a lost peer soon, and bears a machine that
+// is busy.
 func quickHeart() *engine.Server {
-	return &engine.Server{PingInterval: 300 * time.Millisecond, PingTimeout: 1200 * time.Millisecond}
+	return &engine.Server{PingInterval: 300 * time.Millisecond, PingTimeout: 4 * time.Second}
 }

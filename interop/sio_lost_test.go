@@ -59,7 +59,7 @@ func TestSIOClientServerKilled(t *testing.T) {
 // and again while they are sent.
 func TestSIOClientRetries(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
-		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 1200}}), way}
+		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 4000}}), way}
 		w := newWire(t, r.server.url)
 		o := r.options()
 		o.Retries, o.AckTimeout = 1000, time.Second
@@ -100,7 +100,7 @@ func within[T any](t testing.TB, what string, ch <-chan T) (v T) {
 // A server that closes, and one that falls silent, are told apart.
 func TestSIOClientReasons(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
-		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 1200}}), way}
+		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 4000}}), way}
 		w := newWire(t, r.server.url)
 		c := r.begin(t, w.url, r.options())
 		id := r.connect(c)

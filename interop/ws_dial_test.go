@@ -175,7 +175,7 @@ func TestWSDialPings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := wsServer(t, lib, wsOptions{})
-			us := held(t, "dial", "--ping-interval", "50ms", "--json", "-vvv", "--linger", "0", p.url)
+			us := held(t, "dial", "--ping-interval", "1s", "--json", "-vvv", "--linger", "0", p.url)
 			us.awaitRecord(event("ws_ping", fields{"dir": "out"}))
 			pong := us.awaitRecord(event("ws_ping", fields{"dir": "in", "pong": true}))
 			if rtt, _ := pong["rtt_ns"].(float64); rtt <= 0 {

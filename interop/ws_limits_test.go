@@ -175,14 +175,14 @@ func TestWSPeerNeverAnswersTheClose(t *testing.T) {
 	t.Run("dial", func(t *testing.T) {
 		t.Parallel()
 		url := "ws://" + rawServer(t, func(c *raw) { c.upgraded(); c.drain() })
-		us := fed(t, strings.NewReader("hello\n"), "dial", "-w", "300ms", "--linger", "0", "--json", url)
+		us := fed(t, strings.NewReader("hello\n"), "dial", "-w", "2s", "--linger", "0", "--json", url)
 		us.wait()
 		us.wantRecord(event("ws_close", fields{"dir": "out", "code": 1000}))
 		us.wantRecord(event("finding", fields{"rule": "close-unanswered"}))
 	})
 	t.Run("listen", func(t *testing.T) {
 		t.Parallel()
-		us, url := wsListen(t, "--echo", "-w", "300ms")
+		us, url := wsListen(t, "--echo", "-w", "2s")
 		c := rawDial(t, url)
 		c.upgrade(t)
 		endListener(us)
@@ -192,7 +192,7 @@ func TestWSPeerNeverAnswersTheClose(t *testing.T) {
 	})
 	t.Run("listen, after a bad frame", func(t *testing.T) {
 		t.Parallel()
-		us, url := wsListen(t, "--echo", "-w", "300ms")
+		us, url := wsListen(t, "--echo", "-w", "2s")
 		c := rawDial(t, url)
 		c.upgrade(t)
 		_, _ = c.Write(frameBytes(true, []rawFrame{{op: 3}}))

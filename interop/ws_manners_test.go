@@ -153,9 +153,9 @@ func TestWSDialScripts(t *testing.T) {
 		says   string
 	}{
 		{[]string{"--count", "2"}, "a\nb\n", 0, "a\nb\n", ""},
-		{[]string{"--count", "3", "-w", "300ms"}, "a\nb\n", 9, "a\nb\n", `2 of 3|3`},
+		{[]string{"--count", "3", "-w", "2s"}, "a\nb\n", 9, "a\nb\n", `2 of 3|3`},
 		{[]string{"--expect", "^b"}, "a\nbc\n", 0, "a\nbc\n", ""},
-		{[]string{"--expect", "a", "--expect", "z", "-w", "300ms"}, "a\nb\n", 9, "a\nb\n", `z`},
+		{[]string{"--expect", "a", "--expect", "z", "-w", "2s"}, "a\nb\n", 9, "a\nb\n", `z`},
 		{[]string{"-x", "one", "-x", "two", "--count", "2"}, "", 0, "one\ntwo\n", ""},
 	} {
 		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestWSDialHeaders(t *testing.T) {
 		c.write(string(rawFrame{op: opClose, data: closeData(1000, "")}.bytes(false)))
 	}) + "/chat?room=1"
 	us := sockkit(t, "dial", url, "-H", "x-First: 1", "-H", "X-SECOND:  two words", "--origin", "https://example.com", "-s", "a", "-s", "b",
-		"--basic-auth", "me:p@ss", "--linger", "0", "-w", "100ms", "-vv")
+		"--basic-auth", "me:p@ss", "--linger", "0", "-w", "20s", "-vv")
 	head := <-heads
 	us.want(0)
 	for _, line := range []string{"GET /chat?room=1 HTTP/1.1\r\n", "\r\nx-First: 1\r\nX-SECOND: ", "\r\nOrigin: https://example.com\r\n",
@@ -231,9 +231,9 @@ func TestWSDialKeysAndMasks(t *testing.T) {
 			_, _ = c.in.Discard(int(head[1] & 0x7f))
 		}
 	})
-	us := fed(t, strings.NewReader(strings.Repeat("hello\n", 20)), "dial", "--linger", "0", "-w", "100ms", url)
+	us := fed(t, strings.NewReader(strings.Repeat("hello\n", 20)), "dial", "--linger", "0", "-w", "2s", url)
 	us.wait()
-	again := fed(t, strings.NewReader(strings.Repeat("hello\n", 20)), "dial", "--linger", "0", "-w", "100ms", url)
+	again := fed(t, strings.NewReader(strings.Repeat("hello\n", 20)), "dial", "--linger", "0", "-w", "2s", url)
 	again.wait()
 	all := map[string]bool{}
 	for range len(seen) {
