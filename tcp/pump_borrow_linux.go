@@ -38,104 +38,111 @@ func (e *pipeEnds) close() {
 	_ = unix.Close(e.out)
 }
 
-// viaPipe moves one chunk from src into a pipe and all of it on to dst.
-func (s *splicer) viaPipe() (int, error) {
-	c, n, err := s.fill()
-	if err != nil || n == 0 {
+// through moves bytes by way of a pipe. Its functions are made once: a closure for
+// each splice would be an allocation for each.
+type through struct {
+	*splicer
+	takeFn func(fd uintptr) bool
+	giveFn func(fd uintptr)
+
+	c     *channel
+	due   int // bytes in it
+	n     int // bytes of the last splice
+	errno syscall.Errno
+	err   error // no pipe was to be had
+}
+
+func (s *splicer) viaPipe() func() (int, error) {
+	t := &through{splicer: s}
+	t.takeFn, t.giveFn = t.take, t.give
+	return t.step
+}
+
+// step moves one chunk from src into a pipe and all of it on to dst.
+func (t *through) step() (int, error) {
+	if err := t.fill(); err != nil || t.n == 0 {
 		return 0, err
 	}
-	moved, err := s.drain(c, n)
-	if err != nil {
-		s.pump.lost.Add(int64(n - moved))
-		s.count(moved)
+	n := t.n
+	if err := t.drain(); err != nil {
+		t.pump.lost.Add(int64(t.due))
+		t.count(n - t.due)
 		return 0, err // the pipe still holds bytes: it is left to the collector
 	}
-	channels.Put(c)
+	t.giveBack()
 	return n, nil
 }
 
 // fill waits until src has something and takes it into a borrowed pipe. While
-// nothing comes it holds none. The splice stands inside Read, whose wait begins
-// where the splice found nothing: no poll is needed to be sure of that.
-func (s *splicer) fill() (c *channel, n int, err error) {
-	readErr := s.src.raw.Read(func(fd uintptr) bool {
-		s.pump.busy()
-		if c, err = borrow(); err != nil {
-			return true
-		}
-		var errno syscall.Errno
-		if n, errno = s.take(int(fd), c); errno == 0 {
-			return true
-		}
-		channels.Put(c)
-		c = nil
-		if errno != unix.EAGAIN {
-			err = os.NewSyscallError("splice", errno)
-			return true
-		}
-		s.pump.wait()
-		return false
-	})
-	s.pump.busy()
+// nothing comes it holds none.
+func (t *through) fill() error {
+	err := t.src.raw.Read(t.takeFn)
+	t.pump.busy()
 	if err == nil {
-		err = readErr
+		err = t.err
+	}
+	if err == nil && t.errno != 0 {
+		err = os.NewSyscallError("splice", t.errno)
 	}
 	if err != nil {
-		return nil, 0, &ReadError{err}
+		return &ReadError{err}
 	}
-	if n == 0 {
-		channels.Put(c)
-	}
-	return c, n, nil
+	t.due = t.n
+	return nil
 }
 
-// take splices what there is, up to a chunk. It does so once: an error that came
-// behind some bytes would be lost, because a socket tells it one time only.
-func (s *splicer) take(fd int, c *channel) (int, syscall.Errno) {
-	for {
-		n, errno := splice(fd, c.ends.in, spliceChunk)
-		if errno != unix.EINTR {
-			return max(n, 0), errno
-		}
+// take splices what there is, up to a chunk. It stands inside Read, whose wait
+// begins where the splice found nothing: no poll is needed to be sure of that.
+func (t *through) take(fd uintptr) bool {
+	t.pump.busy()
+	t.n = 0
+	if t.c, t.err = borrow(); t.err != nil {
+		return true
 	}
+	t.splice(int(fd), t.c.ends.in, spliceChunk)
+	if t.n == 0 {
+		t.giveBack()
+	}
+	if t.errno == unix.EAGAIN {
+		t.pump.wait()
+	}
+	return t.errno != unix.EAGAIN
 }
 
-func (s *splicer) drain(c *channel, due int) (int, error) {
-	moved := 0
-	for moved < due {
-		n, again, err := spliceOnce(&s.dst, func(fd int) (int, syscall.Errno) {
-			return splice(c.ends.out, fd, due-moved)
-		})
-		if err == nil && again {
-			err = s.dst.wait(unix.POLLOUT)
+func (t *through) giveBack() {
+	channels.Put(t.c)
+	t.c = nil
+}
+
+// drain moves on all that the pipe holds.
+func (t *through) drain() error {
+	for t.due > 0 {
+		err := t.dst.raw.Control(t.giveFn)
+		switch {
+		case err != nil:
+		case t.errno == unix.EAGAIN:
+			err = t.dst.wait(unix.POLLOUT)
+		case t.errno != 0:
+			err = os.NewSyscallError("splice", t.errno)
 		}
 		if err != nil {
-			return moved, err
+			return err
 		}
-		moved += n
+		t.due -= t.n
 	}
-	return moved, nil
+	return nil
 }
 
-// spliceOnce calls splice with e's descriptor. It reports whether e has to be
-// waited for.
-func spliceOnce(e *end, try func(fd int) (int, syscall.Errno)) (n int, again bool, err error) {
-	var errno syscall.Errno
-	ctlErr := e.raw.Control(func(fd uintptr) {
-		for {
-			n, errno = try(int(fd))
-			if errno != unix.EINTR {
-				break
-			}
+func (t *through) give(fd uintptr) { t.splice(t.c.ends.out, int(fd), t.due) }
+
+// splice does so once: an error that came behind some bytes would be lost,
+// because a socket tells it one time only.
+func (t *through) splice(in, out, size int) {
+	for {
+		t.calls++
+		n, errno := splice(in, out, size)
+		if t.n, t.errno = max(n, 0), errno; errno != unix.EINTR {
+			return
 		}
-	})
-	switch {
-	case ctlErr != nil:
-		return 0, false, ctlErr
-	case errno == unix.EAGAIN:
-		return 0, true, nil
-	case errno != 0:
-		return 0, false, os.NewSyscallError("splice", errno)
 	}
-	return n, false, nil
 }

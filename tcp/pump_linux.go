@@ -1,8 +1,10 @@
 package tcp
 
 import (
+	"errors"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -30,11 +32,21 @@ type end struct {
 	raw  syscall.RawConn
 	conn *Conn // told of the bytes, may be nil
 	kind fdKind
-	poll bool // the runtime's poller waits for it; else it blocks a thread
+	poll bool     // the runtime's poller waits for it; else it blocks a thread
+	own  *os.File // opened here, to be closed at the end; may be nil
 }
 
-// endOf looks v up. Its kind is other where splice has no way.
+// endOf is the side of a pump that v is, ready to be waited for.
 func endOf(v any, reading bool) end {
+	e := look(v, reading)
+	if e.kind == fdPipe && !e.poll {
+		e.reopen(reading)
+	}
+	return e
+}
+
+// look looks v up. Its kind is other where splice has no way.
+func look(v any, reading bool) end {
 	owner, conn := bottom(v, reading)
 	sc, ok := owner.(syscall.Conn)
 	if !ok {
@@ -50,6 +62,36 @@ func endOf(v any, reading bool) end {
 	}
 	_ = raw.Control(func(fd uintptr) { e.kind = kindOf(int(fd)) })
 	return e
+}
+
+// reopen opens a blocking pipe, as standard input and output often are, once
+// more: a description of our own may be non-blocking without those who share
+// the other noticing. A thread that blocks in a pipe costs the Go scheduler
+// several changes of threads each time. Where it may not be opened, e stays as
+// it is.
+func (e *end) reopen(reading bool) {
+	mode := os.O_WRONLY
+	if reading {
+		mode = os.O_RDONLY
+	}
+	_ = e.raw.Control(func(fd uintptr) {
+		f, err := os.OpenFile("/proc/self/fd/"+strconv.Itoa(int(fd)), mode|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return
+		}
+		raw, err := f.SyscallConn()
+		if err = errors.Join(err, f.SetDeadline(time.Time{})); err != nil {
+			f.Close()
+			return
+		}
+		e.own, e.raw, e.poll = f, raw, true
+	})
+}
+
+func (e *end) close() {
+	if e.own != nil {
+		e.own.Close()
+	}
 }
 
 func kindOf(fd int) fdKind {
@@ -79,16 +121,18 @@ func kindOf(fd int) fdKind {
 // whether it did.
 func (p *Pump) inKernel() (bool, error) {
 	src, dst := endOf(p.Src, true), endOf(p.Dst, false)
+	defer src.close()
+	defer dst.close()
 	s := &splicer{pump: p, src: src, dst: dst}
 	switch {
 	case src.kind == fdOther || dst.kind == fdOther || src.kind == fdNull:
 		return false, nil
 	case src.kind == fdPipe && dst.kind != fdFile, dst.kind == fdPipe:
-		return true, s.run(s.direct)
+		return true, s.run(s.direct())
 	case src.kind == fdSocket && src.poll:
-		return true, s.run(s.viaPipe)
+		return true, s.run(s.viaPipe())
 	case src.kind == fdFile && dst.kind == fdSocket:
-		return true, s.run(s.viaPipe)
+		return true, s.run(s.viaPipe())
 	}
 	return false, nil
 }
@@ -100,6 +144,7 @@ type splicer struct {
 	src, dst end
 	grown    bool
 	total    int64
+	calls    int // splices and questions about readiness, for the tests
 }
 
 func (s *splicer) run(step func() (int, error)) error {
@@ -152,133 +197,4 @@ func (e *end) grow() {
 	if e.kind == fdPipe {
 		_ = e.raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, spliceChunk) })
 	}
-}
-
-// direct splices once from src to dst, of which one is a pipe. Splice does not
-// say which of the two would block, so that is asked before waiting.
-func (s *splicer) direct() (int, error) {
-	for {
-		n, blocked, err := s.try()
-		if err != nil {
-			return n, s.blame(err)
-		}
-		switch blocked {
-		case nil:
-			return n, nil
-		case &s.src:
-			s.pump.wait()
-			err = s.src.wait(unix.POLLIN)
-			s.pump.busy()
-			if err != nil {
-				return 0, &ReadError{err}
-			}
-		default:
-			if err := s.dst.wait(unix.POLLOUT); err != nil {
-				return 0, err
-			}
-		}
-	}
-}
-
-// try splices without blocking. Where it would block it returns the end to be
-// waited for.
-func (s *splicer) try() (n int, blocked *end, err error) {
-	srcErr := s.src.raw.Control(func(in uintptr) {
-		dstErr := s.dst.raw.Control(func(out uintptr) {
-			n, blocked, err = s.splice(int(in), int(out))
-		})
-		if dstErr != nil {
-			err = dstErr
-		}
-	})
-	if srcErr != nil {
-		return 0, nil, &ReadError{srcErr}
-	}
-	return n, blocked, err
-}
-
-func (s *splicer) splice(in, out int) (int, *end, error) {
-	for {
-		n, err := splice(in, out, spliceChunk)
-		switch err {
-		case 0:
-			return n, nil, nil
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			if s.src.kind != fdFile && !ready(in, unix.POLLIN) {
-				return 0, &s.src, nil
-			}
-			return 0, &s.dst, nil
-		}
-		return 0, nil, os.NewSyscallError("splice", err)
-	}
-}
-
-// blame tells an error of the source from one of the target: a socket that was
-// reset says so for both.
-func (s *splicer) blame(err error) error {
-	if _, ok := err.(*ReadError); ok || s.src.kind != fdSocket {
-		return err
-	}
-	if s.dst.kind != fdSocket && !isPipeError(err) {
-		return &ReadError{err}
-	}
-	return err
-}
-
-func isPipeError(err error) bool {
-	number, ok := err.(*os.SyscallError)
-	return ok && number.Err == unix.EPIPE
-}
-
-// ready reports whether fd can be read or written without blocking, or has
-// ended.
-func ready(fd int, events int16) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	n, err := unix.Poll(fds, 0)
-	return err == nil && n > 0
-}
-
-// wait returns once the end is ready for events.
-func (e *end) wait(events int16) error {
-	if e.poll {
-		return e.park(events)
-	}
-	var err error
-	ctlErr := e.raw.Control(func(fd uintptr) { err = poll(int(fd), events) })
-	if ctlErr != nil {
-		return ctlErr
-	}
-	return err
-}
-
-// park waits by the runtime's poller, so that closing the end or a deadline
-// wakes it.
-func (e *end) park(events int16) error {
-	wait := e.raw.Read
-	if events == unix.POLLOUT {
-		wait = e.raw.Write
-	}
-	return wait(func(fd uintptr) bool { return ready(int(fd), events) })
-}
-
-// poll waits in the kernel.
-func poll(fd int, events int16) error {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	for {
-		_, err := unix.Poll(fds, -1)
-		if err != unix.EINTR {
-			return os.NewSyscallError("poll", err)
-		}
-	}
-}
-
-// splice moves up to size bytes without waiting. It does not tell the Go
-// scheduler, as a system call usually does: the call never blocks, and the
-// scheduler's reaction to one that copies for longer than 20 µs costs more than
-// the copying.
-func splice(in, out, size int) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(in), 0, uintptr(out), 0, uintptr(size), spliceFlags)
-	return int(n), errno
 }
