@@ -175,6 +175,7 @@ type goMember struct {
 	mu             sync.Mutex
 	heard          []json.RawMessage
 	troubles       chan error
+	leave          func() // closes what the server stands on, once
 }
 
 func startGoMember(t testing.TB, w memberWords, o *socketio.ServerOptions, conn *redis.ConnOptions) *goMember {
@@ -205,7 +206,7 @@ func startGoMember(t testing.TB, w memberWords, o *socketio.ServerOptions, conn 
 	m.OnServer("blob", func(b any, ack func(any)) { ack(b) })
 	h := httptest.NewServer(m.Server)
 	m.address = h.URL
-	t.Cleanup(func() {
+	m.leave = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := m.Close(ctx); err != nil {
@@ -217,6 +218,7 @@ func startGoMember(t testing.TB, w memberWords, o *socketio.ServerOptions, conn 
 		h.CloseClientConnections()
 		h.Close()
 	})
+	t.Cleanup(m.leave)
 	return m
 }
 

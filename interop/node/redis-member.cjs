@@ -67,6 +67,9 @@ const acts = {
   heard: async () => heard.splice(0),
   rooms: async (io, act) => { const s = io.of('/').sockets.get(act.id); return s ? [...s.rooms].sort() : null },
   ready: async () => pub.isReady,
+  // close sends all clients away, and waits until Redis has their sessions: it takes
+  // commands in order.
+  close: async (io) => { await io.close(); await pub.ping() },
   count: async (io) => io.of('/').adapter.serverCount(),
 }
 
