@@ -70,6 +70,9 @@ type Command struct {
 	Tracer *trace.Tracer
 	// Children, where not nil, knows the process as long as it runs.
 	Children *Children
+	// Left, where not nil, is given the reading end of the input once the process
+	// is gone: what can be read there it has not read.
+	Left func(input *os.File)
 }
 
 // Children are the processes that run.
@@ -169,8 +172,10 @@ func (c *Command) Start() (net.Conn, error) {
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.SysProcAttr = ownGroup()
 	err = cmd.Start()
-	theirIn.Close()
 	theirOut.Close()
+	if c.Left == nil || err != nil {
+		theirIn.Close()
+	}
 	if err != nil {
 		ourIn.Close()
 		ourOut.Close()
@@ -182,15 +187,20 @@ func (c *Command) Start() (net.Conn, error) {
 	}
 	c.Tracer.Emit(0, trace.Child{Command: c.Name, PID: cmd.Process.Pid})
 	c.Children.add(p)
-	go p.reap(c.Name, c.Children)
+	go p.reap(c, theirIn)
 	return p, nil
 }
 
-func (p *child) reap(name string, children *Children) {
+func (p *child) reap(c *Command, input *os.File) {
 	_ = p.cmd.Wait()
-	children.remove(p)
+	c.Children.remove(p)
+	if c.Left != nil {
+		_ = p.CloseWrite() // nothing more is written that nobody reads
+		c.Left(input)
+		input.Close()
+	}
 	p.state = p.cmd.ProcessState.String()
-	p.tracer.Emit(0, trace.Child{Command: name, PID: p.cmd.Process.Pid, Exit: p.state})
+	p.tracer.Emit(0, trace.Child{Command: c.Name, PID: p.cmd.Process.Pid, Exit: p.state})
 	close(p.exited)
 }
 

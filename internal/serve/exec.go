@@ -3,11 +3,17 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
+	"sync/atomic"
 	"time"
 
+	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
+	"github.com/sockkit/sockkit/trace"
 )
 
 // exec hands a peer to a command of its own.
@@ -20,7 +26,7 @@ func (s *streams) exec(p *tcp.Peer) {
 	s.children.Add(1)
 	go func() {
 		defer s.children.Done()
-		err := serveChild(s.ctx, conn, early, func() (net.Conn, error) { return command.Start() })
+		err := serveChild(s.ctx, conn, early, command)
 		if s.Once {
 			s.endOnce(err)
 		}
@@ -32,12 +38,35 @@ func (s *streams) exec(p *tcp.Peer) {
 // reset.
 const drainTime = 2 * time.Second
 
+// leftover counts what the peer of a command sent and the command did not read.
+type leftover struct{ bytes atomic.Int64 }
+
+// of has c count what is in its input when it ends.
+func (l *leftover) of(c *endpoint.Command) {
+	c.Left = func(input *os.File) { l.bytes.Add(session.Pending(input)) }
+}
+
+// tell puts it into the trace.
+func (l *leftover) tell(conn net.Conn, c *endpoint.Command) {
+	n := l.bytes.Load()
+	if n == 0 {
+		return
+	}
+	id := trace.ID(0)
+	if traced, ok := conn.(interface{ TraceID() trace.ID }); ok {
+		id = traced.TraceID()
+	}
+	c.Tracer.Emit(id, trace.Note{Text: fmt.Sprintf("the command left %d B of its input unread", n)})
+}
+
 // serveChild connects conn to a new child until the child is done, and ends
 // both. The child's input ends with the peer's half; what the child says after
 // that is still passed on.
-func serveChild(ctx context.Context, conn net.Conn, early []byte, start func() (net.Conn, error)) error {
+func serveChild(ctx context.Context, conn net.Conn, early []byte, command *endpoint.Command) error {
 	defer conn.Close()
-	child, err := start()
+	var left leftover
+	left.of(command)
+	child, err := command.Start()
 	if err != nil {
 		return err
 	}
@@ -47,8 +76,12 @@ func serveChild(ctx context.Context, conn net.Conn, early []byte, start func() (
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
-		if _, err := child.Write(early); err == nil {
-			_ = (&tcp.Pump{Dst: child, Src: conn}).Run()
+		n, err := child.Write(early)
+		left.bytes.Add(int64(len(early) - n))
+		if err == nil {
+			in := &tcp.Pump{Dst: child, Src: conn}
+			_ = in.Run()
+			left.bytes.Add(in.Lost())
 		}
 		_ = tcp.CloseWrite(child)
 	}()
@@ -63,14 +96,17 @@ func serveChild(ctx context.Context, conn net.Conn, early []byte, start func() (
 	}
 	child.Close()
 	if tcp.CloseWrite(conn) == nil {
-		drain(conn, fed)
+		left.bytes.Add(drain(conn, fed))
 	}
+	left.tell(conn, command)
 	return nil
 }
 
-// drain reads what the peer still sends, for a while, once nobody else does.
-func drain(conn net.Conn, free <-chan struct{}) {
+// drain reads what the peer still sends, for a while, once nobody else does, and
+// returns how much that was.
+func drain(conn net.Conn, free <-chan struct{}) int64 {
 	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
 	<-free
-	_, _ = io.Copy(io.Discard, conn)
+	n, _ := io.Copy(io.Discard, conn)
+	return n
 }

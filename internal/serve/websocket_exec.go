@@ -14,6 +14,8 @@ import (
 func (s *webSockets) exec(ctx context.Context, c *ws.Conn) error {
 	s.opened()
 	command := s.Command(c.NetConn().LocalAddr(), c.NetConn().RemoteAddr())
+	var left leftover
+	left.of(command)
 	child, err := command.Start()
 	if err != nil {
 		return err
@@ -24,10 +26,12 @@ func (s *webSockets) exec(ctx context.Context, c *ws.Conn) error {
 	w := &session.WebSocket{Conn: c, Binary: s.Binary}
 	failed := make(chan error, 1)
 	go func() {
-		failed <- s.toChild(child, w)
+		failed <- s.toChild(child, w, &left)
 		_ = tcp.CloseWrite(child)
 	}()
 	err = s.fromChild(w, child)
+	child.Close()
+	left.tell(c.NetConn(), command)
 	if s.Once {
 		s.cancel(errOver)
 	}
@@ -42,7 +46,7 @@ func (s *webSockets) exec(ctx context.Context, c *ws.Conn) error {
 }
 
 // toChild writes what the peer sends to the command, until either ends.
-func (s *webSockets) toChild(child net.Conn, w *session.WebSocket) error {
+func (s *webSockets) toChild(child net.Conn, w *session.WebSocket, left *leftover) error {
 	var framed []byte
 	for {
 		p, text, err := w.ReadMessage()
@@ -53,7 +57,8 @@ func (s *webSockets) toChild(child net.Conn, w *session.WebSocket) error {
 		if text && s.Framing == session.Lines {
 			framed = append(framed, '\n')
 		}
-		if _, err := child.Write(framed); err != nil {
+		if n, err := child.Write(framed); err != nil {
+			left.bytes.Add(int64(len(framed) - n))
 			return nil // it has closed its input, and may still speak
 		}
 	}

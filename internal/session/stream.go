@@ -348,6 +348,13 @@ func (r *stream) lostWith(err error) error {
 	return &Undelivered{Bytes: lost, More: more, Err: err}
 }
 
+// Pending returns how many bytes can be read of in, a file or a pipe, at once; 0
+// where the system does not say.
+func Pending(in io.Reader) int64 {
+	n, _ := pending(in)
+	return n
+}
+
 // cutShort is err, which ends the conversation for a reason of ours, with the
 // input that had not arrived by then.
 func (r *stream) cutShort(err error) error {
