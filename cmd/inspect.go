@@ -38,6 +38,7 @@ type inspectOptions struct {
 	ws         webSocketFlags
 	sio        clientFlags
 	doctor     doctorFlags
+	cluster    clusterFlags
 	keyLog     string
 
 	file    string // in place of an address
@@ -84,6 +85,13 @@ count.
 peer's end or a signal. The kernel measures RTT on what is sent: with --send the
 payload is sent again before each sample. A WebSocket gets a ping each time.
 
+Of a Redis it shows the Socket.IO servers that are joined by it: how many there
+are by which adapter, in which namespaces, by what prefix; the streams, and what
+is wrong: servers that do not hear one another, subscribers that others wait for
+in vain, memory that removes what recovery needs. --ask asks the servers, as they
+ask one another, for their sockets and rooms, and says who does not answer. With
+a sio:// address --redis adds the same to the report.
+
 A FILE is a capture that is read: pcap, pcapng, a browser's HAR export, what
 curl -v wrote, a hex dump, or bytes. Streams are put together, TLS is decrypted
 where --keylog or the file has the secrets, and opening handshakes, frames and
@@ -98,6 +106,8 @@ with all that breaks a rule. Then the connections are summed up. The status is
   sockkit inspect wss://localhost:9443/chat -k -s chat.v1
   sockkit inspect sio://localhost:3000/chat --auth '{"token":"abc"}'
   sockkit inspect wss://example.com/chat --doctor --origin https://app.example.com --idle 2m
+  sockkit inspect redis://localhost:6379 --ask
+  sockkit inspect sio://localhost:3000 --redis redis://localhost:6379
   sockkit inspect --watch --send ping --count 10 localhost 9000
   sockkit inspect traffic.pcapng --keylog keys.txt
   sockkit inspect -v export.har --json`,
@@ -128,6 +138,7 @@ func (o *inspectOptions) add(f *pflag.FlagSet) {
 	group(f, "WebSocket, Socket.IO", o.ws.addOpening)
 	group(f, "Socket.IO", o.sio.addOpening)
 	group(f, "The doctor, for both", o.doctor.add)
+	group(f, "Socket.IO servers at a Redis", o.cluster.add)
 	group(f, "Watching", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.watch, "watch", false, "go on with samples of the connection, and draw RTT and throughput")
 		f.Var(&o.interval, "interval", "the time between samples")
@@ -158,6 +169,9 @@ func (o *inspectOptions) complete(c *cobra.Command, args []string) (err error) {
 		o.file = args[0]
 		return o.completeFile(c)
 	}
+	if isRedis(args[0]) {
+		return o.completeRedis(c, args)
+	}
 	if o.address, err = o.parse(args); err != nil {
 		if err = o.asFile(args, err); err != nil {
 			return err
@@ -176,6 +190,9 @@ func (o *inspectOptions) complete(c *cobra.Command, args []string) (err error) {
 		return err
 	}
 	if err := o.checkDoctor(c); err != nil {
+		return err
+	}
+	if err := o.checkCluster(c); err != nil {
 		return err
 	}
 	o.address.User = "" // is in the request, and belongs in no report
@@ -317,6 +334,7 @@ func (o *inspectOptions) options(s *Streams, t *tracing) inspect.Options {
 		},
 		SocketIO: o.sio.options(),
 		Doctor:   o.doctorOptions(s),
+		Redis:    o.cluster.options(&o.common),
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sockkit/sockkit/internal/inspect"
 	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/socketio/redis"
-	"github.com/sockkit/sockkit/tcp"
 	"github.com/sockkit/sockkit/trace"
 )
 
@@ -46,6 +46,9 @@ func isRedis(word string) bool {
 	return ok && (scheme == "redis" || scheme == "rediss")
 }
 
+// isSecureRedis reports whether that speaks TLS.
+func isSecureRedis(word string) bool { return strings.HasPrefix(strings.ToLower(word), "rediss:") }
+
 // completeRedis reads the words of tap where they name a Redis.
 func (o *tapOptions) completeRedis(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
@@ -72,7 +75,7 @@ func checkRedis(url, op string, o *common) (name string, err error) {
 	if err != nil {
 		return "", usagef(fmt.Sprintf("%s: %v", op, err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster")
 	}
-	secure := strings.HasPrefix(strings.ToLower(url), "rediss:")
+	secure := isSecureRedis(url)
 	if !secure && o.tls.given() {
 		err = usagef(conn.Address()+" speaks no TLS, so there is nothing to check", "did you mean "+strings.Replace(conn.Address(), "redis://", "rediss://", 1)+"?")
 	}
@@ -165,41 +168,16 @@ var errCounted = errors.New("counted")
 // openRedis opens the way to a Redis that is there.
 func openRedis(ctx context.Context, url string, o *common, t *trace.Tracer) (*redis.Conn, error) {
 	options := &redis.ConnOptions{Timeout: time.Duration(o.timeout), Tracer: t}
-	if strings.HasPrefix(strings.ToLower(url), "rediss:") {
+	if isSecureRedis(url) {
 		secure := o.tls.options(nil)
-		config, err := secure.Client(redisHost(url))
+		config, err := secure.Client(inspect.RedisHost(url))
 		if err != nil {
 			return nil, err
 		}
 		options.TLS = config
 	}
-	conn, err := redis.Open(url, options)
-	if err != nil {
-		return nil, err
-	}
-	if err := conn.Check(ctx); err != nil {
-		conn.Close()
-		return nil, stoppedBy(ctx, err)
-	}
-	return conn, nil
-}
-
-// redisHost is the name of the first host of a URL.
-func redisHost(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
-	rest, _, _ = strings.Cut(rest, "/")
-	rest, _, _ = strings.Cut(rest, "?")
-	rest = rest[strings.LastIndex(rest, "@")+1:]
-	rest, _, _ = strings.Cut(rest, ",")
-	if strings.HasPrefix(rest, "[") {
-		host, _, _ := strings.Cut(rest[1:], "]")
-		return host
-	}
-	host, _, _ := strings.Cut(rest, ":")
-	if host == "" {
-		return tcp.Loopback
-	}
-	return host
+	conn, err := redis.Reach(ctx, url, options)
+	return conn, stoppedBy(ctx, err)
 }
 
 func (o *tapOptions) observerOptions(s *Streams, conn *redis.Conn, t *tracing, leave context.CancelCauseFunc) *redis.ObserverOptions {

@@ -38,6 +38,9 @@ type Options struct {
 	WebSocket  WebSocketOptions
 	SocketIO   SocketIOOptions
 	Doctor     DoctorOptions
+	// Redis is what joins several Socket.IO servers. With an address of TCP or TLS it
+	// is what the address leads to.
+	Redis *RedisOptions
 
 	Family   int               // 4, 6, or 0 for both
 	NoLookup bool              // refuse names
@@ -103,7 +106,13 @@ func Open(ctx context.Context, o Options) (*Inspection, error) {
 		Version: Version, Kind: KindReport, Address: o.Address.String(), Time: time.Now().UTC(),
 		Reached: ReachedNothing, Attempts: []Attempt{}, Findings: []Finding{},
 	}}
+	if o.Redis != nil && !o.Address.SocketIO() {
+		in.Report.Address = o.Redis.name()
+	}
 	err := in.open(ctx)
+	if o.Redis != nil && o.Address.SocketIO() {
+		in.beside(ctx)
+	}
 	in.failure = err
 	in.finish(err)
 	if err != nil {
@@ -191,6 +200,8 @@ func (in *Inspection) application(ctx context.Context, conn net.Conn) error {
 		return in.webSocket(ctx, conn)
 	case in.o.Address.SocketIO():
 		return in.socketIO(ctx, conn)
+	case in.o.Redis != nil:
+		return in.redis(ctx)
 	}
 	return in.hear(ctx, conn)
 }

@@ -37,6 +37,7 @@ type Report struct {
 	HTTP2      *HTTP2      `json:"http2,omitempty"`  // of wss
 	Engine     *Engine     `json:"engine,omitempty"` // of Socket.IO
 	SocketIO   *SocketIO   `json:"socketio,omitempty"`
+	Cluster    *Cluster    `json:"cluster,omitempty"` // of Socket.IO servers, at a Redis
 
 	Findings []Finding `json:"findings"`         // errors first
 	Doctor   *Doctor   `json:"doctor,omitempty"` // absent where none was called

@@ -25,6 +25,7 @@ func (r *Report) Text(o TextOptions) string {
 	p.webSocket(r.WebSocket)
 	p.http2(r.HTTP2)
 	p.socketIO(r)
+	p.redis(r.Cluster)
 	p.findings(r)
 	p.doctor(r)
 	return p.String()

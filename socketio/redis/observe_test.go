@@ -237,6 +237,22 @@ func TestMonitorLines(t *testing.T) {
 	}
 }
 
+// TestObserverQueue drops what is more than may wait, and counts it.
+func TestObserverQueue(t *testing.T) {
+	conn, err := Open("redis://127.0.0.1:1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	o := conn.Observer(&ObserverOptions{MaxQueueBytes: 10})
+	for range 3 {
+		o.see(sight{raw: make([]byte, 4)})
+	}
+	if len(o.queue) != 2 || o.Summary().Dropped != 1 || o.waiting.Load() != 8 {
+		t.Errorf("%d are in the queue, %d bytes; %d dropped", len(o.queue), o.waiting.Load(), o.Summary().Dropped)
+	}
+}
+
 func FuzzObserver(f *testing.F) {
 	for _, seed := range []string{`{"uid":"abc123","requestId":"r","type":5,"opts":{}}`, `{"requestId":"r","sockets":[1]}`, "\x93\xa1x\x82\xa4type\x02\xa4data\x91\xa1a\x80",
 		`{"uid":"x","nsp":"/","type":3,"data":{"requestId":1,"packet":{"type":2,"data":["a"]},"opts":{"rooms":[]}}}`} {
