@@ -39,7 +39,8 @@ type loop struct {
 	seen    uint64 // begun, when the timer looked last
 	watched bool   // the timer runs
 	timer   *time.Timer
-	slow    int // so many peers are still to be served in goroutines
+	slow    int // so many turns are still to run in goroutines
+	penalty int // what slow becomes with the next callback that blocks
 }
 
 const (
@@ -47,8 +48,11 @@ const (
 	// stuckAfter is after how long a callback counts as one that blocks; it may
 	// take twice as long to be seen.
 	stuckAfter = 2 * time.Millisecond
-	// slowFor is for how many turns callbacks run in goroutines after one blocked.
-	slowFor = 1024
+	// After a callback that blocked so many turns run in goroutines: four times as
+	// many after each that is found out anew, and half once as many have passed and
+	// none of them blocked. One that only waited for a processor so costs little.
+	leastSlow = 16
+	mostSlow  = 4096
 	// quick is what a turn may take so as not to count as one that blocks.
 	quick = 500 * time.Microsecond
 )
@@ -225,7 +229,8 @@ func (l *loop) watch() {
 	switch {
 	case l.busy && !moved:
 		stuck = l.owner.peer
-		l.slow = slowFor
+		l.slow = max(l.penalty, leastSlow)
+		l.penalty = min(4*l.slow, mostSlow)
 		l.owner = newRunner(l)
 		l.busy = false
 		go l.owner.run()
@@ -245,9 +250,12 @@ func (l *loop) watch() {
 func (l *loop) took(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if d > quick {
-		l.slow = slowFor
-	} else if l.slow > 0 {
-		l.slow--
+	switch {
+	case d > quick:
+		l.slow = max(l.slow, l.penalty/4)
+	case l.slow > 0:
+		if l.slow--; l.slow == 0 {
+			l.penalty /= 2
+		}
 	}
 }
