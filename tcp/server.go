@@ -83,9 +83,9 @@ type Server struct {
 	// must not block.
 	Admit func(remote net.Addr) error
 
-	// ReadBuffer is the most that OnData gets at once, in bytes; 0 means
-	// 64 KiB. It is at most half of WriteQueue. Buffers are pooled: a peer that
-	// sends nothing holds none.
+	// ReadBuffer is the most that OnData gets at once, in bytes; 0 means 64 KiB,
+	// and 128 KiB on event loops. It is at most half of WriteQueue. Buffers are
+	// pooled, or a loop's: a peer that sends nothing holds none.
 	ReadBuffer int
 	// WriteQueue is the high-water mark of a peer's queue, in bytes; 0 means
 	// 1 MiB. A Write is taken while less is queued, so that at most this and one
@@ -170,6 +170,7 @@ type settings struct {
 	handshake, write time.Duration
 	maxConns         int
 	readBuffer       int
+	loopBuffer       int           // of an event loop
 	mark             int           // high-water mark
 	cork             int           // what is corked leaves at this size at the latest
 	corkFor          time.Duration // and after this time
@@ -184,6 +185,7 @@ const (
 	mostConns    = 10000
 	queueMark    = 1 << 20
 	readSize     = 64 << 10
+	loopReadSize = 128 << 10
 	handshakeFor = 10 * time.Second
 	writeFor     = 30 * time.Second
 )
@@ -197,6 +199,7 @@ func (s *Server) setUp() {
 		c.maxConns = bound(s.MaxConns, mostConns)
 		c.mark = max(bound(s.WriteQueue, queueMark), 2)
 		c.readBuffer = min(max(bound(s.ReadBuffer, readSize), 1), c.mark/2)
+		c.loopBuffer = min(max(bound(s.ReadBuffer, loopReadSize), 1), c.mark/2)
 		c.cork = min(mostCorked, c.mark/2)
 		c.corkFor = bound(c.corkFor, corkTime)
 		c.linger = bound(c.linger, lingerTime)

@@ -60,7 +60,7 @@ const (
 // runner is a goroutine that serves a loop, and the buffer it reads into.
 type runner struct {
 	loop *loop
-	buf  *[]byte
+	buf  []byte
 	peer *Peer // whose turn it is; the loop's lock guards it
 
 	events  [loopBatch]unix.EpollEvent
@@ -115,9 +115,7 @@ func (l *loop) remove(fd int) { _ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, f
 
 // run serves the loop as long as the runner owns it.
 func (r *runner) run() {
-	bufs := &r.loop.set.srv.bufs
-	r.buf = bufs.get()
-	defer func() { bufs.put(r.buf) }()
+	r.buf = make([]byte, r.loop.set.srv.conf.loopBuffer)
 	for {
 		switch p, flags, apart := r.claim(); {
 		case p != nil && apart:

@@ -63,7 +63,7 @@ const mostTurns = 4
 func (p *Peer) turn(flags uint32, r *runner) {
 	p.mu.Lock()
 	p.polled.told(flags)
-	p.turns(r, *r.buf)
+	p.turns(r, r.buf)
 }
 
 // turnApart is turn in a goroutine of its own.
@@ -172,7 +172,7 @@ func (p *Peer) openPolled() {
 // readTurn reads once, and calls back, under the lock.
 func (p *Peer) readTurn(buf []byte) {
 	e := p.polled
-	buf = buf[:p.share()]
+	buf = buf[:p.share(len(buf))]
 	n, err := e.receive(buf)
 	if wanted := p.takes(); n > 0 {
 		p.begin(true)

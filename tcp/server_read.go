@@ -52,7 +52,7 @@ func (p *Peer) readAll() {
 	}
 	p.takeEarly()
 	for p.mayRead() {
-		buf, n, err := p.transport.read(p.share())
+		buf, n, err := p.transport.read(p.share(p.srv.conf.readBuffer))
 		if err == io.EOF && p.sealed != nil { // no close_notify came before it
 			err = ErrTruncated
 		}
@@ -86,9 +86,8 @@ func (p *Peer) mayRead() bool {
 	}
 }
 
-// share is the most that the next read may take.
-func (p *Peer) share() int {
-	most := p.srv.conf.readBuffer
+// share is how much of most the next read may take.
+func (p *Peer) share(most int) int {
 	if p.rate != nil && p.rate.perSecond < int64(most) {
 		return int(p.rate.perSecond)
 	}
