@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sockkit/sockkit/internal/leaks"
 	"github.com/sockkit/sockkit/trace"
 )
 
@@ -22,33 +21,10 @@ const patience = 60 * time.Second
 var loopbacks = []string{"127.0.0.1", "::1"}
 
 // TestMain holds that no test leaves a goroutine of this package behind.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if left := leftovers(); code == 0 && left != "" {
-		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m, ours) }
 
-// leftovers returns the stacks of goroutines of this package's own, once those
-// that are about to end have had their time.
-func leftovers() string {
-	var left []string
-	for began := time.Now(); time.Since(began) < patience; runtime.Gosched() {
-		buf := make([]byte, 1<<20)
-		left = left[:0]
-		for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(stack, "sockkit/udp.(*") && !strings.Contains(stack, "leftovers") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 {
-			return ""
-		}
-	}
-	return strings.Join(left, "\n\n")
-}
+// ours is what the stacks of this package's goroutines have in them.
+const ours = `sockkit/udp\.\(\*`
 
 func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

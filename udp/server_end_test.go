@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sockkit/sockkit/internal/leaks"
 	"github.com/sockkit/sockkit/trace"
 )
 
@@ -90,7 +91,7 @@ func TestShutdownHandlesWhatHasCome(t *testing.T) {
 	if handled.Load() != 100 || s.Stats().Peers != 0 {
 		t.Errorf("%d handled, %+v", handled.Load(), s.Stats())
 	}
-	if left := leftovers(); left != "" {
+	if left := leaks.Left(ours); left != "" {
 		t.Errorf("goroutines left behind:\n%s", left)
 	}
 	again := listen(t, "udp", socket.LocalAddr().String()) // the port is free

@@ -1,32 +1,17 @@
 // A peer that speaks WebSocket over HTTP/2 (RFC 8441): the streams are those of
-// Node's http2, the frames those of the library ws. It is told what to do as
-// ws-peer.cjs is, in the same words.
+// Node's http2, the frames those of the library ws.
 'use strict'
-const crypto = require('crypto')
 const fs = require('fs')
 const http2 = require('http2')
-const readline = require('readline')
 const { WebSocket } = require('ws')
-
-const options = JSON.parse(process.argv[2])
-const say = (saw, more) => process.stdout.write(JSON.stringify({ saw, ...more }) + '\n')
-let current = null
+const { options, say, watch, run } = require('./ws-core.cjs')
 
 // speak makes a WebSocket of a stream whose opening handshake is over.
 function speak(stream, server, subprotocol) {
   const socket = new WebSocket(null, undefined, { autoPong: true, closeTimeout: 30000 })
   socket._isServer = server
   socket.setSocket(stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 100 * 1024 * 1024, skipUTF8Validation: false })
-  current = socket
-  socket.on('message', (data, binary) => {
-    const kind = binary ? 'binary' : 'text'
-    say(kind, { size: data.length, sum: crypto.createHash('sha256').update(data).digest('hex'), data: data.length > 200 ? '' : data.toString() })
-    if (options.echo) socket.send(data, { binary })
-  })
-  socket.on('ping', (data) => say('ping', { data: data.toString() }))
-  socket.on('pong', (data) => say('pong', { data: data.toString() }))
-  socket.on('close', (code, reason) => say('close', { code, reason: reason.toString() }))
-  socket.on('error', (err) => say('error', { reason: err.message }))
+  watch(socket)
   say('open', { subprotocol, extensions: '' })
 }
 
@@ -71,18 +56,4 @@ function dial() {
   })
 }
 
-const acts = {
-  text: (act) => current.send((act.data || '').repeat(act.times || 1)),
-  binary: (act) => current.send(Buffer.from((act.data || '').repeat(act.times || 1))),
-  parts: (act) => act.parts.forEach((part, i) => current.send(part, { fin: i === act.parts.length - 1 })),
-  ping: (act) => current.ping(act.data),
-  close: (act) => (act.code ? current.close(act.code, act.reason) : current.close()),
-  drop: () => current.terminate(),
-}
-
-readline.createInterface({ input: process.stdin })
-  .on('line', (line) => { const act = JSON.parse(line); acts[act.do](act) })
-  .on('close', () => process.exit(0))
-
-if (options.url) dial()
-else serve()
+run({ dial, serve })

@@ -3,11 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http/httptest"
-	"os"
-	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -15,39 +11,14 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/sockkit/sockkit/internal/leaks"
 	"github.com/sockkit/sockkit/socketio"
 )
 
 const patience = 60 * time.Second
 
 // TestMain holds that no test leaves a goroutine of ours behind.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if left := leftovers(); code == 0 && left != "" {
-		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-var ours = regexp.MustCompile(`sockkit/(socketio|socketio/\w+|ws|tcp)\.|net/http\.\(\*(persistConn|conn)\)`)
-
-func leftovers() string {
-	var left []string
-	for began := time.Now(); time.Since(began) < patience; runtime.Gosched() {
-		buf := make([]byte, 4<<20)
-		left = left[:0]
-		for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if ours.MatchString(stack) && !strings.Contains(stack, "leftovers") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 {
-			return ""
-		}
-	}
-	return strings.Join(left, "\n\n")
-}
+func TestMain(m *testing.M) { leaks.Main(m, `sockkit/(socketio|socketio/\w+|ws|tcp)\.`+leaks.HTTP) }
 
 // hash is a hash of "secret" that takes no time.
 var hash = func() string {
