@@ -4,7 +4,7 @@
 // run, as ratios of CPU time, and prints one table. It says, and does not fail,
 // where a rival is missing. Nothing leaves the loopback interface.
 //
-//	go run . [-quick] [-rounds N] [-only REGEX] [-json FILE] [-sockkit FILE]
+//	go run . [-quick] [-rounds N] [-only REGEX] [-json FILE] [-sockkit FILE] [-scale]
 package main
 
 import (
@@ -23,6 +23,7 @@ type options struct {
 	only    *regexp.Regexp
 	json    string
 	sockkit string
+	scale   bool
 }
 
 func main() {
@@ -46,6 +47,9 @@ func run(args []string) error {
 	}
 	defer l.close()
 	go closeOnSignal(l)
+	if o.scale {
+		return l.scale(os.Stdout, o.rounds)
+	}
 	report, err := l.measure(o)
 	if err != nil {
 		return err
@@ -68,6 +72,7 @@ func parse(args []string) (options, error) {
 	})
 	flags.StringVar(&o.json, "json", "", "write the report to `FILE` as well")
 	flags.StringVar(&o.sockkit, "sockkit", "", "time this binary in place of one built from ..")
+	flags.BoolVar(&o.scale, "scale", false, "no rivals: sockkit with 100 to 19,000 connections")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
