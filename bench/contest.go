@@ -48,7 +48,9 @@ type figure struct {
 	Value  float64   `json:"value,omitempty"` // the median; of a start, the best
 	Min    float64   `json:"min,omitempty"`
 	Max    float64   `json:"max,omitempty"`
-	Ratio  float64   `json:"ratio,omitempty"` // sockkit's value by this one
+	Ratio  float64   `json:"ratio,omitempty"`     // sockkit's value by this one
+	Least  float64   `json:"ratio_min,omitempty"` // of the rounds, each by itself
+	Most   float64   `json:"ratio_max,omitempty"`
 	Target float64   `json:"target,omitempty"`
 	Met    *bool     `json:"met,omitempty"`
 	Reason string    `json:"reason,omitempty"` // why there is no value
@@ -122,6 +124,7 @@ func (r *result) settle() {
 			continue
 		}
 		f.Ratio = ours.Value / f.Value
+		f.Least, f.Most = paired(ours.Turns, f.Turns)
 		if f.Target > 0 {
 			f.Met = new(f.Ratio <= f.Target)
 		}
@@ -147,6 +150,17 @@ func (r *result) settleWire() {
 	if best != nil && r.MostWire > 0 {
 		best.Met = new(*best.Met && best.WireRatio <= r.MostWire)
 	}
+}
+
+// paired returns the least and the most of the ratios of the rounds, in each of which
+// both had their turns one soon after the other.
+func paired(ours, theirs []float64) (least, most float64) {
+	var ratios []float64
+	for i := range min(len(ours), len(theirs)) {
+		ratios = append(ratios, ours[i]/theirs[i])
+	}
+	_, least, most = spread(ratios)
+	return least, most
 }
 
 func (f *figure) settle(best bool) {

@@ -31,8 +31,8 @@ func TestContest(t *testing.T) {
 	if ours := r.Contestants[0]; ours.Value != 3 || ours.Min != 1 || ours.Max != 9 || *ours.Met {
 		t.Errorf("sockkit: %+v", ours)
 	}
-	if f := r.Contestants[1]; f.Ratio != 0.6 || !*f.Met {
-		t.Errorf("3 by 5 is at most 0.6: %+v", f)
+	if f := r.Contestants[1]; f.Ratio != 0.6 || !*f.Met || f.Least != 0.25 || f.Most != 1.5 {
+		t.Errorf("3 by 5 is at most 0.6, 1 by 4 the least of the rounds, 9 by 6 the most: %+v", f)
 	}
 	if f := r.Contestants[2]; f.Ratio != 0.6 || *f.Met {
 		t.Errorf("3 by 5 is more than 0.5: %+v", f)
@@ -93,16 +93,17 @@ func TestTable(t *testing.T) {
 	met := false
 	rep := report{Noise: newNoise(), Rounds: 1, Rows: []result{{ID: "x", Work: "echo", Unit: "µs", Most: 2, Contestants: []figure{
 		{Name: "sockkit", Value: 3, Min: 3, Max: 3, Met: &met},
-		{Name: "socat", Value: 12.34, Min: 12, Max: 120, Ratio: 0.243, Wire: 410, WireRatio: 1.1},
+		{Name: "socat", Value: 12.34, Min: 12, Max: 120, Ratio: 0.243, Least: 0.2, Most: 0.25, Wire: 410, WireRatio: 1.1},
 		{Name: "ncat", Reason: "ncat is not installed"},
 	}}}}
 	rep.Noise.end()
 	var out strings.Builder
 	rep.print(&out)
 	for _, want := range []string{
-		"| echo, µs | sockkit    | 3.00   | 3.00–3.00 |            | ≤ 2.00 µs | NO  |                         |\n",
-		"|          | socat      | 12.3   | 12.0–120  | 0.24       |           |     | 410 (1.10)              |\n",
-		"|          | ncat       | –      |           |            |           |     |                         |\n",
+		"| echo, µs | sockkit    | 3.00   | 3.00–3.00 |                  | ≤ 2.00 µs | NO  |                         |\n",
+		"|          | socat      | 12.3   | 12.0–120  | 0.24 (0.20–0.25) |           |     | 410 (1.10)              |\n",
+		"|          | ncat       | –      |           |                  |           |     |                         |\n",
+		"\n1 targets, 0 met\nmissed: x: 3.00 µs, due ≤ 2.00 µs\n",
 		"x, ncat: ncat is not installed\n",
 	} {
 		if !strings.Contains(out.String(), want) {

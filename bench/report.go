@@ -73,7 +73,30 @@ func (r *report) print(w io.Writer) {
 		lines = append(lines, row.lines()...)
 	}
 	table(w, lines)
+	r.targets(w)
 	r.reasons(w)
+}
+
+// targets says how many were met, and which were not.
+func (r *report) targets(w io.Writer) {
+	met, missed := 0, []string(nil)
+	for _, row := range r.Rows {
+		for i, f := range row.Contestants {
+			switch {
+			case f.Met == nil:
+			case *f.Met:
+				met++
+			case f.Ratio == 0:
+				missed = append(missed, fmt.Sprintf("%s: %s %s, due %s", row.ID, number(f.Value), row.Unit, row.aim(i)))
+			default:
+				missed = append(missed, fmt.Sprintf("%s: %.2f (%.2f–%.2f) of %s, due %s", row.ID, f.Ratio, f.Least, f.Most, f.Name, row.aim(i)))
+			}
+		}
+	}
+	fmt.Fprintf(w, "\n%d targets, %d met\n", met+len(missed), met)
+	for _, line := range missed {
+		fmt.Fprintln(w, "missed:", line)
+	}
 }
 
 // reasons says why a contestant has no figure.
@@ -98,7 +121,7 @@ func (r *result) lines() (lines [][]string) {
 			line[2], line[3] = number(f.Value), number(f.Min)+"–"+number(f.Max)
 		}
 		if f.Ratio > 0 {
-			line[4] = strconv.FormatFloat(f.Ratio, 'f', 2, 64)
+			line[4] = fmt.Sprintf("%.2f (%.2f–%.2f)", f.Ratio, f.Least, f.Most)
 		}
 		line[5], line[6] = r.aim(i), verdict(f.Met)
 		lines = append(lines, line)

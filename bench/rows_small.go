@@ -42,9 +42,14 @@ func (l *lab) start() row {
 func (l *lab) started(words []string) (float64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	return l.quickest(ctx, words, l.server)
+}
+
+// quickest runs a program a few times, and returns the fewest milliseconds.
+func (l *lab) quickest(ctx context.Context, words []string, cores []int) (float64, error) {
 	best := patience
 	for range starts {
-		p, err := l.command(words, l.server).Start()
+		p, err := l.command(words, cores).Start()
 		if err != nil {
 			return 0, err
 		}

@@ -18,7 +18,7 @@ type webLoad struct {
 
 // webRows are the rows on WebSocket.
 func (l *lab) webRows() []row {
-	return []row{
+	return append([]row{
 		l.webEcho("ws-echo-1", "1 × 32 B", 0, webLoad{1, 32, 1, 5000}),
 		l.webEcho("ws-echo-100", "100 × 32 B", 0.75, webLoad{100, 32, 1, 500}),
 		l.webEcho("ws-echo-100-1k", "100 × 1 KiB", 0.75, webLoad{100, 1 << 10, 1, 500}),
@@ -32,7 +32,9 @@ func (l *lab) webRows() []row {
 		l.webOpenings(),
 		l.webIdle("ws-idle-fresh", "fresh", false),
 		l.webIdle("ws-idle-after", "after one 1 KiB echo", true),
-	}
+		l.webIdleTLS(),
+		l.socketBroadcast(),
+	}, l.clientRows()...)
 }
 
 // webServers are the contestants; the rivals among them stand under the names
@@ -152,6 +154,37 @@ func (l *lab) webIdle(id, work string, after bool) row {
 		contestants: l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
 			return webIdling(p, load.WebSocketDialer{Server: at, Size: 1 << 10}, int(l.scaled(8_000)), after)
 		})}
+}
+
+// webIdleTLS is the same under TLS, which is measured and has no target.
+func (l *lab) webIdleTLS() row {
+	s := server{name: "sockkit", network: "tcp", words: func(port int) []string {
+		return []string{"sockkit", "listen", "-k", "--echo", "--self-signed", "wss://" + at(port)}
+	}}
+	return row{id: "ws-idle-tls", work: "idle WebSocket connection of 2,000 under TLS, after one 1 KiB echo", unit: "bytes",
+		contestants: l.contestants(l.server, []server{s}, func(p *proc.Process, at netip.AddrPort) (float64, error) {
+			return tlsIdling(p, at, int(l.scaled(2_000)))
+		})}
+}
+
+// tlsIdling is as webIdling.
+func tlsIdling(p *proc.Process, at netip.AddrPort, conns int) (float64, error) {
+	first, err := load.DialSecured(at, 1, 1, true)
+	if err != nil {
+		return 0, err
+	}
+	first.Close()
+	before, err := settled(p)
+	if err != nil {
+		return 0, err
+	}
+	all, err := load.DialSecured(at, conns, 200, true)
+	if err != nil {
+		return 0, err
+	}
+	defer all.Close()
+	now, err := settled(p)
+	return float64(now-before) / float64(conns), err
 }
 
 // webIdling returns the bytes of each of many connections from 200 addresses,

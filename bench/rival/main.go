@@ -1,7 +1,7 @@
 // Rival does the work as plain Go does it: the standard library, a goroutine a
 // connection, nothing tuned.
 //
-//	rival relay LISTEN TARGET · rival tcp-echo LISTEN · rival udp-echo LISTEN
+//	rival relay LISTEN TARGET · rival tcp-echo LISTEN · rival udp-echo LISTEN · rival ws-once ADDRESS
 package main
 
 import (
@@ -28,8 +28,10 @@ func run(args []string) error {
 		return serve(args[1], echo)
 	case len(args) == 2 && args[0] == "udp-echo":
 		return echoDatagrams(args[1])
+	case len(args) == 2 && args[0] == "ws-once":
+		return exchange(args[1])
 	}
-	return errors.New("relay LISTEN TARGET, tcp-echo LISTEN or udp-echo LISTEN")
+	return errors.New("relay LISTEN TARGET, tcp-echo LISTEN, udp-echo LISTEN or ws-once ADDRESS")
 }
 
 func serve(address string, each func(net.Conn)) error {
