@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"reflect"
@@ -138,7 +139,7 @@ func (l *listening) socketIO(ctx context.Context) error {
 	if c.Mode == serve.Stdio {
 		lines.In = l.talk.lines(l.Streams, int(l.maxMessage))
 	}
-	return l.named(serve.SocketIO(ctx, c, lines, server, namespaces, listener.Sockets()))
+	return l.named(serve.SocketIO(ctx, c, lines, server, namespaces, []net.Listener{listener}))
 }
 
 // sayDrain says that clients are sent away, where that takes its time.

@@ -133,7 +133,7 @@ func (l *listening) serve(ctx context.Context, listener *tcp.Listener, config *t
 		return err
 	}
 	defer stop()
-	return serve.Streams(ctx, l.config(), server, listener.Sockets())
+	return serve.Streams(ctx, l.config(), server, []net.Listener{listener})
 }
 
 func (l *listening) config() serve.Config {

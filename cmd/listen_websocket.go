@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -130,7 +131,7 @@ func (l *listening) webSockets(ctx context.Context) error {
 	if c.Mode == serve.Stdio {
 		m.In = l.talk.lines(l.Streams, int(l.maxMessage))
 	}
-	return l.named(serve.WebSockets(ctx, c, m, server, listener.Sockets()))
+	return l.named(serve.WebSockets(ctx, c, m, server, []net.Listener{listener}))
 }
 
 // webServer is a server as the flags say.

@@ -34,7 +34,20 @@ func (s *Server) Serve(l net.Listener) error {
 	if served, err := s.serveLoops(l); served {
 		return err
 	}
+	if own, ok := l.(*Listener); ok && len(own.sockets) > 1 {
+		return s.acceptEach(own)
+	}
 	return s.acceptAll(l)
+}
+
+// acceptEach accepts on each socket of l, which saves the way over l itself.
+func (s *Server) acceptEach(l *Listener) error {
+	ended := make(chan error, len(l.sockets))
+	for _, socket := range l.sockets {
+		go func() { ended <- s.acceptAll(socket) }()
+	}
+	defer l.Close()
+	return <-ended
 }
 
 // acceptAll accepts by Accept.

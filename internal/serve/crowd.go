@@ -19,9 +19,16 @@ type crowd[P comparable] struct {
 
 // member is what is kept of a peer.
 type member struct {
-	lines    joiner // of a stream
-	writable chan struct{}
-	gone     chan struct{}
+	lines   joiner        // of a stream
+	changed chan struct{} // it takes bytes again, or is gone; nil while nobody waits for that
+}
+
+// tell wakes who waits for the member, under the lock of the crowd.
+func (m *member) tell() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
 }
 
 func (c *crowd[P]) init() {
@@ -31,7 +38,7 @@ func (c *crowd[P]) init() {
 
 // join makes a peer one of them. It reports whether another was first.
 func (c *crowd[P]) join(p P) (m *member, late bool) {
-	m = &member{writable: make(chan struct{}, 1), gone: make(chan struct{})}
+	m = &member{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	late = c.accepted
@@ -47,7 +54,7 @@ func (c *crowd[P]) leave(p P) *member {
 	defer c.mu.Unlock()
 	m := c.peers[p]
 	delete(c.peers, p)
-	close(m.gone)
+	m.tell()
 	return m
 }
 
@@ -88,28 +95,38 @@ func (c *crowd[P]) wake() {
 // room says that a peer takes bytes again.
 func (c *crowd[P]) room(p P) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.peers[p]; m != nil {
+		m.tell()
+	}
+}
+
+// watch returns the channel that says that p has changed; nil when it is gone.
+func (c *crowd[P]) watch(p P) chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	m := c.peers[p]
-	c.mu.Unlock()
 	if m == nil {
-		return
+		return nil
 	}
-	select {
-	case m.writable <- struct{}{}:
-	default:
+	if m.changed == nil {
+		m.changed = make(chan struct{}, 1)
 	}
+	return m.changed
 }
 
 // deliver writes to a peer, and waits for room in its queue: nothing is dropped.
 func (c *crowd[P]) deliver(ctx context.Context, p P, write func() error) {
-	c.mu.Lock()
-	m := c.peers[p]
-	c.mu.Unlock()
-	for m != nil && errors.Is(write(), tcp.ErrQueueFull) {
-		select {
-		case <-m.writable:
-		case <-m.gone:
-			return
-		case <-ctx.Done():
+	var changed chan struct{}
+	for errors.Is(write(), tcp.ErrQueueFull) {
+		if changed != nil {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if changed = c.watch(p); changed == nil { // it may have changed before it was watched
 			return
 		}
 	}
