@@ -16,18 +16,29 @@ import (
 	"time"
 )
 
+// Values of headers that are the same in all answers, which nobody changes.
+var (
+	textPlain   = []string{"text/plain; charset=UTF-8"}
+	textHTML    = []string{"text/html"}
+	octetStream = []string{"application/octet-stream"}
+	noStore     = []string{"no-store"}
+	lengthOfOK  = []string{"2"}
+)
+
 // answer writes packets as the body of a poll's answer.
 func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packets []Packet) {
 	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=UTF-8")
-	var body []byte
+	h["Content-Type"] = textPlain
+	room := scratch.Get().(*[]byte)
+	body := (*room)[:0]
 	script := q.has("j")
 	if p.session.protocol == 3 && p.binary && !script && anyBinary(packets) {
-		h.Set("Content-Type", "application/octet-stream")
-		body = appendBinaryPayload3(nil, packets)
+		h["Content-Type"] = octetStream
+		body = appendBinaryPayload3(body, packets)
 	} else {
-		body = appendPayload(nil, p.session.protocol, packets)
+		body = appendPayload(body, p.session.protocol, packets)
 	}
+	defer putScratch(room, body)
 	p.headers(h, r)
 	if script {
 		h.Set("Content-Type", "text/javascript; charset=UTF-8")
@@ -35,7 +46,7 @@ func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packet
 	}
 	srv := p.session.srv
 	body = srv.compressed(h, r, packets, body)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	if err := writeBounded(w, body, srv.pingInterval()+srv.pingTimeout()); err != nil { // what was on its way is lost
 		p.session.failed(p, ReasonTransportError, "poll connection closed prematurely")
 	}
@@ -65,7 +76,7 @@ func writeBounded(w http.ResponseWriter, body []byte, limit time.Duration) error
 
 // headers are those of every answer that takes or gives packets.
 func (p *polling) headers(h http.Header, r *http.Request) {
-	h.Set("Cache-Control", "no-store")
+	h["Cache-Control"] = noStore
 	if agent := r.UserAgent(); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
 		h.Set("X-XSS-Protection", "0") // its filter takes a payload for an attack
 	}

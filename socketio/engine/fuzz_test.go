@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -194,4 +196,21 @@ func FuzzObserver(f *testing.F) {
 
 func http200(status int) map[string][]string {
 	return map[string][]string{"Content-Encoding": {[]string{"", "gzip", "deflate"}[uint(status)%3]}}
+}
+
+// FuzzQuery holds the reading of queries against that of package net/url.
+func FuzzQuery(f *testing.F) {
+	for _, s := range []string{"EIO=4&transport=polling&sid=a", "sid=a&sid=b", "a;b=1&sid=2", "s%69d=%20+x&&=&sid", "sid=%zz&sid=1", "%zz=1", "j=&j"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		want, _ := url.ParseQuery(s)
+		names := append(slices.Collect(maps.Keys(want)), "sid", "j", "")
+		for _, name := range names {
+			values, q := want[name], query(s)
+			if q.has(name) != (len(values) > 0) || len(values) > 0 && q.get(name) != values[len(values)-1] {
+				t.Errorf("%q has %q, not %q, for %q", s, q.get(name), values, name)
+			}
+		}
+	})
 }

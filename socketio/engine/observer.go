@@ -111,7 +111,7 @@ func (o *Observer) Request(conn trace.ID, method, target string, header http.Hea
 		x.session = &observed{}
 		return x
 	}
-	q := query(u.Query())
+	q := query(u.RawQuery)
 	x.transport, x.protocol, x.script = q.get("transport"), version(q), q.has("j")
 	o.mu.Lock()
 	x.session = o.session(q.get("sid"))

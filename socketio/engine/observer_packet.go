@@ -26,7 +26,7 @@ func (o *Observer) WebSocket(conn trace.ID, target string) *ObservedSocket {
 	if err != nil {
 		return t
 	}
-	q := query(u.Query())
+	q := query(u.RawQuery)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	t.protocol, t.session, t.probing = version(q), o.session(q.get("sid")), q.get("sid") != ""

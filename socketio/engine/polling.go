@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sockkit/sockkit/trace"
@@ -15,9 +16,10 @@ type polling struct {
 	session *Session
 	binary  bool          // the client of protocol 3 takes binary payloads
 	poll    chan []Packet // a GET that waits; nil where none does
+	spare   chan []Packet // of one that was answered, for the next
 	posting bool
-	stop    func() // ends the reading of a POST's body
-	closing bool   // the next poll is the last
+	poster  http.ResponseWriter // of a POST whose body is being read
+	closing bool                // the next poll is the last
 	closed  bool
 }
 
@@ -67,9 +69,9 @@ func (p *polling) left() {
 func (p *polling) discard() { p.left() }
 
 func (p *polling) stopPost() {
-	if p.stop != nil {
-		p.stop()
-		p.stop = nil
+	if p.poster != nil {
+		_ = http.NewResponseController(p.poster).SetReadDeadline(time.Unix(1, 0))
+		p.poster = nil
 	}
 }
 
@@ -93,8 +95,10 @@ func (p *polling) begin() (poll chan []Packet, ok bool) {
 		s.mu.Unlock()
 		return nil, false
 	}
-	poll = make(chan []Packet, 1)
-	p.poll = poll
+	if poll = p.spare; poll == nil {
+		poll = make(chan []Packet, 1)
+	}
+	p.poll, p.spare = poll, nil
 	var after func()
 	switch {
 	case p.closed || s.state == stateClosed:
@@ -118,11 +122,40 @@ func (p *polling) serveGet(w http.ResponseWriter, r *http.Request, q query) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	select {
-	case packets := <-poll:
-		p.answer(w, r, q, packets)
-	case <-r.Context().Done():
+	packets, ok := awaited(poll, r)
+	if !ok {
 		p.aborted(poll)
+		return
+	}
+	p.answer(w, r, q, packets)
+	p.answered(poll, packets)
+}
+
+// awaited waits for packets, as long as the client waits for them. The context is
+// asked only where there are none yet.
+func awaited(poll chan []Packet, r *http.Request) (packets []Packet, ok bool) {
+	select {
+	case packets = <-poll:
+		return packets, true
+	default:
+	}
+	select {
+	case packets = <-poll:
+		return packets, true
+	case <-r.Context().Done():
+		return nil, false
+	}
+}
+
+// answered keeps what a poll has needed for the next.
+func (p *polling) answered(poll chan []Packet, packets []Packet) {
+	s := p.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.spare = poll
+	if s.state == stateOpen && s.buffer == nil && s.OnSend == nil && cap(packets) <= keptBuffer {
+		clear(packets)
+		s.buffer = packets[:0]
 	}
 }
 
@@ -153,7 +186,9 @@ func (p *polling) servePost(w http.ResponseWriter, r *http.Request, q query) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	body, err := readBody(r, s.srv.maxBuffer())
+	room := scratch.Get().(*[]byte)
+	body, err := readBody(r, s.srv.maxBuffer(), *room)
+	defer putScratch(room, body)
 	p.read()
 	switch {
 	case errors.Is(err, errTooLarge): // the session goes on
@@ -169,8 +204,7 @@ func (p *polling) servePost(w http.ResponseWriter, r *http.Request, q query) {
 	p.take(body, binary, q.has("j"))
 	h := w.Header()
 	p.headers(h, r)
-	h.Set("Content-Type", "text/html")
-	h.Set("Content-Length", "2")
+	h["Content-Type"], h["Content-Length"] = textHTML, lengthOfOK
 	_, _ = io.WriteString(w, "ok")
 }
 
@@ -181,7 +215,7 @@ func (p *polling) beginPost(w http.ResponseWriter) bool {
 		return false
 	}
 	p.posting = true
-	p.stop = func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
+	p.poster = w
 	return true
 }
 
@@ -189,24 +223,25 @@ func (p *polling) beginPost(w http.ResponseWriter) bool {
 func (p *polling) read() {
 	p.session.mu.Lock()
 	defer p.session.mu.Unlock()
-	p.stop = nil
+	p.poster = nil
 }
 
 func (p *polling) endPost() {
 	p.session.mu.Lock()
 	defer p.session.mu.Unlock()
-	p.posting, p.stop = false, nil
+	p.posting, p.poster = false, nil
 }
 
 var errTooLarge = errors.New("the body is too large")
 
-// readBody reads a body, and no more of it than may be.
-func readBody(r *http.Request, most int64) ([]byte, error) {
+// readBody reads a body, and no more of it than may be. It stands in room where that
+// is enough.
+func readBody(r *http.Request, most int64, room []byte) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
 	if r.ContentLength >= 0 {
-		body := make([]byte, r.ContentLength)
+		body := slices.Grow(room[:0], int(r.ContentLength))[:r.ContentLength]
 		_, err := io.ReadFull(r.Body, body)
 		return body, err
 	}

@@ -87,7 +87,7 @@ func (r *rig) halfPost(s *Session, base, body string) *bufio.Reader {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		p, ok := s.transport.(*polling)
-		return !ok || p.stop != nil
+		return !ok || p.poster != nil
 	})
 	return bufio.NewReader(conn)
 }

@@ -129,18 +129,49 @@ func (s *Server) refuse(w http.ResponseWriter, e *ConnectionError) {
 
 // query are the parameters of a request. Of one that is given twice the last
 // counts, as for the official server.
-type query url.Values
+// They are read where they stand, as [url.ParseQuery] reads them: what it takes for
+// an error is passed over.
+type query string
 
-func queryOf(r *http.Request) query { return query(r.URL.Query()) }
+func queryOf(r *http.Request) query { return query(r.URL.RawQuery) }
 
 func (q query) get(name string) string {
-	if values := q[name]; len(values) > 0 {
-		return values[len(values)-1]
-	}
-	return ""
+	value, _ := q.find(name)
+	return value
 }
 
-func (q query) has(name string) bool { return len(q[name]) > 0 }
+func (q query) has(name string) bool {
+	_, ok := q.find(name)
+	return ok
+}
+
+// find returns the last value of a name.
+func (q query) find(name string) (value string, ok bool) {
+	for rest, more := string(q), true; more; {
+		var pair string
+		pair, rest, more = strings.Cut(rest, "&")
+		key, v, _ := strings.Cut(pair, "=")
+		if pair == "" || strings.Contains(pair, ";") {
+			continue
+		}
+		if key, is := unescaped(key); !is || key != name {
+			continue
+		}
+		if v, is := unescaped(v); is {
+			value, ok = v, true
+		}
+	}
+	return value, ok
+}
+
+// unescaped is a part of a query without its escapes. Most have none.
+func unescaped(s string) (string, bool) {
+	if !strings.ContainsAny(s, "%+") {
+		return s, true
+	}
+	s, err := url.QueryUnescape(s)
+	return s, err == nil
+}
 
 // verify holds a request against what the official server checks, in its order.
 // It returns the session that the request belongs to; nil where it is to begin

@@ -91,6 +91,7 @@ type Server struct {
 	Tracer *trace.Tracer
 
 	once        sync.Once
+	at          string // path
 	ws          *ws.Server
 	handler     http.Handler
 	middlewares []func(http.Handler) http.Handler
@@ -141,7 +142,7 @@ func (s *Server) path() string {
 }
 
 // serves reports whether a path is the engine's.
-func (s *Server) serves(path string) bool { return strings.HasPrefix(path, s.path()) }
+func (s *Server) serves(path string) bool { return strings.HasPrefix(path, s.at) }
 
 func (s *Server) offers(transport string) bool {
 	switch transport {
@@ -163,6 +164,7 @@ func (s *Server) offers(transport string) bool {
 func (s *Server) setUp() {
 	s.once.Do(func() {
 		s.sessions = map[string]*Session{}
+		s.at = s.path()
 		s.handler = s.around(http.HandlerFunc(s.serve))
 		below := s.TCP
 		if below == nil {

@@ -30,6 +30,14 @@ func (t *socket) discard()       {}
 // scratch are buffers for messages on their way to a peer, which copies them.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
+// putScratch gives back what a message stood in, or what it has outgrown.
+func putScratch(b *[]byte, used []byte) {
+	if used != nil && cap(used) <= maxScratch {
+		*b = used[:0]
+	}
+	scratch.Put(b)
+}
+
 // maxScratch is the size from which on a buffer is not kept.
 const maxScratch = 64 << 10
 
