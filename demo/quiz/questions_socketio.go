@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"regexp"
+	"sync"
 
 	"github.com/sockkit/sockkit/socketio/engine"
 )
@@ -138,14 +139,19 @@ func askForThree(r *http.Request) {
 }
 
 var (
-	sidField = regexp.MustCompile(`"sid":"[^"]*",?`)
-	aTimes   = regexp.MustCompile(`("ping(?:Interval|Timeout)":\d+)000\b`)
-	aNumber  = regexp.MustCompile(`^3\d+`)
+	sidField = lazily(`"sid":"[^"]*",?`)
+	aTimes   = lazily(`("ping(?:Interval|Timeout)":\d+)000\b`)
+	aNumber  = lazily(`^3\d+`)
 )
 
-func withoutSID(json []byte) []byte { return sidField.ReplaceAll(json, nil) }
+// lazily compiles an expression once it is needed: no start of any program waits for it.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
-func inSeconds(json []byte) []byte { return aTimes.ReplaceAll(json, []byte("$1")) }
+func withoutSID(json []byte) []byte { return sidField().ReplaceAll(json, nil) }
+
+func inSeconds(json []byte) []byte { return aTimes().ReplaceAll(json, []byte("$1")) }
 
 // drops drops packets of a type that begin with start.
 func drops(t engine.PacketType, start string) func(engine.Packet) (engine.Packet, bool) {
@@ -172,7 +178,7 @@ func emptyProbe(p engine.Packet) (engine.Packet, bool) {
 // withoutAckID takes the number off acknowledgements.
 func withoutAckID(p engine.Packet) (engine.Packet, bool) {
 	if p.Type == engine.Message && !p.Binary {
-		p.Data = aNumber.ReplaceAll(bytes.Clone(p.Data), []byte("3"))
+		p.Data = aNumber().ReplaceAll(bytes.Clone(p.Data), []byte("3"))
 	}
 	return p, true
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/sockkit/sockkit/trace"
 	"github.com/sockkit/sockkit/ws"
@@ -29,7 +30,8 @@ func Assets() fs.FS {
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Parse(pageText))
+// page is read once it is asked for: no start of any program waits for it.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
 
 // Page serves a page that holds the timeline and nothing else.
 func (t *Timeline) Page(title string) http.Handler {
@@ -38,7 +40,7 @@ func (t *Timeline) Page(title string) http.Handler {
 	mux.Handle("GET /live/", http.StripPrefix("/live/", http.FileServerFS(Assets())))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_ = page.Execute(w, title) // the browser may have left
+		_ = page().Execute(w, title) // the browser may have left
 	})
 	return mux
 }

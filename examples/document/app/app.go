@@ -159,13 +159,13 @@ func readOp(v any) (op Op, err error) {
 		return op, errors.New("a change has either a text or something to delete")
 	case n > maxText || len(op.Delete) > maxText:
 		return op, fmt.Errorf("a change is of at most %d characters", maxText)
-	case n > 0 && !site.MatchString(op.ID.Site):
+	case n > 0 && !site().MatchString(op.ID.Site):
 		return op, errors.New("the site of a change is 4 to 20 letters and digits")
 	}
 	return op, nil
 }
 
-var site = regexp.MustCompile(`^[a-z0-9]{4,20}$`)
+var site = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]{4,20}$`) })
 
 // judge reports what would break the text of somebody, or outgrow the server.
 func (a *App) judge(op Op) error {
