@@ -109,7 +109,7 @@ func (l *lab) echo(e echoLoad) turn {
 
 func (l *lab) bursts(p *proc.Process, at netip.AddrPort) (float64, error) {
 	const size, each = 64, 64
-	count := int(l.scaled(40_000))
+	count := int(l.scaled(12_000))
 	flow, err := load.DialBursts(at, size, each)
 	if err != nil {
 		return 0, err
