@@ -119,6 +119,9 @@ func flagError(c *cobra.Command, err error) error {
 			hint = "did you mean --" + near + "?"
 		}
 	}
+	if same := habit(err.Error()); same != "" {
+		hint = same
+	}
 	return &usageError{err, hint}
 }
 

@@ -74,7 +74,11 @@ func (w *webSocketFlags) complete(c *cobra.Command, a endpoint.Address) error {
 func noWebSocketFlag(c *cobra.Command, a endpoint.Address, names ...string) error {
 	for _, name := range names {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed {
-			return usagef(fmt.Sprintf("--%s is a WebSocket's, and %s is none", name, a), "did you mean ws://"+a.HostPort()+"?")
+			hint := "did you mean ws://" + a.HostPort() + "?"
+			if name == "subprotocol" {
+				hint += " nc's -s is --source here"
+			}
+			return usagef(fmt.Sprintf("--%s is a WebSocket's, and %s is none", name, a), hint)
 		}
 	}
 	return nil

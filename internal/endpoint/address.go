@@ -156,6 +156,12 @@ func parseURL(scheme, rest, whole string) (Address, error) {
 		return wsUnixAddress(rest)
 	}
 	err := fmt.Errorf("the scheme %q of %q is unknown", scheme, whole)
+	switch scheme {
+	case "http":
+		return Address{}, &Hint{err, "ws://" + rest + " is a WebSocket there, sio:// Socket.IO, tcp:// the bytes themselves"}
+	case "https":
+		return Address{}, &Hint{err, "wss://" + rest + " is a WebSocket there, sios:// Socket.IO, tls:// the bytes themselves"}
+	}
 	if near := nearest(scheme); near != "" {
 		return Address{}, &Hint{err, fmt.Sprintf("did you mean %s://%s?", near, rest)}
 	}

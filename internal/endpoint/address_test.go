@@ -74,6 +74,8 @@ func TestParseErrors(t *testing.T) {
 		{"localhost:-1", "no port", ""},
 		{"localhost:8o8o8o8o8o8o8o8o8", "no port", ""},
 		{"tpc://localhost:80", "unknown", "did you mean tcp://localhost:80?"},
+		{"http://localhost:80/chat", "unknown", "ws://localhost:80/chat is a WebSocket there"},
+		{"https://localhost/chat", "unknown", "wss://localhost/chat is a WebSocket there"},
 		{"ssl://localhost:443", "unknown", "did you mean tls://localhost:443?"},
 		{"gopher-plus://x", "unknown", "known: tcp"},
 		{"tcp://localhost:80/path", "has a path", ""},
