@@ -27,7 +27,7 @@ const (
 )
 
 func (f *redisFlags) add(set *pflag.FlagSet) {
-	set.StringVar(&f.url, "redis", "", "be one cluster with all servers at this Redis, official ones too: `URL` is redis://… or rediss://…")
+	set.StringVar(&f.url, "redis", "", "be one cluster with all servers at this Redis, official ones too: `URL` is redis://…, rediss://… or redis-sentinel://…")
 	set.StringVar(&f.adapter, "redis-adapter", adapterPubSub, "the official `ADAPTER` that the others use: pubsub, sharded or streams")
 }
 
@@ -45,7 +45,7 @@ func (f *redisFlags) complete(recovery bool) error {
 	}
 	conn, err := redis.Open(f.url, nil)
 	if err != nil {
-		return usagef(fmt.Sprintf("--redis: %v", err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster")
+		return usagef(fmt.Sprintf("--redis: %v", err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster; docs/scaling.md has what else a URL can say")
 	}
 	return conn.Close()
 }
@@ -118,6 +118,7 @@ func brokerSamples(conn *redis.Conn) []sample {
 		counter("redis_received_total", "Messages of other servers.", uint64(st.Received)),
 		counter("redis_garbage_total", "What came over a channel and was no message.", uint64(st.Garbage)),
 		counter("redis_dropped_total", "Messages for which there was no room while Redis was away.", uint64(st.Dropped)),
+		counter("redis_failed_total", "Messages that Redis has refused, or may not have got.", uint64(st.Failed)),
 		counter("redis_losses_total", "How often Redis was lost.", uint64(st.Losses)),
 		gauge("redis_queued", "Messages that wait for Redis.", float64(st.Queued)),
 	}

@@ -37,7 +37,9 @@ type adapter struct {
 
 	mu        sync.Mutex
 	asked     map[string]*question
-	lastCount int // of the servers, as far as is known
+	lastCount int             // of the servers, as far as is known
+	counted   bool            // Redis has told it
+	met       map[string]bool // servers that have said something
 }
 
 // question is who waits for answers of other servers.
@@ -118,7 +120,7 @@ func (a *adapter) ServerCount(ctx context.Context) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if n > 0 {
-		a.lastCount = n
+		a.lastCount, a.counted = n, true
 	}
 	return a.lastCount, nil
 }
@@ -188,11 +190,30 @@ func (a *adapter) changing(k messageKind, s socketio.Selection, f socketio.Flags
 	return m
 }
 
+// maxMet bounds how many servers are remembered.
+const maxMet = 1000
+
+// meet has the servers be counted where one says something for the first time: who
+// asks once Redis is gone has to know how many do not answer.
+func (a *adapter) meet(uid string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if uid == "" || uid == emitterUID || a.met[uid] {
+		return
+	}
+	if a.met == nil || len(a.met) >= maxMet {
+		a.met = map[string]bool{}
+	}
+	a.met[uid] = true
+	go func() { _, _ = a.ServerCount(a.conn.ctx) }()
+}
+
 // took does what another server wishes.
 func (a *adapter) took(m *message) {
 	if m.uid == a.uid {
 		return
 	}
+	a.meet(m.uid)
 	switch m.kind {
 	case kindBroadcast:
 		if m.request != "" {

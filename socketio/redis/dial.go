@@ -35,7 +35,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, unsentError{err}
 	}
 	if d.tls == nil {
-		return newGreeted(plain, address, false), nil
+		return newGreeted(plain, plain, address), nil
 	}
 	own := d.tls.Clone()
 	if own.ServerName == "" {
@@ -44,31 +44,38 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	secure := tls.Client(plain, own)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		plain.Close()
+		if errors.Is(err, context.DeadlineExceeded) { // Redis waits for the end of what it takes for a command
+			err = fmt.Errorf("no answer (a port without TLS wants redis://): %w", err)
+		}
 		return nil, unsentError{fmt.Errorf("%s: TLS: %w", address, err)}
 	}
-	return newGreeted(secure, address, true), nil
+	return newGreeted(secure, plain, address), nil
 }
 
-// greeted is a connection that knows whether Redis has said anything. What is sent
-// before that is a greeting, and no command of ours: where it fails, as at a proxy
-// whose Redis is gone, nothing of ours was sent.
+// greeted is a connection that knows what certainly did not reach Redis. What is
+// sent before Redis has said anything is a greeting, and no command of ours: where
+// it fails, as at a proxy whose Redis is gone, nothing of ours was sent. And what
+// is to be sent once Redis has hung up is not sent at all: go-redis looks at that
+// itself, but not with TLS.
 type greeted struct {
 	net.Conn
 	address string
 	secure  bool
+	socket  syscall.Conn // below TLS; nil where there is none
 	came    atomic.Bool
+	asks    atomic.Bool // something was sent, and not answered
 }
 
-// newGreeted keeps what tells a connection that has ended: go-redis looks at that
-// before it uses one.
-func newGreeted(c net.Conn, address string, secure bool) net.Conn {
-	g := &greeted{Conn: c, address: address, secure: secure}
-	if s, ok := c.(syscall.Conn); ok {
-		return &greetedSocket{g, s}
+func newGreeted(c, plain net.Conn, address string) net.Conn {
+	g := &greeted{Conn: c, address: address, secure: c != plain}
+	g.socket, _ = plain.(syscall.Conn)
+	if g.socket != nil && !g.secure {
+		return &greetedSocket{g, g.socket}
 	}
 	return g
 }
 
+// greetedSocket lets go-redis look at the socket before it uses it.
 type greetedSocket struct {
 	*greeted
 	syscall.Conn
@@ -79,24 +86,41 @@ func (g *greeted) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
 	if n > 0 {
 		g.came.Store(true)
+		g.asks.Store(false)
 	}
 	return n, g.explain(err)
 }
 
 // Write implements [net.Conn].
 func (g *greeted) Write(b []byte) (int, error) {
+	if g.came.Load() && !g.asks.Load() && g.socket != nil && hungUp(g.socket) {
+		return 0, unsentError{fmt.Errorf("%s: Redis has closed the connection: %w", g.address, net.ErrClosed)}
+	}
+	g.asks.Store(true)
 	n, err := g.Conn.Write(b)
+	if err != nil && g.secure && !g.came.Load() { // it may have said why it hung up
+		var alert *net.OpError
+		if _, why := g.Conn.Read(make([]byte, 1)); errors.As(why, &alert) && alert.Op == "remote error" {
+			err = why
+		}
+	}
 	return n, g.explain(err)
 }
 
 func (g *greeted) explain(err error) error {
-	switch {
-	case err == nil || g.came.Load():
+	if err == nil || g.came.Load() {
 		return err
-	case errors.Is(err, io.EOF) && !g.secure:
-		return unsentError{fmt.Errorf("%s: the connection was closed before Redis said anything (a port for TLS wants rediss://): %w", g.address, err)}
-	case errors.Is(err, io.EOF):
-		return unsentError{fmt.Errorf("%s: the connection was closed before Redis said anything (one that wants a certificate wants cert_file and key_file): %w", g.address, err)}
 	}
-	return unsentError{fmt.Errorf("%s: before Redis said anything: %w", g.address, err)}
+	hint := " (a port for TLS wants rediss://)"
+	if g.secure {
+		hint = " (one that wants a certificate wants cert_file and key_file)"
+	}
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		hint = ""
+	}
+	if errors.Is(err, io.EOF) {
+		return unsentError{fmt.Errorf("%s: the connection was closed before Redis said anything%s: %w", g.address, hint, err)}
+	}
+	return unsentError{fmt.Errorf("%s: before Redis said anything%s: %w", g.address, hint, err)}
 }

@@ -63,6 +63,7 @@ type line struct {
 	ps      *goredis.PubSub
 	seen    atomic.Int64 // when something came last, in nanoseconds
 	lost    bool         // under the lock of the hub
+	doubts  int          // how often it was not among the masters: of the hub's goroutine
 }
 
 func newHub(c *Conn) *hub {
@@ -396,6 +397,17 @@ var (
 	errDemoted = errors.New("it is no master of the cluster any more")
 )
 
+// demoted reports whether a line's server is no master any more. A server of the
+// cluster that says so may not have heard the news yet: so it has to be said twice.
+func (l *line) demoted(masters map[string]bool) bool {
+	if masters == nil || masters[l.address] {
+		l.doubts = 0
+		return false
+	}
+	l.doubts++
+	return l.doubts > 1
+}
+
 // masters are those of a cluster, and nil where that is not known. Who listens at
 // another server is not counted by those who ask how many servers there are.
 func (h *hub) masters(ctx context.Context) map[string]bool {
@@ -430,7 +442,7 @@ func (h *hub) check() {
 	h.mu.Unlock()
 	masters := h.masters(ctx)
 	for _, l := range lines {
-		if masters != nil && !masters[l.address] {
+		if l.demoted(masters) {
 			l.end(errDemoted)
 			continue
 		}

@@ -96,6 +96,18 @@ func (q *question) first(uid string) bool {
 	return true
 }
 
+// unknown is an error where Redis has never said how many servers there are, and
+// cannot be asked.
+func (a *adapter) unknown(operation string) error {
+	a.mu.Lock()
+	known := a.counted
+	a.mu.Unlock()
+	if away := a.conn.away(); away != nil && !known {
+		return &TimeoutError{Operation: operation, Away: away}
+	}
+	return nil
+}
+
 // silence says who has not answered a question.
 func (a *adapter) silence(operation string, q *question, expected int) *TimeoutError {
 	q.mu.Lock()
@@ -146,8 +158,11 @@ func (a *adapter) FetchSockets(ctx context.Context, s socketio.Selection, f sock
 	ctx, cancel := context.WithTimeout(ctx, orDefault(f.Timeout, a.requestTimeout))
 	defer cancel()
 	servers, err := a.ServerCount(ctx)
-	if err != nil || servers <= 1 {
+	if err != nil {
 		return all, err
+	}
+	if servers <= 1 {
+		return all, a.unknown("fetchSockets")
 	}
 	came := make(chan []socketio.RemoteSocket, servers)
 	m := a.newMessage(kindFetch, s, f)

@@ -136,6 +136,14 @@ func (a *stream) beginAt(id string, again bool) {
 	if a.confirmed == "" || again && behind(a.confirmed, id) {
 		a.confirmed = id
 	}
+	for _, e := range a.pending {
+		if e.id != "" && !behind(e.id, id) { // it will not be read
+			e.at = time.Time{}
+		}
+	}
+	if again {
+		a.hasten(0)
+	}
 }
 
 func (r *reader) position() string {

@@ -201,6 +201,11 @@ func same(a, b *message) bool {
 func (a *stream) wait(d time.Duration) {
 	a.pendingMu.Lock()
 	defer a.pendingMu.Unlock()
+	a.hasten(d)
+}
+
+// hasten is wait under the lock.
+func (a *stream) hasten(d time.Duration) {
 	switch {
 	case a.timer == nil:
 		a.timer = time.AfterFunc(d, a.overdue)
