@@ -78,13 +78,14 @@ func (p *Peer) settle() {
 		p.finSent = true
 		p.emit(trace.HalfClose{Dir: trace.Out})
 	}
+	if p.ended { // closing the socket sends the FIN as well
+		p.dead = true
+		return
+	}
 	if err := p.shutDownWriting(); err != nil {
 		p.failed(err)
 	}
-	switch {
-	case p.ended:
-		p.dead = true
-	case p.closing && p.seldom().closeTimer == nil:
+	if p.closing && p.seldom().closeTimer == nil {
 		p.more.closeTimer = time.AfterFunc(p.srv.conf.linger, p.lingered)
 	}
 }
