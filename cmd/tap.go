@@ -108,6 +108,7 @@ goes it says so, and goes on when that is back. The end is a summary.`,
 		},
 	}
 	o.add(c.Flags())
+	_ = c.RegisterFlagCompletionFunc("monitor", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 

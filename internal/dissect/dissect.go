@@ -62,6 +62,8 @@ func Event(e trace.Event, wire []byte) Dissection {
 		return plainOf(e.Payload, e.Size)
 	case trace.Datagram:
 		return datagramOf(e)
+	case trace.AdapterMessage:
+		return adapterOf(e)
 	}
 	return Dissection{}
 }

@@ -60,6 +60,13 @@ func packetOf(e trace.SIOPacket) Dissection {
 	})
 }
 
+// adapterOf is what one server of a cluster has told others.
+func adapterOf(e trace.AdapterMessage) Dissection {
+	return dissect(e.Payload, len(e.Payload), "the data of the message as JSON; in Redis it stands among what says who sent it, and for whom it is", func(b []byte) []Field {
+		return lines(b, "What the servers exchange: an event with its arguments, or what one of them answers.")
+	})
+}
+
 // packetText is nil where a record's type is none.
 func packetText(e trace.SIOPacket) []byte {
 	for digit, t := range packetTypes {

@@ -23,6 +23,9 @@ func (in *Inspection) clusterFindings() {
 		in.Report.add(Finding{ID: NoServers, Severity: Warning, What: "no server is connected by an adapter of Socket.IO",
 			Due: "a server whose adapter is subscribed at this Redis", Hint: "look at the address that the servers have, and whether they have an adapter at all: io.adapter(createAdapter(…)); in sockkit --redis"})
 	}
+	if major, _, _ := strings.Cut(c.Version, "."); len(major) == 1 && major < "7" {
+		in.Report.add(Finding{ID: OldRedis, Severity: Note, What: "Redis " + c.Version + " has no sharded channels", Hint: "createShardedAdapter (in sockkit --redis-adapter sharded) wants Redis 7"})
+	}
 	in.mixedFindings()
 	for _, g := range c.Groups {
 		in.groupFindings(g)

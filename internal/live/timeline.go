@@ -136,6 +136,8 @@ func payload(e trace.Event) []byte {
 		return e.Payload
 	case trace.SIOPacket:
 		return e.Payload
+	case trace.AdapterMessage:
+		return e.Payload
 	}
 	return nil
 }

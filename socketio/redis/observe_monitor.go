@@ -26,20 +26,24 @@ func (l *looking) follow(ctx context.Context, node *goredis.Client, started chan
 	said := ""
 	for tries := 0; ctx.Err() == nil; tries++ {
 		err := l.monitorOnce(ctx, node, func() { tries = 0; begun() })
-		var refused goredis.Error
-		if errors.As(err, &refused) {
+		wait := backoff(tries)
+		if errors.As(err, new(refusal)) {
 			begun()
+			wait = askAgain
 		}
 		if err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
 			l.note("MONITOR at %s: %v; sharded channels are not read", node.Options().Addr, err)
 		}
 		select {
-		case <-time.After(backoff(tries)):
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
 }
+
+// askAgain is the wait before what was refused is asked for again.
+const askAgain = time.Minute
 
 // refusal is an error that Redis has answered.
 type refusal string
