@@ -1,12 +1,12 @@
 package tcp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,7 +110,7 @@ func millis(n uint32) time.Duration               { return time.Duration(n) * ti
 // optionsOf reads the options. The window scales stand in two halves of a byte
 // behind tcpi_options, which has no name in Go.
 func optionsOf(k *unix.TCPInfo) TCPOptions {
-	scales := *(*uint8)(unsafe.Add(unsafe.Pointer(&k.Options), 1))
+	scales := scalesOf(k)
 	first, second := int(scales&0xf), int(scales>>4)
 	if isBigEndian() { // bit fields begin at the other end
 		first, second = second, first
@@ -121,10 +121,7 @@ func optionsOf(k *unix.TCPInfo) TCPOptions {
 	}
 }
 
-func isBigEndian() bool {
-	one := uint16(1)
-	return *(*uint8)(unsafe.Pointer(&one)) == 0
-}
+func isBigEndian() bool { return binary.NativeEndian.Uint16([]byte{0, 1}) == 1 }
 
 func readSocket(raw syscall.RawConn, isTCP bool) (*SocketInfo, error) {
 	var info SocketInfo

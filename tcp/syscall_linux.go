@@ -8,9 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The first three calls never block, and do not tell the Go scheduler, as a
-// system call usually does. Its watching thread would wake at each, and take 20
-// to 100 µs of CPU before it sleeps again.
+// This is the one file of the package with unsafe.
+//
+// All calls but poll never block, and do not tell the Go scheduler, as a system
+// call usually does. Its watching thread would wake at each, and take 20 to
+// 100 µs of CPU before it sleeps again; of a short message the telling would be
+// more than all that sockkit does for it.
 
 // splice moves up to size bytes without waiting.
 func splice(in, out, size int) (int, syscall.Errno) {
@@ -39,3 +42,41 @@ func poll(fd int, events int16) error {
 		}
 	}
 }
+
+// readNow is read(2) on a descriptor that does not block.
+func readNow(fd int, b []byte) (int, error) {
+	return callNow(syscall.SYS_READ, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
+}
+
+// writeNow is write(2) on a descriptor that does not block.
+func writeNow(fd int, b []byte) (int, error) {
+	return callNow(syscall.SYS_WRITE, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
+}
+
+// eventsNow is epoll_wait(2) for what there is already.
+func eventsNow(epoll int, events []unix.EpollEvent) (int, error) {
+	r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
+		uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), nil
+}
+
+func callNow(call uintptr, fd int, p unsafe.Pointer, n int) (int, error) {
+	for {
+		r, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(p), uintptr(n))
+		switch errno {
+		case 0:
+			return int(r), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, syscall.EAGAIN
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// scalesOf is the byte behind tcpi_options, which has no name in Go.
+func scalesOf(k *unix.TCPInfo) byte { return *(*byte)(unsafe.Add(unsafe.Pointer(&k.Options), 1)) }
