@@ -41,6 +41,9 @@ audit-table: peers ## docs/audit.md anew: what is found about the servers and cl
 	cd interop && SOCKKIT_AUDIT_TABLE=1 $(GO) test -count=1 -timeout 10m -run TestAudit .
 	$(GO) test -count=1 ./internal/audit -run TestDocs -update
 
+cluster-table: peers ## docs/cluster.md anew: what Go and Node servers in one cluster are tested for
+	cd interop && SOCKKIT_CLUSTER_TABLE=1 $(GO) test -count=1 -timeout 10m -run 'TestRedis(Matrix|Emitter|Move)$$' .
+
 bench: ## beside nc, socat, other libraries and Node, as ratios of CPU time
 	cd bench && $(GO) run .
 
@@ -48,8 +51,8 @@ pictures: ## of each lesson and application, in dist/pictures/
 	mkdir -p dist/pictures
 	cd interop && SOCKKIT_PICTURES=$(CURDIR)/dist/pictures $(GO) test -count=1 -timeout 10m -run '^TestPage' .
 
-soak: ## long runs: gigabytes, both ways, in constant memory
-	cd interop && SOCKKIT_SOAK=1 $(GO) test -count=1 -timeout 60m -run Soak -v ./...
+soak: ## long runs: gigabytes, both ways, in constant memory; an hour of a cluster's troubles
+	cd interop && SOCKKIT_SOAK=1 $(GO) test -count=1 -timeout 150m -run Soak -v ./...
 
 fuzz: ## each fuzz test for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \

@@ -53,7 +53,14 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	_ = flag.Set("test.parallel", "4")
-	return m.Run()
+	status := m.Run()
+	if updateCluster {
+		if err := clusterTable.write(); err != nil {
+			fmt.Fprintln(os.Stderr, "interop:", err)
+			return 1
+		}
+	}
+	return status
 }
 
 func missingPeers() (missing []string) {

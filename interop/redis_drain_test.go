@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/socketio/redis"
 )
 
 // TestRedisDrain restarts the servers of a cluster one after the other while they
@@ -68,7 +69,7 @@ type drained struct {
 func startDrained(t testing.TB, g *flock, r *redisServer, name string) *drained {
 	t.Helper()
 	w := memberWords{Name: name, Kind: "streams", Redis: []string{r.url()}}
-	m := startGoMember(t, w, &socketio.ServerOptions{Recovery: &socketio.Recovery{}}, nil)
+	m := startGoMember(t, w, &socketio.ServerOptions{Recovery: &socketio.Recovery{}}, &redis.ConnOptions{Timeout: quick})
 	d := &drained{m, g.speak(m, name)}
 	t.Cleanup(d.hush)
 	return d

@@ -66,6 +66,16 @@ func goEmitter(t testing.TB, r *redisServer) *emitterMember {
 	}}
 }
 
+// The checks of one emitter.
+var emitterChecks = []redisCheck{
+	{"broadcast to all", (*redisCluster).checkAll},
+	{"broadcast to rooms", (*redisCluster).checkRooms},
+	{"values", (*redisCluster).checkValues},
+	{"remote join and leave", (*redisCluster).checkJoin},
+	{"remote disconnect", (*redisCluster).checkDisconnect},
+	{"serverSideEmit", (*redisCluster).checkEmitterServers},
+}
+
 // TestRedisEmitter holds what emitters send, ours and the official one, at
 // servers of both.
 func TestRedisEmitter(t *testing.T) {
@@ -79,18 +89,8 @@ func TestRedisEmitter(t *testing.T) {
 	w.Name = "go 2"
 	g.join(startGoMember(t, w, nil, nil))
 	for _, from := range []*emitterMember{goEmitter(t, r), nodeEmitter(r)} {
-		for _, check := range []struct {
-			name string
-			run  func(*redisCluster, clusterMember)
-		}{
-			{"broadcast to all", (*redisCluster).checkAll},
-			{"broadcast to rooms", (*redisCluster).checkRooms},
-			{"values", (*redisCluster).checkValues},
-			{"remote join and leave", (*redisCluster).checkJoin},
-			{"remote disconnect", (*redisCluster).checkDisconnect},
-			{"serverSideEmit", (*redisCluster).checkEmitterServers},
-		} {
-			t.Run(from.title+"/"+check.name, func(t *testing.T) {
+		for _, check := range emitterChecks {
+			clusterTable.run(t, "classic", from.title, check.name, func(t *testing.T) {
 				in := *g
 				in.t = t
 				check.run(&in, from)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,7 +24,9 @@ import (
 // (proxy_next_upstream error http_503).
 type balancer struct {
 	*httptest.Server
+	net.Listener
 	mu      sync.Mutex
+	conns   []net.Conn
 	servers []string // host and port
 	turn    int
 	of      map[string]string // the server of a session
@@ -31,13 +35,41 @@ type balancer struct {
 func newBalancer(t testing.TB) *balancer {
 	t.Helper()
 	b := &balancer{of: map[string]string{}}
-	b.Server = httptest.NewServer(&httputil.ReverseProxy{
+	b.Server = httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL.Scheme = "http" },
 		Transport:    b,
+		ErrorLog:     log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	})
-	t.Cleanup(func() { b.CloseClientConnections(); b.Close() })
+	b.Listener = b.Server.Listener
+	b.Server.Listener = b
+	b.Start()
+	t.Cleanup(func() { b.cut(); b.Server.Close() })
 	return b
+}
+
+// Accept implements [net.Listener].
+func (b *balancer) Accept() (net.Conn, error) {
+	c, err := b.Listener.Accept()
+	if err == nil {
+		b.mu.Lock()
+		b.conns = append(b.conns, c)
+		b.mu.Unlock()
+	}
+	return c, err
+}
+
+// Close implements [net.Listener].
+func (b *balancer) Close() error { return b.Listener.Close() }
+
+// cut cuts every connection.
+func (b *balancer) cut() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.conns {
+		_ = c.Close()
+	}
+	b.conns = nil
 }
 
 // among says which servers there are.
@@ -114,6 +146,7 @@ type flock struct {
 	rest []byte
 	it   *proc
 	bad  []string
+	rate time.Duration // between two numbers of a server
 	moved, anew,
 	events int
 }
@@ -128,7 +161,7 @@ type listener struct {
 
 func newFlock(t testing.TB) *flock {
 	t.Helper()
-	g := &flock{t: t, said: map[string]int{}, all: map[string]*listener{}}
+	g := &flock{t: t, rate: 5 * time.Millisecond, said: map[string]int{}, all: map[string]*listener{}}
 	g.it = start(t, program{args: []string{"node", "node/sio-client.cjs", sioClient4}, hold: true, out: g})
 	return g
 }
@@ -260,7 +293,7 @@ func (g *flock) speak(m *goMember, name string) (stop func()) {
 	over, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for pause := time.NewTicker(5 * time.Millisecond); ; <-pause.C {
+		for pause := time.NewTicker(g.rate); ; <-pause.C {
 			select {
 			case <-over:
 				pause.Stop()

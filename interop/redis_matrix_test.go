@@ -136,11 +136,14 @@ const clusterBinary = `["t",{"_base64":"AQID"},{"deep":[{"_base64":""},{"_base64
 // bigNumbers are what the official MessagePack damages.
 const bigNumbers = `[100000000000000000000,1e300,18446744073709551616,-1e20,0.1]`
 
-// The checks of one sender, each by its name in the table.
-var redisChecks = []struct {
+// redisCheck is one check of one sender, by its name in the table.
+type redisCheck struct {
 	name string
 	run  func(g *redisCluster, from clusterMember)
-}{
+}
+
+// The checks of one server.
+var redisChecks = []redisCheck{
 	{"broadcast to all", (*redisCluster).checkAll},
 	{"broadcast to rooms", (*redisCluster).checkRooms},
 	{"broadcast to one server only", (*redisCluster).checkLocal},
@@ -416,7 +419,7 @@ func TestRedisMatrix(t *testing.T) {
 			g.join(startGoMember(t, w, nil, nil))
 			for _, from := range g.members {
 				for _, check := range redisChecks {
-					t.Run("from "+from.name()+"/"+check.name, func(t *testing.T) {
+					clusterTable.run(t, k.name, from.name(), check.name, func(t *testing.T) {
 						in := *g
 						in.t = t
 						check.run(&in, from)

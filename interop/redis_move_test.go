@@ -68,22 +68,31 @@ func (s *switchboard) turn(to clusterMember) {
 	s.conns = nil
 }
 
+// redisMove is from where to where a client moves.
+type redisMove struct {
+	from, to string
+	outage   bool
+}
+
+var redisMoves = []redisMove{
+	{"go 1", "go 2", false}, {"go 1", "node", false}, {"node", "go 1", false}, {"node", "go 1", true}, {"go 1", "go 2", true},
+}
+
+func (m redisMove) String() string {
+	name := fmt.Sprintf("from %s to %s", m.from, m.to)
+	if m.outage {
+		name += " without Redis"
+	}
+	return name
+}
+
 // TestRedisMove has an official client move from one server to another, with and
 // without Redis: it is the same client there, and has missed nothing, and got
 // nothing twice.
 func TestRedisMove(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		from, to string
-		outage   bool
-	}{
-		{"go 1", "go 2", false}, {"go 1", "node", false}, {"node", "go 1", false}, {"node", "go 1", true}, {"go 1", "go 2", true},
-	} {
-		name := fmt.Sprintf("from %s to %s", row.from, row.to)
-		if row.outage {
-			name += " without Redis"
-		}
-		t.Run(name, func(t *testing.T) {
+	for _, row := range redisMoves {
+		clusterTable.move(t, row, func(t *testing.T) {
 			t.Parallel()
 			g := startMoving(t)
 			g.dial(t, row.from)
