@@ -77,8 +77,8 @@ func TestPumpCalls(t *testing.T) {
 				t.Fatalf("moved %d bytes of %d, %v", p.Moved(), bulk, err)
 			}
 			allocated := mallocs() - before
-			if each := bulk / s.calls; each < 32<<10 {
-				t.Errorf("%d calls, %d bytes each; want 32 KiB and more", s.calls, each)
+			if each := bulk / s.calls; each < 8<<10 {
+				t.Errorf("%d calls, %d bytes each; want 8 KiB and more", s.calls, each)
 			}
 			if allocated > 200 {
 				t.Errorf("%d allocations for %d MiB; want 200 at most", allocated, bulk>>20)
