@@ -22,7 +22,7 @@ import (
 const patience = 2 * time.Minute
 
 // startUp is how long a server may take to listen.
-const startUp = 5 * time.Second
+const startUp = 30 * time.Second
 
 // lab is what the rows share: where the programs are, and who runs on which core.
 type lab struct {
@@ -56,7 +56,7 @@ func (l *lab) prepare(o options) error {
 	if err := l.build(o.sockkit); err != nil {
 		return err
 	}
-	for _, name := range []string{"head", "nc", "ncat", "socat", "curl", "node", "npm"} {
+	for _, name := range []string{"head", "nc", "ncat", "socat", "curl", "node", "npm", "redis-server"} {
 		l.find(name)
 	}
 	cores, err := proc.Cores()

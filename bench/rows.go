@@ -24,7 +24,7 @@ func (l *lab) rows() []row {
 		l.start(),
 		l.idle("idle-fresh", "idle TCP connection of 1000, fresh", false),
 		l.idle("idle-after", "idle TCP connection of 1000, after one 1 KiB echo", true),
-	}, append(l.webRows(), l.socketRows()...)...)
+	}, append(append(l.webRows(), l.socketRows()...), l.redisRoom())...)
 }
 
 // server is a contestant that listens.

@@ -64,12 +64,7 @@ func (l *lab) socketRoom() row {
 	const members, rounds = 1000, 60
 	return row{id: "sio-room-1000", work: "Socket.IO, 32 B to a room of 1000", unit: "CPU µs/delivery",
 		contestants: l.contestants(l.server, l.socketServers(0.6, "room"), func(p *proc.Process, at netip.AddrPort) (float64, error) {
-			sockets, err := load.WebSocketDialer{Server: at, Conns: members, Size: 32, Talk: load.News}.Dial()
-			if err != nil {
-				return 0, err
-			}
-			defer sockets.Close()
-			return l.warm(p, rounds, members, sockets.Broadcast)
+			return l.toRoom(p, load.WebSocketDialer{Server: at, Conns: members, Size: 32, Talk: load.News}, rounds)
 		})}
 }
 

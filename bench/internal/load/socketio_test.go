@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -373,5 +374,24 @@ func TestGreetingWithTheOpening(t *testing.T) {
 	})
 	if _, err := runWeb(t, WebSocketDialer{Server: at, Conns: 3, Size: 32, Talk: Acks}, 2); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTwoServers holds that of each two connections one goes to the second server.
+func TestTwoServers(t *testing.T) {
+	var count [2]atomic.Int32
+	var at [2]netip.AddrPort
+	for i := range at {
+		at[i] = eventServer(t, greeting, func(event string, _ int) []string {
+			count[i].Add(1)
+			return []string{acknowledge(event)}
+		})
+	}
+	d := WebSocketDialer{Server: at[0], Second: at[1], Conns: 5, Size: 32, Talk: Acks}
+	if _, err := runWeb(t, d, 2); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := count[0].Load(), count[1].Load(); a != 6 || b != 4 {
+		t.Errorf("%d events came to the first, %d to the second", a, b)
 	}
 }

@@ -36,12 +36,21 @@ type WebSockets struct {
 // WebSocketDialer says how WebSockets are connected, and what each sends.
 type WebSocketDialer struct {
 	Server  netip.AddrPort
+	Second  netip.AddrPort // of each two connections one goes to it; none: all to Server
 	Conns   int
 	Sources int  // from how many loopback addresses; 0: the usual one
 	Size    int  // bytes of a message, at least 16
 	Burst   int  // messages in one write, the next once all are back; 0: 1
 	Deflate bool // each message compressed by itself
 	Talk    Talk
+}
+
+// server is where connection i goes.
+func (d WebSocketDialer) server(i uint32) netip.AddrPort {
+	if d.Second.IsValid() && i%2 == 1 {
+		return d.Second
+	}
+	return d.Server
 }
 
 // Dial opens the connections, one after the other.
@@ -62,7 +71,7 @@ func (d WebSocketDialer) Dial() (*WebSockets, error) {
 }
 
 func (p *WebSockets) add(i int, d WebSocketDialer, m *messages) error {
-	fd, err := connected(i, syscall.SOCK_STREAM, d.Server, d.Sources)
+	fd, err := connected(i, syscall.SOCK_STREAM, d.server(uint32(i)), d.Sources)
 	if err != nil {
 		return err
 	}
@@ -87,9 +96,9 @@ func (p *WebSockets) open(fd int, d WebSocketDialer, i uint32) error {
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &limit); err != nil {
 		return err
 	}
-	o := newOpening(d.Server, "/", i, d.Deflate)
+	o := newOpening(d.server(i), "/", i, d.Deflate)
 	if d.Talk != Echo {
-		o = newOpening(d.Server, enginePath+"&transport=websocket", i, false)
+		o = newOpening(d.server(i), enginePath+"&transport=websocket", i, false)
 		o.speaks = true
 	}
 	early, err := p.opened(fd, o)

@@ -3,6 +3,11 @@
 // it are sent the argument of the event "go" as "news".
 //
 //	sio LIBRARY LISTEN [room]
+//
+// With the library "redis" it is two servers of sockkit's, the second in a process
+// of its own, joined by a Redis:
+//
+//	sio redis LISTEN LISTEN URL
 package main
 
 import (
@@ -27,8 +32,11 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) == 4 && args[0] == "redis" {
+		return cluster(args[1], args[2], args[3])
+	}
 	if len(args) < 2 || len(args) > 3 {
-		return errors.New("LIBRARY LISTEN [room]")
+		return errors.New("LIBRARY LISTEN [room], or redis LISTEN LISTEN URL")
 	}
 	serve := servers()[args[0]]
 	if serve == nil {
