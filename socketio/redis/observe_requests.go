@@ -11,9 +11,11 @@ import (
 	"github.com/sockkit/sockkit/trace"
 )
 
-// inquiry is a request that servers are to answer, as an onlooker knows it.
+// inquiry is a request that servers are to answer, as an onlooker knows it. In a
+// Redis Cluster answers go over other servers of it than requests do, and may be
+// seen before them.
 type inquiry struct {
-	first    *observed
+	first    *observed // the request; nil until it is seen
 	at       time.Time
 	deadline time.Time
 	others   int      // that are to answer; less than 0: not known
@@ -34,12 +36,19 @@ func (w *watcher) relate(m *observed) {
 		w.ask(m)
 		return
 	}
-	q := w.asked[m.request]
-	if q == nil || !m.answers() {
+	if m.request == "" || !m.answers() {
 		return
 	}
-	m.inquiry = q
-	if m.to == "" {
+	q := w.asked[m.request]
+	if q == nil {
+		if q = w.wait(m); q == nil {
+			return
+		}
+	}
+	if q.first != nil {
+		m.inquiry = q
+	}
+	if m.to == "" && q.first != nil {
 		m.to = q.first.uid
 	}
 	switch m.kind {
@@ -58,27 +67,45 @@ func (w *watcher) relate(m *observed) {
 	}
 }
 
-// ask begins to wait for answers.
+// wait makes an inquiry of a message; it is nil where there are too many.
+func (w *watcher) wait(m *observed) *inquiry {
+	if len(w.asked) >= mostObserved {
+		return nil
+	}
+	q := &inquiry{at: m.sight.at, from: map[string]bool{}}
+	q.deadline = q.at.Add(w.options.RequestTimeout)
+	w.asked[m.request] = q
+	return q
+}
+
+// ask begins to wait for answers, some of which may have been seen.
 func (w *watcher) ask(m *observed) {
-	if w.asked[m.request] != nil || len(w.asked) >= mostObserved || m.single {
+	q := w.asked[m.request]
+	if m.single || q != nil && q.first != nil {
 		return
 	}
-	q := &inquiry{first: m, at: m.sight.at, from: map[string]bool{}}
+	if q == nil {
+		if q = w.wait(m); q == nil {
+			return
+		}
+	}
 	q.others, q.ids = w.census(m.sight, m.adapter, m.uid, m.namespace)
 	for _, id := range q.ids {
 		w.known(ObservedServer{ID: id, Adapter: m.adapter, Namespace: m.namespace}, 0)
 	}
-	if q.others == 0 {
-		return // nobody else is there
+	if q.others == 0 { // nobody else is there
+		delete(w.asked, m.request)
+		return
 	}
+	q.first, q.at = m, m.sight.at
 	q.deadline = q.at.Add(orDefault(m.flags.Timeout, w.options.RequestTimeout))
 	w.requests++
-	w.asked[m.request] = q
+	m.begins = q
 }
 
 // settle tells of a request that all have answered.
 func (w *watcher) settle(q *inquiry, at time.Time) {
-	if q == nil || q.over || !q.complete() {
+	if q == nil || q.first == nil || q.over || !q.complete() {
 		return
 	}
 	q.over = true
@@ -98,6 +125,10 @@ func (q *inquiry) complete() bool {
 func (w *watcher) expire(now time.Time) {
 	for id, q := range w.asked {
 		switch {
+		case q.first == nil:
+			if now.After(q.deadline) { // it was asked before we looked
+				delete(w.asked, id)
+			}
 		case q.over && now.After(q.deadline.Add(keptLate)):
 			delete(w.asked, id)
 		case !q.over && now.After(q.deadline):
@@ -145,7 +176,7 @@ func (w *watcher) event(m *observed) trace.AdapterMessage {
 		e.Count, e.Payload = foundIn(m.message)
 	}
 	if q := m.inquiry; q != nil {
-		e.After, e.Late = m.sight.at.Sub(q.at), q.over
+		e.After, e.Late = max(m.sight.at.Sub(q.at), 0), q.over
 	}
 	return e
 }

@@ -181,6 +181,20 @@ func TestObserverAnswers(t *testing.T) {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 	})
+	t.Run("seen before it was asked", func(t *testing.T) { // over another server of a Redis Cluster
+		w := watchAll()
+		w.over(answers, `{"requestId":"r","uid":"def456","sockets":[]}`)
+		w.over(answers, `{"requestId":"r","uid":"ghi789","sockets":[]}`)
+		w.over(ask, fetch)
+		if got, want := last(w), `{"adapter":"pubsub","answered":["def456","ghi789"],"came":2,"duration_ns":0,"expected":2,"namespace":"/","request":"r","server":"abc123","type":"FETCH_SOCKETS"}`; got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+		w.over(answers, `{"requestId":"never asked","uid":"ghi789","sockets":[]}`)
+		w.expire(w.at.Add(time.Hour))
+		if len(w.asked) != 0 || w.summary().Unanswered != 0 {
+			t.Errorf("%d are waited for", len(w.asked))
+		}
+	})
 	t.Run("alone", func(t *testing.T) {
 		w := watchAll()
 		w.others, w.ids = 0, nil

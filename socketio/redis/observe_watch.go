@@ -45,7 +45,8 @@ type observed struct {
 	*message
 	adapter, namespace string
 	sight              *sight
-	inquiry            *inquiry // that it begins, or answers
+	inquiry            *inquiry // that it answers
+	begins             *inquiry
 }
 
 // take looks at what came.
@@ -67,6 +68,7 @@ func (w *watcher) take(s *sight) {
 	w.record(s.at, w.event(m))
 	w.bytes(m)
 	w.settle(m.inquiry, s.at)
+	w.settle(m.begins, s.at)
 }
 
 // decode reads a message; it is nil where it is none of an adapter's.
@@ -78,7 +80,7 @@ func (w *watcher) decode(s *sight) (*observed, error) {
 	if rest, ok := strings.CutPrefix(s.channel, prefix+"-request#"); ok {
 		namespace, _ := splitChannel(rest)
 		m, named, err := decodeClassicRequest(s.raw)
-		return &observed{m, pubsubName, cmp.Or(named, namespace), s, nil}, err
+		return &observed{m, pubsubName, cmp.Or(named, namespace), s, nil, nil}, err
 	}
 	if rest, ok := strings.CutPrefix(s.channel, prefix+"-response#"); ok {
 		namespace, to := splitChannel(rest)
@@ -86,7 +88,7 @@ func (w *watcher) decode(s *sight) (*observed, error) {
 		if err == nil {
 			m.to = to
 		}
-		return &observed{m, pubsubName, namespace, s, nil}, err
+		return &observed{m, pubsubName, namespace, s, nil, nil}, err
 	}
 	rest, ok := strings.CutPrefix(s.channel, prefix+"#")
 	if !ok {
@@ -107,7 +109,7 @@ func splitChannel(rest string) (namespace, more string) {
 func (w *watcher) decodeShared(s *sight, rest string) (*observed, error) {
 	if !s.sharded && isMsgpackList(s.raw) {
 		m, namespace, err := decodeClassicBroadcast(s.raw)
-		return &observed{m, pubsubName, namespace, s, nil}, err
+		return &observed{m, pubsubName, namespace, s, nil, nil}, err
 	}
 	m, namespace, err := decodeCluster(s.raw)
 	if err != nil {
@@ -116,7 +118,7 @@ func (w *watcher) decodeShared(s *sight, rest string) (*observed, error) {
 	if _, more := splitChannel(rest); m.answers() {
 		m.to = more
 	}
-	return &observed{m, w.adapterOf(s, m, namespace), namespace, s, nil}, nil
+	return &observed{m, w.adapterOf(s, m, namespace), namespace, s, nil, nil}, nil
 }
 
 func isMsgpackList(raw []byte) bool {
@@ -144,7 +146,7 @@ func (w *watcher) adapterOf(s *sight, m *message, namespace string) string {
 func decodeEntry(s *sight) (*observed, error) {
 	namespace, _ := s.values["nsp"].(string)
 	m, err := readEntry(s.values, namespace)
-	return &observed{m, streamsName, namespace, s, nil}, err
+	return &observed{m, streamsName, namespace, s, nil, nil}, err
 }
 
 // answers reports whether a message is an answer.
