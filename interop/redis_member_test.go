@@ -222,15 +222,25 @@ func startGoMember(t testing.TB, w memberWords, o *socketio.ServerOptions, conn 
 	return m
 }
 
+// goAdapter makes an adapter of the options of the official one.
 func goAdapter(c *redis.Conn, w memberWords) socketio.AdapterFactory {
+	text := func(name string) string { s, _ := w.Adapter[name].(string); return s }
+	number := func(name string) int { n, _ := w.Adapter[name].(int); return n }
+	yes := func(name string) bool { b, _ := w.Adapter[name].(bool); return b }
+	millis := func(name string) time.Duration { return time.Duration(number(name)) * time.Millisecond }
 	switch w.Kind {
 	case "sharded":
-		mode, _ := w.Adapter["subscriptionMode"].(string)
-		return c.ShardedAdapter(&redis.ShardedOptions{SubscriptionMode: redis.SubscriptionMode(mode)})
+		return c.ShardedAdapter(&redis.ShardedOptions{ChannelPrefix: text("channelPrefix"), SubscriptionMode: redis.SubscriptionMode(text("subscriptionMode"))})
 	case "streams":
-		return c.StreamsAdapter(&redis.StreamsOptions{Hold: w.hold})
+		return c.StreamsAdapter(&redis.StreamsOptions{
+			StreamName: text("streamName"), StreamCount: number("streamCount"), ChannelPrefix: text("channelPrefix"),
+			UseShardedPubSub: yes("useShardedPubSub"), SessionKeyPrefix: text("sessionKeyPrefix"), MaxLen: number("maxLen"),
+			ReadCount: number("readCount"), BlockTime: millis("blockTimeInMs"), Hold: w.hold,
+		})
 	}
-	return c.Adapter(nil)
+	return c.Adapter(&redis.AdapterOptions{
+		Key: text("key"), RequestsTimeout: millis("requestsTimeout"), PublishOnSpecificResponseChannel: yes("publishOnSpecificResponseChannel"),
+	})
 }
 
 func (m *goMember) name() string { return m.title }
