@@ -66,7 +66,8 @@ reader that sleeps stops its own sender and nobody else on the connection: the w
 has room for all of them.
 
 A server mounted on net/http takes WebSockets over HTTP/1.1 only. ` + "`sio://`" + ` and ` + "`tap`" + ` open WebSockets over HTTP/1.1 only, too, and tap does not
-decode HTTP/2. ` + "`inspect wss://`" + ` opens one over HTTP/1.1, and says whether the server takes them over HTTP/2.
+decode HTTP/2. ` + "`inspect wss://`" + ` opens one over HTTP/1.1, and says whether the server takes them over HTTP/2; ` + "`inspect FILE`" + ` decodes
+HTTP/2 in captures, and the WebSockets on its streams (` + "`ws.HTTP2Observer`" + `, docs/captures.md).
 
 ## Who speaks it
 

@@ -60,11 +60,13 @@ type Follower struct {
 	o       *opening
 	decided decided
 	frames  *ws.Observer
+	over2   *ws.HTTP2Observer // where HTTP/2 is spoken
 	lanes   [2]lane
 	kept    [2][]byte // until it is decided
 	scan    handshake.Scanner
 	ended   [2]bool
 	tracer  *trace.Tracer
+	id      trace.ID
 }
 
 // decided says which machine follows a connection.
@@ -74,6 +76,7 @@ const (
 	notDecided decided = iota
 	byOpening          // one opening handshake, or no HTTP
 	byExchanges
+	byHTTP2
 )
 
 // lane is one direction once frames pass.
@@ -87,9 +90,9 @@ func (s *SocketIO) Follow(f Following) *Follower {
 	t := s.captured.tracer
 	e := extras{clock: f.Now, told: f.OnOpen, pieces: true}
 	return &Follower{
-		tracer: t,
-		x:      &exchanges{watched: watched{tracer: t, id: f.ID}, io: s, limits: f.Limits, most: f.Kept, extras: e},
-		o:      &opening{tracer: t, id: f.ID, limits: f.Limits, extras: e},
+		tracer: t, id: f.ID,
+		x: &exchanges{watched: watched{tracer: t, id: f.ID}, io: s, limits: f.Limits, most: f.Kept, extras: e},
+		o: &opening{tracer: t, id: f.ID, limits: f.Limits, extras: e},
 	}
 }
 
@@ -109,6 +112,14 @@ func (f *Follower) Feed(from ws.Role, b []byte) {
 func (f *Follower) decide() {
 	first := f.kept[ws.ClientRole]
 	switch {
+	case len(first) == 0 && mayBeSettings(f.kept[ws.ServerRole]):
+		return // a server of HTTP/2 may be first
+	case len(first) > 0 && string(first[:min(len(first), len(preface))]) == preface[:min(len(first), len(preface))]:
+		if len(first) >= len(preface) {
+			f.over2 = ws.NewHTTP2Observer(f.tracer, f.id, f.x.limits)
+			f.settle(byHTTP2)
+		}
+		return
 	case len(first) == 0 && !mayAnswer(f.kept[ws.ServerRole]):
 		f.settleOther(ws.ServerRole)
 		return
@@ -132,6 +143,15 @@ func (f *Follower) decide() {
 		}
 		f.settle(byExchanges)
 	}
+}
+
+// preface is what a client of HTTP/2 begins with (RFC 9113 section 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// mayBeSettings reports whether bytes may begin the first frame of a server of
+// HTTP/2: SETTINGS on no stream, and no answer to others.
+func mayBeSettings(b []byte) bool {
+	return len(b) >= 9 && b[0] == 0 && b[3] == 4 && b[4] == 0 && string(b[5:9]) == "\x00\x00\x00\x00" && (int(b[1])<<8|int(b[2]))%6 == 0
 }
 
 // mayAsk reports whether bytes may begin a request, also one that is wrong: a
@@ -186,6 +206,10 @@ func (f *Follower) settle(d decided, but ...ws.Role) {
 }
 
 func (f *Follower) feed(from ws.Role, b []byte) {
+	if f.over2 != nil {
+		f.over2.Feed(from, b)
+		return
+	}
 	if f.frames != nil {
 		f.feedFrames(from, b)
 		return
@@ -220,6 +244,8 @@ func (f *Follower) Gap(from ws.Role, n int64) {
 	}
 	f.x.io.tear(f.x.id)
 	switch {
+	case f.over2 != nil:
+		f.over2.Gap(from)
 	case f.frames != nil:
 		if f.lanes[from].lost {
 			return
@@ -338,6 +364,9 @@ func (f *Follower) Held() int {
 	if f.frames != nil {
 		n += f.frames.Held()
 	}
+	if f.over2 != nil {
+		n += f.over2.Held()
+	}
 	for _, l := range f.lanes {
 		if l.frames != nil {
 			n += l.frames.Held()
@@ -355,6 +384,8 @@ func (f *Follower) GiveUp(why string) {
 		f.settle(byOpening)
 	}
 	switch {
+	case f.over2 != nil:
+		f.over2.GiveUp(why)
 	case f.frames != nil:
 		f.note(why)
 		f.x.io.tear(f.x.id)

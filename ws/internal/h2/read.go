@@ -70,7 +70,7 @@ func (s *Session) readFrame() error {
 	switch {
 	case err == nil:
 		if s.cfg.Tracer.On(trace.Frame) {
-			s.cfg.Tracer.Emit(s.cfg.ID, frameEvent(trace.In, f))
+			s.cfg.Tracer.Emit(s.cfg.ID, FrameEvent(trace.In, f))
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

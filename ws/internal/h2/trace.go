@@ -20,12 +20,12 @@ func (s *Session) tell(b []byte) {
 		if err != nil {
 			return
 		}
-		s.cfg.Tracer.Emit(s.cfg.ID, frameEvent(trace.Out, f))
+		s.cfg.Tracer.Emit(s.cfg.ID, FrameEvent(trace.Out, f))
 	}
 }
 
-// frameEvent is a frame as a record.
-func frameEvent(dir trace.Dir, f http2.Frame) trace.HTTP2Frame {
+// FrameEvent is a frame as a record.
+func FrameEvent(dir trace.Dir, f http2.Frame) trace.HTTP2Frame {
 	h := f.Header()
 	e := trace.HTTP2Frame{Dir: dir, Type: h.Type.String(), Stream: int(h.StreamID), Size: int(h.Length), Flags: flagsOf(f)}
 	switch f := f.(type) {
