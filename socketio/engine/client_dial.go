@@ -234,6 +234,11 @@ func (d *Dialer) newClient(base *url.URL, events Events) *Client {
 	return c
 }
 
+// keptIdle is how long a connection may be silent and is used again. Node's servers
+// close theirs after 5 seconds, and a POST that meets this end ends the session: it
+// is not repeated, for it may have been heard (RFC 9112 section 9.3.1).
+const keptIdle = 4 * time.Second
+
 // httpClient speaks HTTP over the dialer's connections.
 func (d *Dialer) httpClient() *http.Client {
 	dialer := tcp.Dialer{}
@@ -250,7 +255,7 @@ func (d *Dialer) httpClient() *http.Client {
 		netDial = plain.DialContext
 	}
 	t := &http.Transport{
-		DialContext: netDial, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second, DisableCompression: false,
+		DialContext: netDial, MaxIdleConnsPerHost: 4, IdleConnTimeout: keptIdle, DisableCompression: false,
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return d.dialTLS(ctx, netDial, dialer, network, address)
 		},
