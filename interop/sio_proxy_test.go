@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -148,7 +149,8 @@ func TestSIOCrowd(t *testing.T) {
 func TestSIOOurCrowd(t *testing.T) {
 	eachWay(t, func(t *testing.T, way sioWay) {
 		const count = 400
-		r := &sioOurRun{sioOfficial(t, sioWords{}), way}
+		limit := patience.Milliseconds() // they are many, for one server
+		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"upgradeTimeout": limit, "pingTimeout": limit}}), way}
 		failed := make(chan error, count)
 		for i := range count {
 			go func() { failed <- r.once(t, i) }()
@@ -167,13 +169,20 @@ func TestSIOOurCrowd(t *testing.T) {
 
 // once connects, asks once, and leaves.
 func (r *sioOurRun) once(t *testing.T, i int) error {
-	c := socketio.NewClient(r.server.url, r.options())
+	o := r.options()
+	o.Timeout = patience
+	c := socketio.NewClient(r.server.url, o)
 	defer c.Close()
+	why := make(chan string, 100)
+	c.On("disconnect", func(reason, description string) { why <- reason + ": " + description })
 	if err := c.Connect(bounded(t)); err != nil {
 		return err
 	}
 	var back int
 	answer, err := c.EmitWithAck(bounded(t), "ask", i)
+	if errors.Is(err, socketio.ErrDisconnected) {
+		err = fmt.Errorf("client %d: %w: %s", i, err, within(t, "the reason", why))
+	}
 	if err == nil {
 		err = answer.Decode(&back)
 	}
