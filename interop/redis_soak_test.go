@@ -87,6 +87,7 @@ func (s *soak) round(t *testing.T) {
 	one := troubles[rand.IntN(len(troubles))]
 	s.done[one.name]++
 	s.last = one.name
+	t.Logf("round %d: %s", s.rounds, s.last)
 	one.do(t)
 	s.together(t)
 	s.mu.Lock()
@@ -212,8 +213,15 @@ func (s *soak) enterNode(t *testing.T) {
 	s.moveAll(func() {
 		s.b.among()
 		s.b.cut()
+		kept := ""
+		defer func() {
+			if t.Failed() {
+				t.Logf("kept in Redis: %q", kept)
+			}
+		}()
 		poll(t, "the sessions to be kept", func() bool { // an official server does not wait for them
-			return strings.Count(s.r.do("KEYS", "sio:session:*"), "sio:session:") == soakClients
+			kept = s.r.do("KEYS", "sio:session:*")
+			return strings.Count(kept, "sio:session:") >= soakClients
 		})
 		s.b.among(s.official)
 	})

@@ -145,7 +145,7 @@ func (q *queue) flush(ctx context.Context) error {
 	q.mu.Unlock()
 	for {
 		changed := q.conn.change()
-		if !q.conn.up() {
+		if !q.conn.writable() {
 			return fmt.Errorf("redis: %s is away: %d messages did not reach it", q.conn.address, q.size())
 		}
 		select {
@@ -171,7 +171,7 @@ func (q *queue) last() error {
 		err := q.flush(step)
 		stop()
 		now := q.size()
-		if err == nil || ctx.Err() != nil || now >= before || !q.conn.up() {
+		if err == nil || ctx.Err() != nil || now >= before || !q.conn.writable() {
 			return err
 		}
 		before = now

@@ -146,9 +146,12 @@ func (c *Conn) became(change func(*status)) {
 	}
 	s := &c.status
 	s.mu.Lock()
-	was := s.isUp()
+	was, wrote := s.isUp(), s.writing == nil
 	change(s)
 	state := State{Up: s.isUp()}
+	if state.Up != was || wrote != (s.writing == nil) {
+		s.wake()
+	}
 	if state.Up == was {
 		s.mu.Unlock()
 		return
@@ -159,10 +162,6 @@ func (c *Conn) became(change func(*status)) {
 	} else {
 		s.lostAt = time.Now()
 		c.count.losses.Add(1)
-	}
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
 	}
 	told := make([]func(State), 0, len(s.watchers)+1)
 	for _, f := range s.watchers {
@@ -186,7 +185,23 @@ func (c *Conn) say(s State) {
 	c.note("is lost: %v", s.Err)
 }
 
-// change is closed at the next change of the state.
+// wake wakes those who wait for a change.
+func (s *status) wake() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// writable reports whether Redis takes what is written, as far as is known.
+func (c *Conn) writable() bool {
+	c.status.mu.Lock()
+	defer c.status.mu.Unlock()
+	return c.status.writing == nil
+}
+
+// change is closed at the next change of the state, or of whether Redis takes what
+// is written.
 func (c *Conn) change() <-chan struct{} {
 	c.status.mu.Lock()
 	defer c.status.mu.Unlock()

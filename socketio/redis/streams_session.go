@@ -29,7 +29,7 @@ const (
 	// its way there: other servers find out at their own pace.
 	lateSession = 5 * time.Second
 	// lateMove is how long a client may be faster than the server that it has left.
-	lateMove = time.Second
+	lateMove = 3 * time.Second
 	latePoll = 50 * time.Millisecond
 )
 
