@@ -137,6 +137,7 @@ func TestDrainOverTime(t *testing.T) {
 			go func() { drained <- s.Drain(ctx, over) }()
 			soon(t, "it drains", func() bool { status, _ := refusal(t, addr); return status == http.StatusServiceUnavailable })
 			if over == time.Hour {
+				soon(t, "the first leaves", func() bool { return len(s.Sockets()) == 4 })
 				_ = s.Emit("still", "here")
 				stay := 0
 				for _, p := range all { // the first leaves at once
