@@ -137,10 +137,14 @@ func TestAppNotifications(t *testing.T) {
 		ann.says("notices", "the build is green")
 		bob.says("notices", "smoke in the kitchen")
 		ann.until(`document.title === "(1) Notifications"`)
+		cleo := socketio.NewClient(strings.TrimSuffix(page, "/below/"), &socketio.ClientOptions{Path: "/below/socket.io/"})
+		defer cleo.Close()
+		must(t, cleo.Connect(bounded(t)))
 		ann.click("#cut")
 		ann.says("state", "not connected: forced close")
-		publish("lunch", "the soup is ready")
-		publish("builds", "the build is red")
+		for topic, text := range map[string]string{"lunch": "the soup is ready", "builds": "the build is red"} { // no page types that fast
+			mustAck(t, cleo, "publish", map[string]string{"topic": topic, "text": text, "from": "Cleo"})
+		}
 		ann.says("notices", "the build is red")
 		ann.says("notices", "the soup is ready")
 		ann.says("unread", "3")
