@@ -118,6 +118,7 @@ func (c *Conn) configure(o *goredis.Options, p *parameters) error {
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.options.Timeout, c.options.Timeout, c.options.Timeout
 	d := &dialer{tls: o.TLSConfig, timeout: c.options.Timeout - c.options.Timeout/8} // before who waits for it gives up
+	c.dialer = d
 	o.Dialer, o.TLSConfig = d.dial, nil
 	return nil
 }

@@ -51,6 +51,7 @@ type Conn struct {
 	address string // for people: without a password
 	client  goredis.UniversalClient
 	cluster *goredis.ClusterClient // nil without one
+	dialer  *dialer
 
 	status status
 	count  counters
@@ -116,6 +117,7 @@ func (c *Conn) Close() error {
 	c.queue.close()
 	c.cancel()
 	err := c.client.Close() // what waits for an answer of Redis gets none
+	c.dialer.close()
 	c.hub.close()
 	c.queue.wait()
 	c.work.Wait()

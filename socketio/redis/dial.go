@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -20,10 +21,47 @@ type unsentError struct{ error }
 
 func (e unsentError) Unwrap() []error { return []error{errUnsent, e.error} }
 
-// dialer makes connections to Redis.
+// dialer makes connections to Redis. It knows them all, for go-redis waits for
+// answers on connections that it is just making, and closes those only that it
+// has made.
 type dialer struct {
 	tls     *tls.Config
 	timeout time.Duration
+
+	mu     sync.Mutex
+	conns  map[*greeted]struct{}
+	closed bool
+}
+
+// keep notes a connection until its end, and closes it behind that of the dialer.
+func (d *dialer) keep(g *greeted) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		g.Conn.Close()
+		return unsentError{net.ErrClosed}
+	}
+	if d.conns == nil {
+		d.conns = map[*greeted]struct{}{}
+	}
+	d.conns[g] = struct{}{}
+	return nil
+}
+
+func (d *dialer) forget(g *greeted) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, g)
+}
+
+// close ends every connection, and lets none come into being.
+func (d *dialer) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	for g := range d.conns {
+		g.Conn.Close()
+	}
 }
 
 // dial makes one, and its TLS.
@@ -35,7 +73,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, unsentError{err}
 	}
 	if d.tls == nil {
-		return newGreeted(plain, plain, address), nil
+		return d.greeted(plain, plain, address)
 	}
 	own := d.tls.Clone()
 	if own.ServerName == "" {
@@ -49,7 +87,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		}
 		return nil, unsentError{fmt.Errorf("%s: TLS: %w", address, err)}
 	}
-	return newGreeted(secure, plain, address), nil
+	return d.greeted(secure, plain, address)
 }
 
 // greeted is a connection that knows what certainly did not reach Redis. What is
@@ -59,6 +97,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 // itself, but not with TLS.
 type greeted struct {
 	net.Conn
+	dialer  *dialer
 	address string
 	secure  bool
 	socket  syscall.Conn // below TLS; nil where there is none
@@ -66,13 +105,22 @@ type greeted struct {
 	asks    atomic.Bool // something was sent, and not answered
 }
 
-func newGreeted(c, plain net.Conn, address string) net.Conn {
-	g := &greeted{Conn: c, address: address, secure: c != plain}
+func (d *dialer) greeted(c, plain net.Conn, address string) (net.Conn, error) {
+	g := &greeted{Conn: c, dialer: d, address: address, secure: c != plain}
+	if err := d.keep(g); err != nil {
+		return nil, err
+	}
 	g.socket, _ = plain.(syscall.Conn)
 	if g.socket != nil && !g.secure {
-		return &greetedSocket{g, g.socket}
+		return &greetedSocket{g, g.socket}, nil
 	}
-	return g
+	return g, nil
+}
+
+// Close implements [net.Conn].
+func (g *greeted) Close() error {
+	g.dialer.forget(g)
+	return g.Conn.Close()
 }
 
 // greetedSocket lets go-redis look at the socket before it uses it.
