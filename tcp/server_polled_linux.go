@@ -157,11 +157,7 @@ func (p *Peer) hasTurn() bool {
 
 // openPolled is open under the lock.
 func (p *Peer) openPolled() {
-	p.opened = true
-	p.srv.count.opened.Add(1)
-	p.touch()
-	p.startIdle()
-	p.begin(true)
+	p.beginOpen()
 	p.mu.Unlock()
 	p.invoke(onOpen, nil, nil)
 	p.mu.Lock()

@@ -34,15 +34,20 @@ func (p *Peer) open() bool {
 		p.unlock()
 		return false
 	}
+	p.beginOpen()
+	p.mu.Unlock()
+	p.invoke(onOpen, nil, nil)
+	p.endTurn()
+	return true
+}
+
+// beginOpen begins the turn of OnOpen.
+func (p *Peer) beginOpen() {
 	p.opened = true
 	p.srv.count.opened.Add(1)
 	p.touch()
 	p.startIdle()
 	p.begin(true)
-	p.mu.Unlock()
-	p.invoke(onOpen, nil, nil)
-	p.endTurn()
-	return true
 }
 
 // readAll reads until there is nothing more to come, or nobody cares.
