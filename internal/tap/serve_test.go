@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -283,6 +284,9 @@ func TestTraceTellsWhichConnectionsBelongTogether(t *testing.T) {
 	r.ended <- <-r.ended
 	records := seen.Records()
 	notes, cuts := trace.Events[trace.Note](records), trace.Events[trace.Fault](records)
+	notes = slices.DeleteFunc(notes, func(n trace.Note) bool { // the echo may meet the cut
+		return strings.HasPrefix(n.Text, "the write failed")
+	})
 	if len(notes) != 1 || notes[0].Text != "passes on connection 1" {
 		t.Errorf("notes %v", notes)
 	}
