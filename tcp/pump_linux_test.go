@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -117,13 +118,13 @@ func TestPumpReopensBlockingPipes(t *testing.T) {
 // Where a pipe may not be opened once more, a thread blocks in it.
 func TestPumpBlocksAThread(t *testing.T) {
 	for name, way := range bulkWays {
+		if !strings.Contains(name, "pipe") { // one socket into another has none that could block
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			src, dst := way(t)
 			s := &splicer{pump: &Pump{Dst: dst, Src: src}, src: look(src, true), dst: look(dst, false)}
 			step := s.direct()
-			if s.src.kind == fdSocket && s.dst.kind == fdSocket {
-				t.Skip("no pipe")
-			}
 			if err := s.run(step); err != nil || s.pump.Moved() != bulk {
 				t.Errorf("moved %d bytes of %d, %v", s.pump.Moved(), bulk, err)
 			}
