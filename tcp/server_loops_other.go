@@ -23,4 +23,4 @@ func (*polled) ends() bool       { return false }
 func (*polled) handOver() error  { return nil }
 func (*polled) close(bool) error { return nil }
 func (*polled) view() net.Conn   { return nil }
-func (p *Peer) leaveLoop()       {}
+func (p *Peer) endPolled()       {}

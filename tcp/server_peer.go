@@ -88,7 +88,7 @@ func (p *Peer) cause() error {
 	return p.more.cause
 }
 
-// waitsFor reports whether something posted waits for its turn.
+// hasTasks reports whether something posted waits for its turn.
 func (p *Peer) hasTasks() bool { return p.more != nil && len(p.more.tasks) > 0 }
 
 // early is what was read before the peer was adopted.
@@ -313,7 +313,7 @@ func (p *Peer) unlock() {
 		last := p.polled != nil && p.polled.ends()
 		p.mu.Unlock()
 		if last {
-			go p.leaveLoop()
+			go p.endPolled()
 		}
 		return
 	}

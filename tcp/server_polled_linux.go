@@ -264,8 +264,8 @@ func (e *polled) ends() bool {
 	return true
 }
 
-// leaveLoop makes the last callback.
-func (p *Peer) leaveLoop() {
+// endPolled makes the last callback.
+func (p *Peer) endPolled() {
 	p.finish()
 	p.srv.leave()
 	p.srv.leaveLoops()
