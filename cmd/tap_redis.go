@@ -43,11 +43,14 @@ func (f *observeFlags) add(set *pflag.FlagSet) {
 // isRedis reports whether an address is that of a Redis.
 func isRedis(word string) bool {
 	scheme, _, ok := strings.Cut(strings.ToLower(word), "://")
+	scheme = strings.TrimSuffix(scheme, "-sentinel")
 	return ok && (scheme == "redis" || scheme == "rediss")
 }
 
 // isSecureRedis reports whether that speaks TLS.
-func isSecureRedis(word string) bool { return strings.HasPrefix(strings.ToLower(word), "rediss:") }
+func isSecureRedis(word string) bool {
+	return isRedis(word) && strings.HasPrefix(strings.ToLower(word), "rediss")
+}
 
 // completeRedis reads the words of tap where they name a Redis.
 func (o *tapOptions) completeRedis(c *cobra.Command, args []string) error {
