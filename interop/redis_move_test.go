@@ -19,6 +19,19 @@ type switchboard struct {
 	mu    sync.Mutex
 	to    string
 	conns []net.Conn
+	watch func(answer []byte) // told of what has been passed back; nil in most tests
+}
+
+// watched is where answers are passed to.
+type watched struct {
+	net.Conn
+	watch func([]byte)
+}
+
+func (w watched) Write(b []byte) (int, error) {
+	n, err := w.Conn.Write(b)
+	w.watch(b[:n])
+	return n, err
 }
 
 func newSwitchboard(t testing.TB, to clusterMember) *switchboard {
@@ -49,9 +62,13 @@ func (s *switchboard) serve() {
 			continue
 		}
 		s.conns = append(s.conns, in, out)
+		back := io.Writer(in)
+		if s.watch != nil {
+			back = watched{in, s.watch}
+		}
 		s.mu.Unlock()
 		go func() { _, _ = io.Copy(out, in); out.Close() }()
-		go func() { _, _ = io.Copy(in, out); in.Close() }()
+		go func() { _, _ = io.Copy(back, out); in.Close() }()
 	}
 }
 

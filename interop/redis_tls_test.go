@@ -143,9 +143,7 @@ func (r *redisServer) asAdmin(args ...string) string {
 func startGuardedRedis(t *testing.T, rules string) *redisServer {
 	t.Helper()
 	r := startRedis(t)
-	r.do("ACL", "SETUSER", "admin", "on", ">root", "~*", "&*", "+@all")
-	r.do(append([]string{"ACL", "SETUSER", "app", "on", ">secret"}, strings.Fields(rules)...)...)
-	r.asAdmin("ACL", "SETUSER", "default", "off")
+	guard(r, rules)
 	return r
 }
 
@@ -276,11 +274,34 @@ func TestRedisRefused(t *testing.T) {
 	}
 }
 
+// guard leaves it to an admin, and to a user with these rights.
+func guard(r *redisServer, rules string) {
+	r.t.Helper()
+	r.do("ACL", "SETUSER", "admin", "on", ">root", "~*", "&*", "+@all")
+	r.do(append([]string{"ACL", "SETUSER", "app", "on", ">secret"}, strings.Fields(rules)...)...)
+	r.asAdmin("ACL", "SETUSER", "default", "off")
+}
+
 // TestRedisPassword changes the password of a cluster that runs, once it has been
 // refused by it, and then the file that it stands in.
 func TestRedisPassword(t *testing.T) {
 	t.Parallel()
 	r := startGuardedRedis(t, redisACL["streams"])
+	passwordChanges(t, r, fmt.Sprintf("redis://%%s127.0.0.1:%d?password_file=", r.port))
+}
+
+// TestRedisPasswordTLS does so over TLS, whose socket go-redis does not look at.
+func TestRedisPasswordTLS(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "redis")
+	r, port := startSecureRedis(t, ca, ca.issue(t, here), "--tls-auth-clients", "no")
+	guard(r, redisACL["streams"])
+	passwordChanges(t, r, fmt.Sprintf("rediss://%%s127.0.0.1:%d?ca_file=%s&password_file=", port, ca.pem))
+}
+
+// passwordChanges does it, at a URL that lacks a user and a file.
+func passwordChanges(t *testing.T, r *redisServer, url string) {
+	t.Helper()
 	file := filepath.Join(tempDir(t), "password")
 	writes := func(text string) {
 		t.Helper()
@@ -291,12 +312,17 @@ func TestRedisPassword(t *testing.T) {
 	writes("secret")
 	states := make(chan redis.State, 1000)
 	g := &troubled{redisCluster: &redisCluster{t: t}, r: r, states: states}
-	w := memberWords{Name: "go 1", Kind: "streams", Redis: []string{fmt.Sprintf("redis://app@127.0.0.1:%d?password_file=%s", r.port, file)}}
+	w := memberWords{Name: "go 1", Kind: "streams", Redis: []string{fmt.Sprintf(url, "app@") + file}}
 	g.one = startGoMember(t, w, nil, &redis.ConnOptions{OnState: func(s redis.State) { states <- s }})
 	g.join(g.one)
-	w = memberWords{Name: "go 2", Kind: "streams", Redis: []string{fmt.Sprintf("redis://127.0.0.1:%d", r.port)}}
+	bare, _, _ := strings.Cut(fmt.Sprintf(url, ""), "password_file=")
+	w = memberWords{Name: "go 2", Kind: "streams", Redis: []string{bare}}
+	empty := make(chan struct{}, 1000)
 	g.join(startGoMember(t, w, nil, &redis.ConnOptions{Credentials: func(context.Context) (string, string, error) {
 		raw, err := os.ReadFile(file)
+		if len(raw) == 0 {
+			empty <- struct{}{}
+		}
 		return "app", strings.TrimSpace(string(raw)), err
 	}}))
 	g.everywhere("at first")
@@ -304,12 +330,22 @@ func TestRedisPassword(t *testing.T) {
 	r.asAdmin("CLIENT", "KILL", "USER", "app")
 	for s := g.becomes(false); !strings.Contains(s.Err.Error(), "WRONGPASS"); {
 		err := redisPing(t, w.Redis[0], &redis.ConnOptions{Username: "app", Password: "secret"})
-		if err == nil || !strings.Contains(err.Error(), "WRONGPASS") || !strings.Contains(err.Error(), r.url()) {
+		if err == nil || !strings.Contains(err.Error(), "WRONGPASS") || !strings.Contains(err.Error(), "://127.0.0.1:") {
 			t.Errorf("Redis is lost: %v; and asked again: %v", s.Err, err)
 		}
 		break
 	}
 	g.say(g.one, "meanwhile")
+	if err := os.WriteFile(file, nil, 0o600); err != nil { // as whoever writes it leaves it for a moment
+		t.Fatal(err)
+	}
+	for range 5 { // by all who have a connection
+		select {
+		case <-empty:
+		case <-time.After(patience):
+			t.Fatal("nobody asks for the password")
+		}
+	}
 	writes("changed")
 	g.becomes(true)
 	for _, c := range g.clients {

@@ -207,6 +207,26 @@ func TestRedisAnother(t *testing.T) {
 	g.everywhere("at another one")
 }
 
+// TestRedisAnotherBetween is that, at the moment at which a server has read an
+// entry and does not yet wait for the next one: it has nothing on its way by which
+// it could see that Redis is lost.
+func TestRedisAnotherBetween(t *testing.T) {
+	t.Parallel()
+	r, other := startRedis(t), startRedis(t)
+	r.do("XADD", "socket.io", "9999999999999-0", "uid", "x", "nsp", "/elsewhere", "type", "3", "data", "{}")
+	board := newSwitchboard(t, redisAt{r})
+	board.watch = func(answer []byte) {
+		if bytes.Contains(answer, []byte("the last words")) {
+			board.turn(redisAt{other})
+		}
+	}
+	g := startRingMembers(t, "streams", []string{"redis://" + strings.TrimPrefix(board.url(), "http://")}, recovering("streams"), quick)
+	g.everywhere("at first")
+	g.say(g.one, "the last words")
+	g.back()
+	g.everywhere("at another one")
+}
+
 // TestRedisFull has Redis refuse what needs memory: channels do not.
 func TestRedisFull(t *testing.T) {
 	for _, kind := range []string{"classic", "sharded"} {

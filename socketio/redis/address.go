@@ -131,7 +131,11 @@ func (c *Conn) configurePassword(o *goredis.Options, p *parameters) error {
 		user := o.Username
 		ask = func(context.Context) (string, string, error) {
 			raw, err := os.ReadFile(p.passwordFile)
-			return user, strings.TrimRight(string(raw), "\r\n"), err
+			password := strings.TrimRight(string(raw), "\r\n")
+			if err == nil && password == "" { // it is just being written, perhaps
+				err = fmt.Errorf("%s is empty", p.passwordFile)
+			}
+			return user, password, err
 		}
 		if _, _, err := ask(context.Background()); err != nil {
 			return fmt.Errorf("password_file: %w", err)

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -102,7 +103,8 @@ type greeted struct {
 	secure  bool
 	socket  syscall.Conn // below TLS; nil where there is none
 	came    atomic.Bool
-	asks    atomic.Bool // something was sent, and not answered
+	asks    atomic.Bool  // something was sent, and not answered
+	nobody  atomic.Int32 // how often Redis has answered that it does not know who this is
 }
 
 func (d *dialer) greeted(c, plain net.Conn, address string) (net.Conn, error) {
@@ -112,7 +114,7 @@ func (d *dialer) greeted(c, plain net.Conn, address string) (net.Conn, error) {
 	}
 	g.socket, _ = plain.(syscall.Conn)
 	if g.socket != nil && !g.secure {
-		return &greetedSocket{g, g.socket}, nil
+		return &greetedSocket{g}, nil
 	}
 	return g, nil
 }
@@ -124,9 +126,24 @@ func (g *greeted) Close() error {
 }
 
 // greetedSocket lets go-redis look at the socket before it uses it.
-type greetedSocket struct {
-	*greeted
-	syscall.Conn
+type greetedSocket struct{ *greeted }
+
+// noAuth begins the answers on a connection that gave no password, as when the
+// file that has it was just being written. It gives none later: so go-redis must
+// not use it again, which looks at its socket before, but not below TLS.
+var noAuth = []byte("-NOAUTH ")
+
+func (g *greeted) useless() error {
+	return fmt.Errorf("%s: NOAUTH before: the password was missing when it was made: %w", g.address, net.ErrClosed)
+}
+
+// SyscallConn implements [syscall.Conn]: there is none where the connection is of
+// no use.
+func (g *greetedSocket) SyscallConn() (syscall.RawConn, error) {
+	if g.nobody.Load() > 0 {
+		return nil, g.useless()
+	}
+	return g.socket.SyscallConn()
 }
 
 // Read implements [net.Conn].
@@ -135,12 +152,18 @@ func (g *greeted) Read(b []byte) (int, error) {
 	if n > 0 {
 		g.came.Store(true)
 		g.asks.Store(false)
+		if bytes.HasPrefix(b[:n], noAuth) {
+			g.nobody.Add(1)
+		}
 	}
 	return n, g.explain(err)
 }
 
 // Write implements [net.Conn].
 func (g *greeted) Write(b []byte) (int, error) {
+	if g.secure && g.nobody.Load() > 1 { // to the greeting, and to a command
+		return 0, unsentError{g.useless()}
+	}
 	if g.came.Load() && !g.asks.Load() && g.socket != nil && hungUp(g.socket) {
 		return 0, unsentError{fmt.Errorf("%s: Redis has closed the connection: %w", g.address, net.ErrClosed)}
 	}

@@ -11,3 +11,9 @@ func isAnswer(err error) bool {
 
 // movedAway reports whether a slot is another server's.
 func movedAway(err error) bool { return goredis.HasErrorPrefix(err, "MOVED ") }
+
+// elsewhere reports whether a slot is another server's, or about to be.
+func elsewhere(err error) bool { return movedAway(err) || goredis.HasErrorPrefix(err, "ASK ") }
+
+// unknown reports whether a connection is one that gave no password.
+func unknown(err error) bool { return goredis.HasErrorPrefix(err, "NOAUTH ") }

@@ -50,7 +50,7 @@ func (l *line) read() {
 	defer l.hub.all.Done()
 	for {
 		m, err := l.ps.Receive(l.hub.conn.ctx)
-		if err != nil && !isAnswer(err) {
+		if err != nil && (!isAnswer(err) || unknown(err)) {
 			l.end(err)
 			return
 		}

@@ -21,9 +21,11 @@ type reader struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	conn *goredis.Conn // of its own goroutine; nil where there is none
+	lost bool          // there was one, and it was lost: of its own goroutine
+
 	mu       sync.Mutex // held while an entry is handed out
 	last     string     // the last that was
-	lost     bool       // Redis was, since: of its own goroutine
 	adapters []*stream
 }
 
@@ -66,6 +68,7 @@ func (s *streams) close(a *stream) {
 func (r *reader) work() {
 	conn := r.all.conn
 	defer conn.heard(r, nil)
+	defer r.hangUp()
 	for tries := 0; r.ctx.Err() == nil; {
 		err := r.begin()
 		if err == nil {
@@ -77,12 +80,34 @@ func (r *reader) work() {
 			continue
 		}
 		r.lost = true
+		r.hangUp()
 		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, err))
 		select {
 		case <-time.After(backoff(tries)):
 			tries++
 		case <-r.ctx.Done():
 		}
+	}
+}
+
+// over is the connection that it reads over: one of its own, of which it learns
+// when it is lost. From among those of the client another one may be taken for the
+// next command, to another Redis perhaps, and nothing said.
+func (r *reader) over(ctx context.Context) (*goredis.Conn, error) {
+	if r.conn == nil {
+		node, err := r.all.conn.node(ctx, r.name)
+		if err != nil {
+			return nil, err
+		}
+		r.conn = node.EphemeralConn()
+	}
+	return r.conn, nil
+}
+
+func (r *reader) hangUp() {
+	if r.conn != nil {
+		_ = r.conn.Close()
+		r.conn = nil
 	}
 }
 
@@ -95,7 +120,15 @@ func (r *reader) begin() error {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.all.conn.options.Timeout)
 	defer cancel()
-	page, err := r.all.conn.client.XRevRangeN(ctx, r.name, "+", "-", 1).Result()
+	conn, err := r.over(ctx)
+	if err != nil {
+		return err
+	}
+	page, err := conn.XRevRangeN(ctx, r.name, "+", "-", 1).Result()
+	if elsewhere(err) {
+		page, err = r.all.conn.client.XRevRangeN(ctx, r.name, "+", "-", 1).Result()
+		r.hangUp()
+	}
 	if err != nil {
 		return err
 	}
@@ -156,9 +189,18 @@ func (r *reader) position() string {
 func (r *reader) read() error {
 	ctx, cancel := context.WithTimeout(r.ctx, r.all.options.BlockTime+r.all.conn.options.Timeout)
 	defer cancel()
-	found, err := r.all.conn.client.XRead(ctx, &goredis.XReadArgs{
+	conn, err := r.over(ctx)
+	if err != nil {
+		return err
+	}
+	args := &goredis.XReadArgs{
 		Streams: []string{r.name}, ID: r.position(), Count: int64(r.all.options.ReadCount), Block: r.all.options.BlockTime,
-	}).Result()
+	}
+	found, err := conn.XRead(ctx, args).Result()
+	if elsewhere(err) { // the client knows the way, and learns it
+		found, err = r.all.conn.client.XRead(ctx, args).Result()
+		r.hangUp()
+	}
 	if errors.Is(err, goredis.Nil) {
 		return nil
 	}
