@@ -305,6 +305,9 @@ func (e *polled) put(pieces [][]byte) (int, error) {
 	if len(pieces) == 1 {
 		return writeNow(e.fd, pieces[0])
 	}
+	if len(pieces) <= fewPieces {
+		return writevNow(e.fd, pieces)
+	}
 	for {
 		n, err := unix.Writev(e.fd, pieces[:min(len(pieces), mostPieces)])
 		if err != syscall.EINTR {

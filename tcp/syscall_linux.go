@@ -53,6 +53,23 @@ func writeNow(fd int, b []byte) (int, error) {
 	return callNow(syscall.SYS_WRITE, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
 }
 
+// fewPieces is what a frame or two has: their addresses stand on the stack.
+const fewPieces = 16
+
+// writevNow is writev(2) on a descriptor that does not block, for a few pieces.
+func writevNow(fd int, pieces [][]byte) (int, error) {
+	var all [fewPieces]unix.Iovec
+	n := 0
+	for _, piece := range pieces {
+		if len(piece) > 0 {
+			all[n].Base = unsafe.SliceData(piece)
+			all[n].SetLen(len(piece))
+			n++
+		}
+	}
+	return callNow(syscall.SYS_WRITEV, fd, unsafe.Pointer(&all), n)
+}
+
 // eventsNow is epoll_wait(2) for what there is already.
 func eventsNow(epoll int, events []unix.EpollEvent) (int, error) {
 	r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
