@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sockkit/sockkit/internal/metrics"
 	"github.com/sockkit/sockkit/internal/serve"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
@@ -78,7 +79,7 @@ func (l *listening) serveDatagrams(ctx context.Context, sockets []*udp.Socket) e
 	if l.limits.admit() != nil {
 		server.Allow = func(a netip.Addr) error { return l.limits.admitAddr(a) }
 	}
-	stop, err := l.serveMetrics(ctx, func() []sample { return datagramSamples(server.Stats()) })
+	stop, err := l.serveMetrics(ctx, func() []metrics.Family { return datagramSamples(server.Stats()) })
 	if err != nil {
 		return err
 	}
@@ -87,20 +88,20 @@ func (l *listening) serveDatagrams(ctx context.Context, sockets []*udp.Socket) e
 }
 
 // datagramSamples are the figures of a server for datagrams.
-func datagramSamples(st udp.Stats) []sample {
+func datagramSamples(st udp.Stats) []metrics.Family {
 	dropped := map[string]float64{
 		"max-rate": float64(st.Dropped.MaxRate), "max-conns": float64(st.Dropped.MaxPeers),
 		"max-conns-per-ip": float64(st.Dropped.MaxPeersPerIP), "denied": float64(st.Dropped.Denied),
 		"receive-buffer": float64(st.Dropped.ReceiveBuffer), "send-full": float64(st.Dropped.SendFull),
 		"send-error": float64(st.Dropped.SendErrors),
 	}
-	return []sample{
+	return []metrics.Family{
 		counter("datagrams_received_total", "Datagrams received.", st.DatagramsIn),
 		counter("datagrams_sent_total", "Datagrams taken by the system.", st.DatagramsOut),
 		counter("received_bytes_total", "Bytes received by the application.", st.BytesIn),
 		counter("sent_bytes_total", "Bytes sent by the application.", st.BytesOut),
 		gauge("peers", "Peers at the moment.", float64(st.Peers)),
 		counter("peers_total", "Peers ever.", st.PeersTotal),
-		{name: "datagrams_dropped_total", help: "Datagrams dropped, by reason.", label: "reason", values: dropped},
+		{Name: "sockkit_datagrams_dropped_total", Help: "Datagrams dropped, by reason.", Type: metrics.Counter, Label: "reason", Values: dropped},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sockkit/sockkit/internal/metrics"
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/redis"
 )
@@ -104,7 +105,7 @@ func (f *redisFlags) factory(conn *redis.Conn) socketio.AdapterFactory {
 }
 
 // brokerSamples are the figures of the way to Redis.
-func brokerSamples(conn *redis.Conn) []sample {
+func brokerSamples(conn *redis.Conn) []metrics.Family {
 	if conn == nil {
 		return nil
 	}
@@ -112,7 +113,7 @@ func brokerSamples(conn *redis.Conn) []sample {
 	if st.Up {
 		up = 1
 	}
-	return []sample{
+	return []metrics.Family{
 		gauge("redis_up", "1 where Redis can be reached.", up),
 		counter("redis_published_total", "Messages that Redis has taken.", uint64(st.Published)),
 		counter("redis_received_total", "Messages of other servers.", uint64(st.Received)),

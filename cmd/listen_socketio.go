@@ -20,6 +20,7 @@ import (
 
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/metrics"
 	"github.com/sockkit/sockkit/internal/serve"
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/engine"
@@ -127,7 +128,7 @@ func (l *listening) socketIO(ctx context.Context) error {
 		return err
 	}
 	namespaces := l.namespaces(server)
-	stop, err := l.serveMetrics(ctx, func() []sample { return append(socketIOSamples(server), brokerSamples(broker)...) })
+	stop, err := l.serveMetrics(ctx, func() []metrics.Family { return append(socketIOSamples(server), brokerSamples(broker)...) })
 	if err != nil {
 		return err
 	}
@@ -268,10 +269,10 @@ func (a remoteText) Network() string { return "tcp" }
 func (a remoteText) String() string  { return string(a) }
 
 // socketIOSamples are the figures of a Socket.IO server.
-func socketIOSamples(server *socketio.Server) []sample {
-	sockets := sample{name: "sockets", help: "Sockets, by namespace.", gauge: true, label: "namespace", values: map[string]float64{}}
+func socketIOSamples(server *socketio.Server) []metrics.Family {
+	sockets := metrics.Family{Name: "sockkit_sockets", Help: "Sockets, by namespace.", Type: metrics.Gauge, Label: "namespace", Values: map[string]float64{}}
 	for _, n := range server.Namespaces() {
-		sockets.values[n.Name()] = float64(len(n.Sockets()))
+		sockets.Values[n.Name()] = float64(len(n.Sockets()))
 	}
 	e := server.EngineServer()
 	return append(webSocketSamples(e.Stats()),

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/metrics"
 	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/internal/serve"
 	"github.com/sockkit/sockkit/internal/session"
@@ -128,7 +129,7 @@ func (l *listening) serve(ctx context.Context, listener *tcp.Listener, config *t
 		MaxConns: l.limits.maxConns, MaxConnsPerIP: l.limits.maxConnsPerIP, MaxRate: int64(l.limits.maxRate),
 		Admit: l.limits.admit(), Tracer: l.tracer, OnRefused: l.refused,
 	}
-	stop, err := l.serveMetrics(ctx, func() []sample { return streamSamples(server.Stats()) })
+	stop, err := l.serveMetrics(ctx, func() []metrics.Family { return streamSamples(server.Stats()) })
 	if err != nil {
 		return err
 	}

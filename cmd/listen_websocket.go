@@ -17,6 +17,7 @@ import (
 
 	"github.com/sockkit/sockkit/handshake"
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/metrics"
 	"github.com/sockkit/sockkit/internal/serve"
 	"github.com/sockkit/sockkit/internal/session"
 	"github.com/sockkit/sockkit/tcp"
@@ -118,7 +119,7 @@ func (l *listening) webSockets(ctx context.Context) error {
 	}
 	defer done()
 	server := l.webServer(config)
-	stop, err := l.serveMetrics(ctx, func() []sample { return webSocketSamples(server.Stats()) })
+	stop, err := l.serveMetrics(ctx, func() []metrics.Family { return webSocketSamples(server.Stats()) })
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func (l *listening) converse(ctx context.Context, c *ws.Conn) error {
 }
 
 // webSocketSamples are the figures of a WebSocket server.
-func webSocketSamples(st ws.Stats) []sample {
+func webSocketSamples(st ws.Stats) []metrics.Family {
 	return append(streamSamples(st.Stats),
 		gauge("websockets_open", "WebSocket connections that are open.", float64(st.Upgrades)),
 		counter("websockets_total", "Connections that became WebSockets.", st.Upgraded),

@@ -10,37 +10,26 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/metrics"
 	"github.com/sockkit/sockkit/tcp"
 )
 
-// sample is one figure at the moment of asking.
-type sample struct {
-	name, help string
-	gauge      bool
-	label      string // the label's name, where values has more than one
-	values     map[string]float64
+func counter(name, help string, v uint64) metrics.Family {
+	return metrics.One(metrics.Counter, "sockkit_"+name, help, float64(v))
 }
 
-func counter(name, help string, v uint64) sample {
-	return sample{name: name, help: help, values: map[string]float64{"": float64(v)}}
-}
-
-func gauge(name, help string, v float64) sample {
-	return sample{name: name, help: help, gauge: true, values: map[string]float64{"": v}}
+func gauge(name, help string, v float64) metrics.Family {
+	return metrics.One(metrics.Gauge, "sockkit_"+name, help, v)
 }
 
 // streamSamples are the figures of a server for streams.
-func streamSamples(st tcp.Stats) []sample {
-	refused := sample{name: "connections_refused_total", help: "Connections turned away, by rule.", label: "rule", values: map[string]float64{}}
+func streamSamples(st tcp.Stats) []metrics.Family {
+	refused := metrics.Family{Name: "sockkit_connections_refused_total", Help: "Connections turned away, by rule.", Type: metrics.Counter, Label: "rule", Values: map[string]float64{}}
 	for rule, n := range st.Refused {
-		refused.values[rule] = float64(n)
+		refused.Values[rule] = float64(n)
 	}
-	return []sample{
+	return []metrics.Family{
 		counter("connections_accepted_total", "Connections accepted, with those turned away.", st.Accepted),
 		gauge("connections_open", "Connections that are open.", float64(st.Open+st.Detached)),
 		gauge("connections_handshaking", "Connections in a TLS handshake.", float64(st.Handshaking)),
@@ -54,37 +43,9 @@ func streamSamples(st tcp.Stats) []sample {
 	}
 }
 
-// collector gives samples to Prometheus.
-type collector func() []sample
-
-// Describe implements [prometheus.Collector]: the samples describe themselves.
-func (collector) Describe(chan<- *prometheus.Desc) {}
-
-// Collect implements [prometheus.Collector].
-func (c collector) Collect(out chan<- prometheus.Metric) {
-	for _, s := range c() {
-		kind := prometheus.CounterValue
-		if s.gauge {
-			kind = prometheus.GaugeValue
-		}
-		var labels []string
-		if s.label != "" {
-			labels = []string{s.label}
-		}
-		desc := prometheus.NewDesc("sockkit_"+s.name, s.help, labels, nil)
-		for value, v := range s.values {
-			if s.label == "" {
-				out <- prometheus.MustNewConstMetric(desc, kind, v)
-			} else {
-				out <- prometheus.MustNewConstMetric(desc, kind, v, value)
-			}
-		}
-	}
-}
-
 // serveMetrics serves /metrics and /healthz where --metrics says, until the
 // function that it returns is called.
-func (l *listening) serveMetrics(ctx context.Context, samples func() []sample) (stop func(), err error) {
+func (l *listening) serveMetrics(ctx context.Context, samples func() []metrics.Family) (stop func(), err error) {
 	if l.metrics == "" {
 		return func() {}, nil
 	}
@@ -96,10 +57,11 @@ func (l *listening) serveMetrics(ctx context.Context, samples func() []sample) (
 	if err != nil {
 		return nil, fmt.Errorf("--metrics: %w", inUse(err))
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector(samples), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", metrics.ContentType)
+		_ = metrics.Write(w, append(samples(), metrics.Process()...)) // who asked has left, else
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if ctx.Err() != nil { // a balancer is to send nobody here
 			http.Error(w, "going away", http.StatusServiceUnavailable)

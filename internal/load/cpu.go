@@ -10,3 +10,7 @@ func (c cpuTime) less(before cpuTime) cpuTime {
 }
 
 func (c cpuTime) total() time.Duration { return c.user + c.system }
+
+// CPUTime is what this process has used of the processor so far; 0 where that
+// is not known.
+func CPUTime() time.Duration { return usedCPU().total() }

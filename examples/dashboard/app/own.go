@@ -1,7 +1,7 @@
 package app
 
 import (
-	"runtime/metrics"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/sockkit/sockkit/socketio"
@@ -15,14 +15,14 @@ func own(io *socketio.Server) func() Figures {
 		s.OnAnyOutgoing(func(string, socketio.Args) { out.Add(1) })
 	})
 	return func() Figures {
-		samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/sched/goroutines:goroutines"}}
-		metrics.Read(samples)
+		var memory runtime.MemStats
+		runtime.ReadMemStats(&memory)
 		return Figures{
 			Connections: io.EngineServer().ClientsCount(),
 			In:          in.Load(),
 			Out:         out.Load(),
-			Memory:      samples[0].Value.Uint64(),
-			Goroutines:  int(samples[1].Value.Uint64()),
+			Memory:      memory.HeapAlloc,
+			Goroutines:  runtime.NumGoroutine(),
 		}
 	}
 }
