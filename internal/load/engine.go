@@ -10,11 +10,13 @@ import (
 )
 
 // engine moves the bytes: those of streams on a tcp.Server that accepts nobody,
-// those of datagrams by a goroutine for each socket.
+// those of datagrams on loops of their own, or by a goroutine for each socket
+// where there are none.
 type engine struct {
-	run    *run
-	server *tcp.Server
-	gone   sync.WaitGroup // connections that are not closed
+	run       *run
+	server    *tcp.Server
+	datagrams datagramLoops
+	gone      sync.WaitGroup // connections that are not closed
 
 	mu    sync.Mutex
 	conns []net.Conn // that are not the server's
@@ -37,6 +39,9 @@ func newEngine(r *run) *engine {
 
 // take moves the bytes of f from now on.
 func (e *engine) take(f *flow, l *Link) error {
+	if f.each && e.takeDatagrams(f, l) {
+		return nil
+	}
 	if f.each || e.run.Mode == Push {
 		f.link, f.close = l.Conn, func(error) { l.Conn.Close() }
 		e.mu.Lock()
@@ -63,7 +68,7 @@ func (e *engine) read(f *flow, l *Link) {
 	}
 	size := 64 << 10
 	if f.each {
-		size = max(f.run.Size, 2048) + 1
+		size = f.run.datagramRoom()
 	}
 	buf := make([]byte, size)
 	for {
@@ -77,6 +82,9 @@ func (e *engine) read(f *flow, l *Link) {
 		}
 	}
 }
+
+// datagramRoom is room for a message, and for what shows that more came.
+func (r *run) datagramRoom() int { return max(r.Size, 2048) + 1 }
 
 func (e *engine) opened(p *tcp.Peer) {
 	f := p.Value().(*flow)
@@ -141,6 +149,7 @@ func (e *engine) partWith(f *flow) {
 // close ends what is left.
 func (e *engine) close() {
 	_ = e.server.Close()
+	e.datagrams.close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c := range e.conns {

@@ -27,7 +27,8 @@ type flow struct {
 	times   []int64 // when the messages under way were sent, by their number modulo its length
 	waiting []bool  // datagrams: which of them wait
 	deaf    bool    // what comes is of no interest
-	each    bool    // each message is a write of its own
+	each    bool    // each message is a datagram
+	joined  bool    // the link takes several datagrams at once
 	ending  bool    // it is ours to end it
 	dead    bool
 	done    bool
@@ -82,17 +83,38 @@ func (f *flow) mismatchOf(n int64, at, came int) error {
 func (f *flow) came(b []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dead || f.ending {
-		return
-	}
-	f.run.in.Add(int64(len(b)))
 	f.now = f.run.clock()
-	if err := f.talk.take(f, b); err != nil {
-		f.fail(err)
-		return
+	if f.took(b) {
+		f.fill()
+		f.settle()
+	}
+}
+
+// cameEach takes datagrams that have come together.
+func (f *flow) cameEach(all [][]byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.run.clock()
+	for _, b := range all {
+		if !f.took(b) {
+			return
+		}
 	}
 	f.fill()
 	f.settle()
+}
+
+// took looks at bytes, and reports whether there may be more.
+func (f *flow) took(b []byte) bool {
+	if f.dead || f.ending {
+		return false
+	}
+	f.run.in.Add(int64(len(b)))
+	if err := f.talk.take(f, b); err != nil {
+		f.fail(err)
+		return false
+	}
+	return true
 }
 
 // answered keeps the latency of message n. It reports false where that has its
@@ -143,7 +165,7 @@ func (f *flow) fill() {
 		}
 		out = f.talk.add(out, f.sent)
 		f.sent++
-		if f.each || len(out) >= most {
+		if f.each && !f.joined || len(out) >= most {
 			f.write(out)
 			out = out[:0]
 		}

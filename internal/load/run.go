@@ -37,7 +37,9 @@ type run struct {
 // Run puts the load on, and returns what it has measured: also where ctx ends it
 // early, with the cause of that. Where nothing could connect there is no report,
 // and the error is that of the first connection.
-func (p Plan) Run(ctx context.Context) (*Report, error) {
+func (p Plan) Run(ctx context.Context) (*Report, error) { return p.newRun().do(ctx) }
+
+func (p Plan) newRun() *run {
 	p = p.withDefaults()
 	r := &run{
 		Plan: p, body: newBody(p.Size, p.Kind == Stream), every: p.interval(), began: time.Now(),
@@ -49,8 +51,12 @@ func (p Plan) Run(ctx context.Context) (*Report, error) {
 	}
 	r.bufs.New = func() any { return new([]byte) }
 	r.engine = newEngine(r)
+	return r
+}
+
+func (r *run) do(ctx context.Context) (*Report, error) {
 	defer r.engine.close()
-	if p.Mode == Connect {
+	if r.Mode == Connect {
 		return r.connect(ctx)
 	}
 	if err := r.open(ctx); err != nil {
