@@ -115,7 +115,7 @@ type Server struct {
 	loops     *loopSet
 	looping   int // listeners and peers that need the loops
 	listeners map[net.Listener]struct{}
-	peers     map[*Peer]struct{}
+	peers     roster
 	perIP     map[netip.Addr]int
 	slots     int           // connections that count against MaxConns
 	active    int           // peers whose last callback has not returned
@@ -205,7 +205,6 @@ func (s *Server) setUp() {
 		c.linger = bound(c.linger, lingerTime)
 		s.bufs.init(c.readBuffer)
 		s.listeners = make(map[net.Listener]struct{})
-		s.peers = make(map[*Peer]struct{})
 		s.perIP = make(map[netip.Addr]int)
 		s.refusals = make(map[string]uint64)
 		s.done, s.empty = make(chan struct{}), make(chan struct{})
@@ -286,11 +285,7 @@ func (s *Server) all() iter.Seq[*Peer] {
 	s.setUp()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]*Peer, 0, len(s.peers))
-	for p := range s.peers {
-		list = append(list, p)
-	}
-	return slices.Values(list)
+	return slices.Values(slices.Collect(s.peers.all()))
 }
 
 // Peers yields the peers that are open at the time of the call, in no order.

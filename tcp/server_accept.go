@@ -177,13 +177,13 @@ func (s *Server) enter(p *Peer) (refusal *Refusal, stopped bool) {
 	}
 	s.slots++
 	s.active++
-	if p.polled != nil {
+	if p.own == nil {
 		s.looping++
 	}
 	if ip.IsValid() {
 		s.perIP[ip]++
 	}
-	s.peers[p] = struct{}{}
+	s.peers.add(p)
 	if p.id = s.Tracer.NewID(); p.id == 0 {
 		s.ids++
 		p.id = s.ids
@@ -208,7 +208,7 @@ func (s *Server) free(p *Peer) {
 func (s *Server) forget(p *Peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.peers, p)
+	s.peers.remove(p)
 	s.past.addPeer(p)
 }
 

@@ -20,15 +20,15 @@ import (
 // Where that fails the connection is closed.
 func (p *Peer) Detach() (net.Conn, []byte, error) {
 	if err := p.leave(); err != nil {
-		return nil, nil, fmt.Errorf("detach %s: %w", p.conn.RemoteAddr(), err)
+		return nil, nil, fmt.Errorf("detach %s: %w", p.RemoteAddr(), err)
 	}
-	socket := p.conn
-	if p.polled != nil {
-		socket = p.polled.handed()
+	socket := p.socket()
+	if p.own == nil {
+		socket = p.handed()
 	}
 	var conn net.Conn = &leased{Conn: socket, peer: p}
-	if p.sealed != nil {
-		conn = p.sealed.handOver(conn)
+	if t := p.sealed(); t != nil {
+		conn = t.handOver(conn)
 	}
 	if t := p.srv.Tracer; t != nil {
 		conn = p.traced(conn)
@@ -38,7 +38,7 @@ func (p *Peer) Detach() (net.Conn, []byte, error) {
 
 // traced goes on with the peer's records.
 func (p *Peer) traced(conn net.Conn) net.Conn {
-	c := &Conn{Conn: conn, tracer: p.srv.Tracer, id: p.id, opened: p.srv.began.Add(p.born), raw: p.sealed == nil}
+	c := &Conn{Conn: conn, tracer: p.srv.Tracer, id: p.id, opened: p.srv.began.Add(p.born), raw: p.sealed() == nil}
 	c.in.Store(int64(p.in.Load()))
 	c.out.Store(int64(p.out.Load()))
 	c.ended.Store(p.ended)
@@ -55,13 +55,13 @@ func (p *Peer) leave() error {
 	}
 	reading := p.reading
 	p.mu.Unlock()
-	if p.sealed != nil {
-		p.sealed.mu.Lock()
-		p.sealed.flush()
-		p.sealed.mu.Unlock()
+	if t := p.sealed(); t != nil {
+		t.mu.Lock()
+		t.flush()
+		t.mu.Unlock()
 	}
 	if !reading { // the reading goroutine may wait for the socket
-		_ = p.conn.SetReadDeadline(time.Unix(1, 0))
+		_ = p.socket().SetReadDeadline(time.Unix(1, 0))
 	}
 	p.mu.Lock()
 	defer p.unlock()
@@ -82,26 +82,26 @@ func (p *Peer) beginLeave() error {
 	p.leaving = true
 	p.setHold()
 	p.changed()
-	if p.sealed != nil && p.reading { // it gives its buffer back when the callback returns
-		p.sealed.coming = slices.Clone(p.sealed.coming)
+	if t := p.sealed(); t != nil && p.reading { // it gives its buffer back when the callback returns
+		t.coming = slices.Clone(t.coming)
 	}
 	return nil
 }
 
 // reads reports whether somebody may still read.
 func (p *Peer) reads() bool {
-	if p.polled != nil {
+	if p.own == nil {
 		return p.polled.turning
 	}
-	return !p.parked
+	return !p.own.parked
 }
 
 func (p *Peer) endLeave() error {
 	if p.dead {
 		return p.closedError()
 	}
-	if p.polled != nil {
-		if err := p.polled.handOver(); err != nil {
+	if p.own == nil {
+		if err := p.handOver(); err != nil {
 			p.failed(err)
 			return p.closedError()
 		}
@@ -111,7 +111,7 @@ func (p *Peer) endLeave() error {
 	p.srv.detached.Add(1)
 	p.stopTimers()
 	p.changed()
-	_ = p.conn.SetDeadline(time.Time{})
+	_ = p.socket().SetDeadline(time.Time{})
 	return nil
 }
 

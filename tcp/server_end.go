@@ -14,8 +14,8 @@ import (
 // has come too the connection is closed. It fails with [errors.ErrUnsupported]
 // where the connection has no halves.
 func (p *Peer) CloseWrite() error {
-	if _, ok := p.conn.(interface{ CloseWrite() error }); !ok && p.sealed == nil {
-		return fmt.Errorf("half-close of %T: %w", p.conn, errors.ErrUnsupported)
+	if _, ok := p.socket().(interface{ CloseWrite() error }); !ok && p.sealed() == nil {
+		return fmt.Errorf("half-close of %T: %w", p.socket(), errors.ErrUnsupported)
 	}
 	p.end(false, nil)
 	return nil
@@ -54,8 +54,8 @@ func (p *Peer) end(closing bool, cause error) {
 		p.changed()
 	}
 	p.unlock()
-	if first && p.sealed != nil {
-		p.sealed.end()
+	if first && p.sealed() != nil {
+		p.sealed().end()
 	}
 	p.mu.Lock()
 	defer p.unlock()
@@ -93,11 +93,11 @@ func (p *Peer) settle() {
 // shutDownWriting sends the FIN. TLS has ended by its close_notify, and gets
 // the FIN only when the connection is closed.
 func (p *Peer) shutDownWriting() error {
-	if p.shutWR || p.sealed != nil && !p.closing {
+	if p.shutWR || p.sealed() != nil && !p.closing {
 		return nil
 	}
 	p.shutWR = true
-	err := CloseWrite(p.conn)
+	err := CloseWrite(p.socket())
 	if errors.Is(err, errors.ErrUnsupported) {
 		p.dead = true
 		return nil
@@ -130,7 +130,7 @@ func (p *Peer) shutDown() {
 
 // touch notes that the peer is not idle.
 func (p *Peer) touch() {
-	if i := p.idling.Load(); i != nil {
+	if i := p.idling(); i != nil {
 		i.last.Store(int64(p.age()))
 	}
 }
@@ -143,16 +143,14 @@ type idling struct {
 }
 
 func (p *Peer) setIdle(limit time.Duration) {
-	i := p.idling.Load()
-	if i == nil {
-		i = &idling{}
-		p.idling.Store(i)
+	if p.bounds.Load() == nil {
+		p.bounds.Store(&bounds{})
 	}
-	i.limit.Store(int64(limit))
+	p.idling().limit.Store(int64(limit))
 }
 
 func (p *Peer) startIdle() {
-	i := p.idling.Load()
+	i := p.idling()
 	if i == nil {
 		return
 	}
@@ -168,7 +166,7 @@ func (p *Peer) startIdle() {
 // could have been.
 func (p *Peer) checkIdle() {
 	p.mu.Lock()
-	i := p.idling.Load()
+	i := p.idling()
 	limit := time.Duration(i.limit.Load())
 	if limit == 0 || p.dead || p.closing || p.leaving {
 		p.unlock()
@@ -195,11 +193,11 @@ func (p *Peer) idle(limit time.Duration) {
 	if p.srv.OnIdle != nil && !p.farewell {
 		p.farewell = true
 		p.post(event{kind: onIdle})
-		p.idling.Load().timer.Reset(limit)
+		p.idling().timer.Reset(limit)
 		p.unlock()
 		return
 	}
-	if p.q.size > 0 {
+	if p.q.size() > 0 {
 		p.abort(cause)
 	}
 	p.unlock()
@@ -211,10 +209,10 @@ func (p *Peer) record(dir trace.Dir, b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if t, framed := p.srv.Tracer, p.framed.Load(); t.On(dataLevel(framed, p.sealed == nil)) {
+	if t, framed := p.srv.Tracer, p.framed.Load(); t.On(dataLevel(framed, p.sealed() == nil)) {
 		t.Emit(p.id, trace.Data{Dir: dir, Size: len(b), Framed: framed, Payload: b})
 	}
-	if p.sealed == nil {
+	if p.sealed() == nil {
 		p.recordWire(dir, b)
 	}
 }
@@ -233,8 +231,8 @@ func (p *Peer) limit(rule, reason string) { p.emit(trace.Limit{Rule: rule, Reaso
 func (p *Peer) emitOpen() {
 	if t := p.srv.Tracer; t.On(trace.Connection) {
 		t.Emit(p.id, trace.Open{
-			Side: trace.Server, Network: p.conn.LocalAddr().Network(),
-			Local: p.conn.LocalAddr().String(), Remote: p.conn.RemoteAddr().String(),
+			Side: trace.Server, Network: p.LocalAddr().Network(),
+			Local: p.LocalAddr().String(), Remote: p.RemoteAddr().String(),
 		})
 	}
 }

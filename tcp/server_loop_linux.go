@@ -104,14 +104,16 @@ func (l *loop) close() {
 	_ = l.file.Close()
 }
 
-// add has the loop tell of p's socket from now on.
-func (l *loop) add(fd int) error {
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
-		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd),
+// add has the loop tell of p's socket from now on, by p's place in the roster.
+// That can be another's by the time that somebody is told: a turn of which
+// nothing comes.
+func (l *loop) add(p *Peer) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int(p.polled.fd), &unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(p.place),
 	}))
 }
 
-func (l *loop) remove(fd int) { _ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
+func (l *loop) remove(p *Peer) { _ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(p.polled.fd), nil) }
 
 // run serves the loop as long as the runner owns it.
 func (r *runner) run() {
@@ -141,7 +143,7 @@ func (r *runner) claim() (p *Peer, flags uint32, apart bool) {
 	for p == nil && l.next < l.n {
 		ev := &l.events[l.next]
 		l.next++
-		p, flags = l.set.peers.at(int(ev.Fd)), ev.Events
+		p, flags = l.set.srv.peers.at(uint32(ev.Fd)), ev.Events
 	}
 	if p == nil && len(l.round) > 0 {
 		p, l.round = l.round[0], l.round[1:]

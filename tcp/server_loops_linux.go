@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -20,7 +19,6 @@ type loopSet struct {
 	srv   *Server
 	loops []*loop
 	next  atomic.Uint32
-	peers peerTable
 }
 
 // enterLoops returns the loops of a server, which are kept until leaveLoops; nil
@@ -86,40 +84,6 @@ func (set *loopSet) pick() *loop {
 	return set.loops[int(set.next.Add(1))%len(set.loops)]
 }
 
-// peerTable finds peers by their descriptors.
-type peerTable struct {
-	mu     sync.Mutex
-	chunks atomic.Pointer[[]*peerChunk]
-}
-
-type peerChunk [512]atomic.Pointer[Peer]
-
-func (t *peerTable) at(fd int) *Peer {
-	chunks := t.chunks.Load()
-	if chunks == nil || fd/len(peerChunk{}) >= len(*chunks) {
-		return nil
-	}
-	return (*chunks)[fd/len(peerChunk{})][fd%len(peerChunk{})].Load()
-}
-
-func (t *peerTable) put(fd int, p *Peer) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var chunks []*peerChunk
-	if old := t.chunks.Load(); old != nil {
-		chunks = *old
-	}
-	if i := fd / len(peerChunk{}); i >= len(chunks) {
-		more := append([]*peerChunk{}, chunks...)
-		for i >= len(more) {
-			more = append(more, new(peerChunk))
-		}
-		chunks = more
-		t.chunks.Store(&more)
-	}
-	chunks[fd/len(peerChunk{})][fd%len(peerChunk{})].Store(p)
-}
-
 // serveLoops is Serve on event loops. It reports false where l cannot be served
 // by them: its descriptor is not to be had.
 func (s *Server) serveLoops(l net.Listener) (served bool, err error) {
@@ -161,9 +125,13 @@ type acceptor struct {
 	raw    syscall.RawConn
 
 	fd      int
-	remote  unix.Sockaddr
+	remote  unix.RawSockaddrAny
 	err     error
 	acceptF func(uintptr) bool
+
+	posts map[*loop]*post // the last of each loop
+	bound netip.AddrPort  // and what it was bound to, where that is asked for
+	local net.Addr
 }
 
 func newAcceptors(s *Server, set *loopSet, l *Listener) ([]*acceptor, error) {
@@ -189,7 +157,7 @@ func newAcceptor(s *Server, set *loopSet, socket net.Listener) (*acceptor, error
 	if err != nil {
 		return nil, err
 	}
-	a := &acceptor{srv: s, set: set, socket: socket, file: os.NewFile(uintptr(fd), "listener")}
+	a := &acceptor{srv: s, set: set, socket: socket, file: os.NewFile(uintptr(fd), "listener"), posts: map[*loop]*post{}}
 	if a.raw, err = a.file.SyscallConn(); err != nil {
 		a.file.Close()
 		return nil, err
@@ -274,33 +242,66 @@ func (a *acceptor) next() error {
 	if a.err != nil {
 		return &net.OpError{Op: "accept", Net: a.socket.Addr().Network(), Addr: a.socket.Addr(), Err: os.NewSyscallError("accept4", a.err)}
 	}
-	a.srv.takePolled(a.set, a.polled())
+	a.srv.takePolled(a.peer())
 	return nil
 }
 
-func (a *acceptor) polled() *polled {
-	e := &polled{fd: a.fd, local: a.socket.Addr(), remote: peerAddress(a.remote)}
-	switch local := e.local.(type) {
+// peer makes a peer of what was accepted.
+func (a *acceptor) peer() *Peer {
+	at := post{loop: a.set.pick(), local: a.socket.Addr()}
+	switch local := at.local.(type) {
 	case *net.UnixAddr:
-		if u, ok := a.remote.(*unix.SockaddrUnix); ok && u.Name != "" {
-			e.more = &polledMore{name: u.Name}
-		}
+		at.remote = unixPeer(a.fd)
 	case *net.TCPAddr:
-		if !local.IP.IsUnspecified() {
-			break
-		}
-		if bound, err := unix.Getsockname(a.fd); err == nil {
-			e.local = net.TCPAddrFromAddrPort(peerAddress(bound))
+		if local.IP.IsUnspecified() {
+			at.local = a.boundTo(a.fd, local)
 		}
 	}
-	return e
+	p := newPolled(a.srv, a.fd, a.shared(at))
+	p.polled.ip, p.polled.port, p.polled.zone = addressOf(&a.remote)
+	return p
+}
+
+// boundTo is the address that a client of a listener on all addresses has
+// connected to: the last one's where it is the same.
+func (a *acceptor) boundTo(fd int, any *net.TCPAddr) net.Addr {
+	socket, err := unix.Getsockname(fd)
+	if err != nil {
+		return any
+	}
+	if bound := addrPortOf(socket); bound != a.bound || a.local == nil {
+		a.bound, a.local = bound, net.TCPAddrFromAddrPort(bound)
+	}
+	return a.local
+}
+
+// shared returns at as the peers of its loop share it.
+func (a *acceptor) shared(at post) *post {
+	if last := a.posts[at.loop]; last != nil && *last == at {
+		return last
+	}
+	kept := at
+	a.posts[at.loop] = &kept
+	return &kept
+}
+
+// unnamed is the address of most clients of Unix sockets: none.
+var unnamed net.Addr = &net.UnixAddr{Net: "unix"}
+
+// unixPeer asks for the other end of a Unix socket.
+func unixPeer(fd int) net.Addr {
+	remote, _ := unix.Getpeername(fd)
+	if u, ok := remote.(*unix.SockaddrUnix); ok && u.Name != "" {
+		return &net.UnixAddr{Net: "unix", Name: u.Name}
+	}
+	return unnamed
 }
 
 func (a *acceptor) accept(fd uintptr) bool {
 	for {
-		a.fd, a.remote, a.err = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		a.fd, a.err = acceptNow(int(fd), &a.remote)
 		switch a.err {
-		case syscall.EINTR, syscall.ECONNABORTED: // it was reset before it was accepted
+		case syscall.ECONNABORTED: // it was reset before it was accepted
 		case syscall.EAGAIN:
 			return false
 		default:
@@ -309,21 +310,25 @@ func (a *acceptor) accept(fd uintptr) bool {
 	}
 }
 
-// peerAddress is an address of the system's; none of a Unix socket.
-func peerAddress(from unix.Sockaddr) netip.AddrPort {
+// addrPortOf is an address of the system's; none of a Unix socket.
+func addrPortOf(from unix.Sockaddr) netip.AddrPort {
 	switch a := from.(type) {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
 	case *unix.SockaddrInet6:
-		ip := netip.AddrFrom16(a.Addr)
-		if ip.Is4In6() {
-			ip = ip.Unmap()
-		} else if a.ZoneId != 0 {
-			ip = ip.WithZone(zoneName(int(a.ZoneId)))
-		}
-		return netip.AddrPortFrom(ip, uint16(a.Port))
+		return addrPort(a.Addr, uint16(a.Port), a.ZoneId)
 	}
 	return netip.AddrPort{}
+}
+
+// addrPort makes an address of its parts: an IPv4 one stands within IPv6 (RFC
+// 4291 section 2.5.5.2).
+func addrPort(ip [16]byte, port uint16, zone uint32) netip.AddrPort {
+	addr := netip.AddrFrom16(ip).Unmap()
+	if zone != 0 && addr.Is6() {
+		addr = addr.WithZone(zoneName(int(zone)))
+	}
+	return netip.AddrPortFrom(addr, port)
 }
 
 func zoneName(index int) string {
@@ -334,19 +339,18 @@ func zoneName(index int) string {
 }
 
 // takePolled is take for a socket that goes to a loop.
-func (s *Server) takePolled(set *loopSet, e *polled) {
+func (s *Server) takePolled(p *Peer) {
 	s.count.accepted.Add(1)
-	p := newPolled(s, set, e)
 	if refusal := s.refusesPolled(p); refusal != nil {
-		s.turnAway(e, refusal)
+		s.turnAway(p.socket(), refusal)
 		return
 	}
 	refusal, stopped := s.enter(p)
 	switch {
 	case stopped:
-		e.Close()
+		_ = p.closePolled(false)
 	case refusal != nil:
-		s.turnAway(e, refusal)
+		s.turnAway(p.socket(), refusal)
 	default:
 		p.startPolled()
 	}
@@ -356,44 +360,46 @@ func (s *Server) refusesPolled(p *Peer) *Refusal {
 	if s.Admit == nil { // an address is not made for nothing
 		return nil
 	}
-	return s.refuses(p.conn.RemoteAddr())
+	return s.refuses(p.RemoteAddr())
 }
 
 // startPolled has the loop serve p. The socket is told of at once, as it can be
 // written to, and OnOpen is called then.
 func (p *Peer) startPolled() {
-	e := p.polled
 	p.emitOpen()
-	e.loop.set.peers.put(e.fd, p)
-	if err := e.loop.add(e.fd); err != nil {
-		p.fail(err)
+	p.mu.Lock()
+	defer p.unlock()
+	if p.polled.closed { // by the server's end
+		return
+	}
+	if err := p.polled.post.loop.add(p); err != nil {
+		p.failed(err)
 	}
 }
 
 // takeForLoop is take for a connection of package net, whose socket a loop can
 // look after. It reports false where that cannot be.
 func (s *Server) takeForLoop(conn net.Conn) bool {
-	e, set := s.polledOf(conn)
-	if e == nil {
+	p := s.polledOf(conn)
+	if p == nil {
 		return false
 	}
 	defer s.leaveLoops()
 	conn.Close()
-	s.takePolled(set, e)
+	s.takePolled(p)
 	return true
 }
 
 // adoptForLoop is Adopt for such a connection.
 func (s *Server) adoptForLoop(conn net.Conn, read []byte, value any) (taken bool, err error) {
-	e, set := s.polledOf(conn)
-	if e == nil {
+	p := s.polledOf(conn)
+	if p == nil {
 		return false, nil
 	}
 	defer s.leaveLoops()
 	s.count.accepted.Add(1)
-	p := newPolled(s, set, e)
 	if refusal := s.refusesPolled(p); refusal != nil {
-		e.Close()
+		_ = p.closePolled(false)
 		return true, refusal
 	}
 	p.adopted, p.seldom().unread = true, read
@@ -401,10 +407,10 @@ func (s *Server) adoptForLoop(conn net.Conn, read []byte, value any) (taken bool
 	refusal, stopped := s.enter(p)
 	switch {
 	case stopped:
-		e.Close()
+		_ = p.closePolled(false)
 		return true, ErrServerClosed
 	case refusal != nil:
-		e.Close()
+		_ = p.closePolled(false)
 		return true, refusal
 	}
 	conn.Close()
@@ -412,32 +418,23 @@ func (s *Server) adoptForLoop(conn net.Conn, read []byte, value any) (taken bool
 	return true, nil
 }
 
-// polledOf returns the socket of conn by a descriptor of its own, which the
-// poller of package net knows nothing of, and the loops that were entered for
-// it; nil where it has none.
-func (s *Server) polledOf(conn net.Conn) (*polled, *loopSet) {
+// polledOf makes a peer of the socket of conn, by a descriptor of its own, which
+// the poller of package net knows nothing of, in loops that were entered for it;
+// nil where it has none.
+func (s *Server) polledOf(conn net.Conn) *Peer {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 	default:
-		return nil, nil
+		return nil
 	}
 	set := s.enterLoops()
 	if set == nil {
-		return nil, nil
+		return nil
 	}
 	fd, err := duplicate(conn)
 	if err != nil {
 		s.leaveLoops()
-		return nil, nil
+		return nil
 	}
-	e := &polled{fd: fd, local: conn.LocalAddr()}
-	switch remote := conn.RemoteAddr().(type) {
-	case *net.TCPAddr:
-		e.remote = netip.AddrPortFrom(remote.AddrPort().Addr().Unmap(), uint16(remote.Port))
-	case *net.UnixAddr:
-		if remote.Name != "" {
-			e.more = &polledMore{name: remote.Name}
-		}
-	}
-	return e, set
+	return newPolled(s, fd, &post{loop: set.pick(), local: conn.LocalAddr(), remote: conn.RemoteAddr()})
 }

@@ -15,26 +15,26 @@ import (
 // Peer is one connection of a [Server]. All methods may be called from any
 // goroutine, also from callbacks, and none but Detach waits for the peer. A Peer is
 // an [io.WriteCloser].
+//
+// There may be very many, nearly all of them idle: what a peer needs at times
+// only stands elsewhere.
 type Peer struct {
-	srv       *Server
-	id        trace.ID
-	conn      net.Conn // the socket
-	transport transport
-	polled    *polled       // in an event loop; nil where a goroutine reads
-	sealed    *sealed       // the TLS layer; nil without
-	born      time.Duration // after the server began
-	in, out   atomic.Uint64 // bytes of the application
-	value     atomic.Pointer[any]
-	hold      atomic.Bool            // the transport is not to read
-	framed    atomic.Bool            // a protocol above reports what the bytes mean
-	adopted   bool                   // by Adopt
-	idling    atomic.Pointer[idling] // nil where there never was an idle timeout
-	rate      *bucket                // nil without MaxRate
+	srv     *Server
+	id      trace.ID
+	own     *own          // nil in an event loop
+	polled  polled        // its socket, there
+	born    time.Duration // after the server began
+	in, out atomic.Uint64 // bytes of the application
+	bounds  atomic.Pointer[bounds]
 
-	mu      sync.Mutex
-	waiters *sync.Cond // nil before somebody waits for a change of what is below
-	q       queue
-	more    *seldom // nil before it is needed
+	mu    sync.Mutex
+	value any
+	q     queue
+	more  *seldom // nil where nothing of it is needed
+
+	place   uint32      // in the server's roster
+	framed  atomic.Bool // a protocol above reports what the bytes mean
+	adopted bool        // by Adopt
 
 	opened    bool // OnOpen is due, or was called
 	running   bool // a callback runs
@@ -55,29 +55,98 @@ type Peer struct {
 	ended    bool // the peer's end has come
 	leaving  bool // Detach was called: nothing more is read or taken
 	farewell bool // OnIdle was called
-	parked   bool // the reading goroutine reads no more
 	detached bool // the connection is no longer the server's
 	dead     bool // the socket is to be closed at once
 	reset    bool // with a reset
 	gone     bool // somebody closes it
 	shut     bool // it is closed
 	finished bool // no callback comes after those that wait
-	corkSet  bool
+}
+
+// own is what a peer has that is read by a goroutine of its own.
+type own struct {
+	conn      net.Conn // the socket
+	transport transport
+	sealed    *sealed     // the TLS layer; nil without
+	hold      atomic.Bool // the transport is not to read
+	parked    bool        // the reading goroutine reads no more
+}
+
+// bounds are those of time and rate; nil where there never were any.
+type bounds struct {
+	idling idling
+	rate   *bucket // nil without MaxRate
 }
 
 // seldom is what most peers do without, most of the time.
 type seldom struct {
-	tasks                 []event
-	unread                []byte // what was read by the time that the peer was detached, or before it was adopted
-	cause                 error  // of the end
-	corkTimer, closeTimer *time.Timer
+	tasks      []event
+	unread     []byte     // what was read by the time that the peer was detached, or before it was adopted
+	cause      error      // of the end
+	waiters    *sync.Cond // somebody waited for a change of the state
+	cork       *corkTimer // while a callback that has written runs
+	closeTimer *time.Timer
+	polled     *polledMore // of a socket in an event loop
 }
+
+// needed reports whether it cannot be left out.
+func (m *seldom) needed() bool {
+	return len(m.tasks) > 0 || m.unread != nil || m.cause != nil || m.waiters != nil || m.cork != nil || m.closeTimer != nil || m.polled != nil
+}
+
+var seldoms = sync.Pool{New: func() any { return &seldom{} }}
 
 func (p *Peer) seldom() *seldom {
 	if p.more == nil {
-		p.more = &seldom{}
+		p.more = seldoms.Get().(*seldom)
 	}
 	return p.more
+}
+
+// rest gives back what is needed no more, under the lock.
+func (p *Peer) rest() {
+	if p.more != nil && !p.more.needed() {
+		seldoms.Put(p.more)
+		p.more = nil
+	}
+}
+
+// sealed is the TLS layer; nil without.
+func (p *Peer) sealed() *sealed {
+	if p.own == nil {
+		return nil
+	}
+	return p.own.sealed
+}
+
+// socket is the connection underneath.
+func (p *Peer) socket() net.Conn {
+	if p.own == nil {
+		return p.polledSocket()
+	}
+	return p.own.conn
+}
+
+// transport moves the peer's bytes.
+func (p *Peer) transport() transport {
+	if p.own == nil {
+		return p.polledTransport()
+	}
+	return p.own.transport
+}
+
+func (p *Peer) idling() *idling {
+	if b := p.bounds.Load(); b != nil {
+		return &b.idling
+	}
+	return nil
+}
+
+func (p *Peer) rate() *bucket {
+	if b := p.bounds.Load(); b != nil {
+		return b.rate
+	}
+	return nil
 }
 
 // cause is what ended the peer, or ends it.
@@ -104,41 +173,41 @@ func (p *Peer) age() time.Duration { return time.Since(p.srv.began) - p.born }
 
 // wait waits for a change.
 func (p *Peer) wait() {
-	if p.waiters == nil {
-		p.waiters = sync.NewCond(&p.mu)
+	more := p.seldom()
+	if more.waiters == nil {
+		more.waiters = sync.NewCond(&p.mu)
 	}
-	p.waiters.Wait()
+	more.waiters.Wait()
 }
 
 // ip is the address that MaxConnsPerIP counts, where there is such a limit.
 func (p *Peer) ip() (ip netip.Addr) {
 	if p.srv.MaxConnsPerIP > 0 {
-		ip = addrIP(p.conn.RemoteAddr())
+		ip = addrIP(p.RemoteAddr())
 	}
 	return ip
 }
 
 func newPeer(s *Server, conn net.Conn) *Peer {
-	p := &Peer{srv: s, conn: conn, born: time.Since(s.began)}
+	p := &Peer{srv: s, own: &own{conn: conn}, born: time.Since(s.began)}
 	p.setUp()
-	p.transport = newTransport(p, conn)
+	p.own.transport = newTransport(p, conn)
 	return p
 }
 
 func (p *Peer) setUp() {
-	p.q.bufs = &p.srv.bufs
+	if rate := p.srv.MaxRate; rate > 0 {
+		p.bounds.Store(&bounds{rate: &bucket{perSecond: rate, debt: -float64(rate)}})
+	}
 	if limit := p.srv.IdleTimeout; limit > 0 {
 		p.setIdle(limit)
-	}
-	if rate := p.srv.MaxRate; rate > 0 {
-		p.rate = &bucket{perSecond: rate, debt: -float64(rate)}
 	}
 }
 
 // tell tells whoever waits that the state is another.
 func (p *Peer) tell() {
-	if p.waiters != nil {
-		p.waiters.Broadcast()
+	if p.more != nil && p.more.waiters != nil {
+		p.more.waiters.Broadcast()
 	}
 }
 
@@ -146,8 +215,8 @@ func (p *Peer) tell() {
 // loop go on where it can.
 func (p *Peer) changed() {
 	p.tell()
-	if p.polled != nil {
-		p.polled.goOn()
+	if p.own == nil {
+		p.goOn()
 	}
 }
 
@@ -155,39 +224,43 @@ func (p *Peer) changed() {
 func (p *Peer) ID() trace.ID { return p.id }
 
 // LocalAddr returns the address that the peer connected to.
-func (p *Peer) LocalAddr() net.Addr { return p.conn.LocalAddr() }
+func (p *Peer) LocalAddr() net.Addr { return p.socket().LocalAddr() }
 
 // RemoteAddr returns the peer's address.
-func (p *Peer) RemoteAddr() net.Addr { return p.conn.RemoteAddr() }
+func (p *Peer) RemoteAddr() net.Addr { return p.socket().RemoteAddr() }
 
 // NetConn returns the socket, to ask about it or to set its options. Reading,
 // writing, deadlines and closing are the server's.
 func (p *Peer) NetConn() net.Conn {
-	if p.polled != nil {
-		return p.polled.view()
+	if p.own == nil {
+		return p.view()
 	}
-	return p.conn
+	return p.own.conn
 }
 
 // TLS returns the state of the TLS layer; nil where there is none.
 func (p *Peer) TLS() *tls.ConnectionState {
-	if p.sealed == nil {
+	t := p.sealed()
+	if t == nil {
 		return nil
 	}
-	state := p.sealed.stream.ConnectionState()
+	state := t.stream.ConnectionState()
 	return &state
 }
 
 // Value returns what SetValue was given last; nil before.
 func (p *Peer) Value() any {
-	if v := p.value.Load(); v != nil {
-		return *v
-	}
-	return nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.value
 }
 
 // SetValue keeps v, the user's state of this peer.
-func (p *Peer) SetValue(v any) { p.value.Store(&v) }
+func (p *Peer) SetValue(v any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.value = v
+}
 
 // Queued returns the bytes that wait to be sent, as they go on the wire.
 func (p *Peer) Queued() int {
@@ -198,10 +271,10 @@ func (p *Peer) Queued() int {
 
 // pending is Queued under the lock.
 func (p *Peer) pending() int {
-	if p.sealed != nil {
-		return p.q.size + int(p.sealed.waiting.Load())
+	if t := p.sealed(); t != nil {
+		return p.q.size() + int(t.waiting.Load())
 	}
-	return p.q.size
+	return p.q.size()
 }
 
 // Pause stops reading: OnData and OnEnd are not called until Resume. What the
@@ -222,7 +295,11 @@ func (p *Peer) setPaused(on bool) {
 }
 
 // setHold tells the transport whether it may read.
-func (p *Peer) setHold() { p.hold.Store(p.leaving || p.paused && !p.ended && !p.closing) }
+func (p *Peer) setHold() {
+	if p.own != nil {
+		p.own.hold.Store(p.leaving || p.paused && !p.ended && !p.closing)
+	}
+}
 
 // Post runs f in the peer's order, as a callback. It reports false where the
 // peer is closed and f will not run. What waits is not bounded.
@@ -309,54 +386,59 @@ func (p *Peer) addTo(st *Stats) {
 // unlock ends a piece of work on the peer's state, and closes the socket if
 // that is what came of it.
 func (p *Peer) unlock() {
-	if !p.dead || p.gone || p.detached {
-		last := p.polled != nil && p.polled.ends()
-		p.mu.Unlock()
-		if last {
-			go p.endPolled()
-		}
-		return
+	if p.unlocked() {
+		go p.endPolled()
 	}
-	p.gone = true
-	p.stopTimers()
-	p.changed()
+}
+
+// unlocked is unlock for who makes the last callback by itself, where it reports
+// that it is due.
+func (p *Peer) unlocked() (last bool) {
+	if p.dead && !p.gone && !p.detached {
+		p.gone = true
+		p.stopTimers()
+		p.changed()
+		p.mu.Unlock()
+		p.closeSocket()
+		p.mu.Lock()
+		p.shut = true
+		p.changed()
+	}
+	last = p.own == nil && p.ends()
 	p.mu.Unlock()
-	p.closeSocket()
+	return last
 }
 
 func (p *Peer) stopTimers() {
-	stop := func(t *time.Timer) {
-		if t != nil {
-			t.Stop()
-		}
-	}
+	p.disarmCork()
 	if p.more != nil {
-		stop(p.more.corkTimer)
 		stop(p.more.closeTimer)
 	}
-	if i := p.idling.Load(); i != nil {
-		stop(i.timer)
+	if b := p.bounds.Load(); b != nil {
+		stop(b.idling.timer)
+		if b.rate != nil {
+			stop(b.rate.timer)
+		}
 	}
-	if p.rate != nil {
-		stop(p.rate.timer)
+}
+
+func stop(t *time.Timer) {
+	if t != nil {
+		t.Stop()
 	}
 }
 
 // closeSocket frees the place first, so that whoever sees the end finds it free.
 func (p *Peer) closeSocket() {
 	p.srv.free(p)
-	if p.polled != nil {
-		_ = p.polled.close(p.reset)
-	} else {
-		if c, ok := p.conn.(interface{ SetLinger(int) error }); ok && p.reset {
-			_ = c.SetLinger(0)
-		}
-		_ = p.conn.Close()
+	if p.own == nil {
+		_ = p.closePolled(p.reset)
+		return
 	}
-	p.mu.Lock()
-	p.shut = true
-	p.changed()
-	p.unlock()
+	if c, ok := p.own.conn.(interface{ SetLinger(int) error }); ok && p.reset {
+		_ = c.SetLinger(0)
+	}
+	_ = p.own.conn.Close()
 }
 
 // PanicError is a panic in a callback.

@@ -14,97 +14,95 @@ import (
 // asks about it need one.
 
 // Read implements [net.Conn]; reading is the loop's.
-func (e *polled) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+func (looped) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 // Write implements [net.Conn]; writing is the server's.
-func (e *polled) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+func (looped) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 // SetDeadline implements [net.Conn]: there is nothing that waits.
-func (e *polled) SetDeadline(time.Time) error { return nil }
+func (looped) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements [net.Conn].
-func (e *polled) SetReadDeadline(time.Time) error { return nil }
+func (looped) SetReadDeadline(time.Time) error { return nil }
 
 // SetWriteDeadline implements [net.Conn].
-func (e *polled) SetWriteDeadline(time.Time) error { return nil }
+func (looped) SetWriteDeadline(time.Time) error { return nil }
 
 // RemoteAddr implements [net.Conn].
-func (e *polled) RemoteAddr() net.Addr {
-	if e.remote.IsValid() {
-		return net.TCPAddrFromAddrPort(e.remote)
+func (l looped) RemoteAddr() net.Addr {
+	e := &l.p.polled
+	if e.post.remote != nil {
+		return e.post.remote
 	}
-	remote := &net.UnixAddr{Net: "unix"}
-	if e.more != nil {
-		remote.Name = e.more.name
-	}
-	return remote
+	return net.TCPAddrFromAddrPort(addrPort(e.ip, e.port, e.zone))
 }
 
 // LocalAddr implements [net.Conn].
-func (e *polled) LocalAddr() net.Addr { return e.local }
+func (l looped) LocalAddr() net.Addr { return l.p.polled.post.local }
 
 // Close implements [net.Conn].
-func (e *polled) Close() error { return e.close(false) }
+func (l looped) Close() error { return l.p.closePolled(false) }
 
-// close closes the descriptor, with a reset where that is wanted.
-func (e *polled) close(reset bool) error {
-	p := e.peer
+// CloseWrite ends the sending half, under the lock.
+func (l looped) CloseWrite() error {
+	if l.p.polled.closed {
+		return net.ErrClosed
+	}
+	return opError("shutdown", l, unix.Shutdown(int(l.p.polled.fd), unix.SHUT_WR))
+}
+
+func (p *Peer) polledSocket() net.Conn { return looped{p} }
+
+// closePolled closes the descriptor, with a reset where that is wanted.
+func (p *Peer) closePolled(reset bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	e := &p.polled
 	if e.closed {
 		return net.ErrClosed
 	}
 	e.closed = true
 	if reset {
-		_ = unix.SetsockoptLinger(e.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		_ = unix.SetsockoptLinger(int(e.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
-	e.loop.set.peers.put(e.fd, nil)
-	e.hasRoom()
-	return os.NewSyscallError("close", unix.Close(e.fd))
-}
-
-// CloseWrite ends the sending half, under the lock.
-func (e *polled) CloseWrite() error {
-	if e.closed {
-		return net.ErrClosed
-	}
-	return opError("shutdown", e, unix.Shutdown(e.fd, unix.SHUT_WR))
+	p.hasRoom()
+	return os.NewSyscallError("close", unix.Close(int(e.fd)))
 }
 
 // view is the socket as [Peer.NetConn] shows it.
-func (e *polled) view() net.Conn {
-	e.peer.mu.Lock()
-	defer e.peer.mu.Unlock()
-	if conn := e.handed(); conn != nil {
+func (p *Peer) view() net.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if conn := p.handed(); conn != nil {
 		return conn
 	}
-	return polledView{e}
+	return polledView{looped{p}}
 }
 
 // polledView is a socket of a loop to whoever asks about it.
-type polledView struct{ *polled }
+type polledView struct{ looped }
 
 // CloseWrite ends the sending half.
 func (v polledView) CloseWrite() error {
-	v.peer.mu.Lock()
-	defer v.peer.mu.Unlock()
-	return v.polled.CloseWrite()
+	v.p.mu.Lock()
+	defer v.p.mu.Unlock()
+	return v.looped.CloseWrite()
 }
 
 // SyscallConn implements [syscall.Conn].
-func (v polledView) SyscallConn() (syscall.RawConn, error) { return polledRaw{v.polled}, nil }
+func (v polledView) SyscallConn() (syscall.RawConn, error) { return polledRaw(v), nil }
 
 // polledRaw gives its descriptor to whoever asks about the socket.
-type polledRaw struct{ e *polled }
+type polledRaw struct{ looped }
 
 // Control implements [syscall.RawConn].
 func (r polledRaw) Control(f func(fd uintptr)) error {
-	r.e.peer.mu.Lock()
-	defer r.e.peer.mu.Unlock()
-	if r.e.closed {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	if r.p.polled.closed {
 		return net.ErrClosed
 	}
-	f(uintptr(r.e.fd))
+	f(uintptr(r.p.polled.fd))
 	return nil
 }
 

@@ -3,7 +3,6 @@ package tcp
 import (
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -11,16 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// polled is a socket that an event loop looks after: the transport of its peer,
-// and the connection that stands for it inside the server. Nobody waits for it,
-// so its descriptor is used under the peer's lock only, and never after it was
-// closed.
+// polled is the socket of a peer that an event loop looks after. Nobody waits for
+// it, so its descriptor is used under the peer's lock only, and never after it
+// was closed.
 type polled struct {
-	peer   *Peer
-	loop   *loop
-	fd     int
-	local  net.Addr
-	remote netip.AddrPort // none of a Unix socket
+	post *post
+	fd   int32
+	zone uint32   // the index of the interface that the address is on, where it is link-local
+	ip   [16]byte // the remote address, where the post has none
+	port uint16
 
 	// The lock of the peer guards these.
 	ready    bool // something came that nobody has read
@@ -29,28 +27,39 @@ type polled struct {
 	watched  bool // by a loop's runner, whom the loop looks after
 	finished bool // its last turn has begun
 	closed   bool
+}
 
-	room chan struct{} // the flusher's
-	more *polledMore   // nil for most
+// post is where sockets stand. Most share one with many others.
+type post struct {
+	loop   *loop
+	local  net.Addr
+	remote net.Addr // of a Unix socket, and of one that was accepted elsewhere; else nil
 }
 
 // polledMore is what few sockets have.
 type polledMore struct {
-	name   string   // of a Unix socket that is connected
-	handed net.Conn // since Detach
+	room   chan struct{} // the flusher's
+	handed net.Conn      // since Detach
+}
+
+func (p *Peer) polledMore() *polledMore {
+	more := p.seldom()
+	if more.polled == nil {
+		more.polled = &polledMore{}
+	}
+	return more.polled
 }
 
 // handed is the connection that Detach has handed over; nil before.
-func (e *polled) handed() net.Conn {
-	if e.more == nil {
+func (p *Peer) handed() net.Conn {
+	if p.more == nil || p.more.polled == nil {
 		return nil
 	}
-	return e.more.handed
+	return p.more.polled.handed
 }
 
-func newPolled(s *Server, set *loopSet, e *polled) *Peer {
-	p := &Peer{srv: s, conn: e, transport: e, polled: e, born: time.Since(s.began)}
-	e.peer, e.loop = p, set.pick()
+func newPolled(s *Server, fd int, at *post) *Peer {
+	p := &Peer{srv: s, polled: polled{fd: int32(fd), post: at}, born: time.Since(s.began)}
 	p.setUp()
 	return p
 }
@@ -61,7 +70,7 @@ const mostTurns = 4
 // turn takes what the loop tells of p's socket, in the runner's goroutine.
 func (p *Peer) turn(flags uint32, r *runner) {
 	p.mu.Lock()
-	p.polled.told(flags)
+	p.told(flags)
 	p.turns(r, r.buf)
 }
 
@@ -69,9 +78,9 @@ func (p *Peer) turn(flags uint32, r *runner) {
 func (p *Peer) turnApart(flags uint32) {
 	begun := time.Now()
 	p.mu.Lock()
-	p.polled.told(flags)
+	p.told(flags)
 	p.turnsApart()
-	p.polled.loop.took(time.Since(begun))
+	p.polled.post.loop.took(time.Since(begun))
 }
 
 // turnsApart is turns in a goroutine that is no runner's.
@@ -82,23 +91,24 @@ func (p *Peer) turnsApart() {
 }
 
 // told notes what the loop says.
-func (e *polled) told(flags uint32) {
+func (p *Peer) told(flags uint32) {
+	e := &p.polled
 	if flags&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.ready, e.atEnd = true, true
 	}
 	if flags&unix.EPOLLIN != 0 {
 		e.ready = true
 	}
-	if flags&unix.EPOLLOUT != 0 && e.peer.flushing {
-		e.hasRoom()
+	if flags&unix.EPOLLOUT != 0 && p.flushing {
+		p.hasRoom()
 	}
 }
 
 // hasRoom wakes the flusher.
-func (e *polled) hasRoom() {
-	if e.room != nil {
+func (p *Peer) hasRoom() {
+	if p.more != nil && p.more.polled != nil && p.more.polled.room != nil {
 		select {
-		case e.room <- struct{}{}:
+		case p.more.polled.room <- struct{}{}:
 		default:
 		}
 	}
@@ -107,7 +117,7 @@ func (e *polled) hasRoom() {
 // turns does what is to be done for p, as long as there is something. It is
 // called under the lock, and unlocks.
 func (p *Peer) turns(r *runner, buf []byte) {
-	e := p.polled
+	e := &p.polled
 	if e.turning { // whoever is at it sees what was told
 		p.unlock()
 		return
@@ -119,7 +129,7 @@ func (p *Peer) turns(r *runner, buf []byte) {
 			p.openPolled()
 		case p.ended:
 			e.ready = false
-			if err := e.pendingError(); err != nil {
+			if err := p.pendingError(); err != nil {
 				p.failed(err)
 			}
 		case len(p.early()) > 0:
@@ -136,7 +146,9 @@ func (p *Peer) turns(r *runner, buf []byte) {
 	if p.leaving {
 		p.tell()
 	}
-	p.unlock()
+	if p.unlocked() {
+		p.endPolled()
+	}
 }
 
 // hasTurn reports whether there is something to do that nobody else does.
@@ -166,9 +178,8 @@ func (p *Peer) openPolled() {
 
 // readTurn reads once, and calls back, under the lock.
 func (p *Peer) readTurn(buf []byte) {
-	e := p.polled
 	buf = buf[:p.share(len(buf))]
-	n, err := e.receive(buf)
+	n, err := p.receive(buf)
 	if wanted := p.takes(); n > 0 {
 		p.begin(true)
 		p.mu.Unlock()
@@ -206,16 +217,17 @@ func (p *Peer) earlyTurn() {
 
 // receive reads what there is. A read that leaves room in b has got all of it
 // (epoll(7), question 9), but for an end that is told of by itself.
-func (e *polled) receive(b []byte) (int, error) {
-	e.loop.calls.reads.Add(1)
-	n, err := readNow(e.fd, b)
+func (p *Peer) receive(b []byte) (int, error) {
+	e := &p.polled
+	e.post.loop.calls.reads.Add(1)
+	n, err := readNow(int(e.fd), b)
 	switch {
 	case err == syscall.EAGAIN:
 		e.ready = false
 		return 0, nil
 	case err != nil:
 		e.ready = false
-		return 0, opError("read", e, err)
+		return 0, opError("read", p.socket(), err)
 	case n == 0:
 		e.ready = false
 		return 0, io.EOF
@@ -225,27 +237,27 @@ func (e *polled) receive(b []byte) (int, error) {
 }
 
 // pendingError looks for what came after the peer's end.
-func (e *polled) pendingError() error {
+func (p *Peer) pendingError() error {
 	var junk [512]byte
 	for {
-		n, err := uninterrupted(syscall.Read, e.fd, junk[:])
+		n, err := uninterrupted(syscall.Read, int(p.polled.fd), junk[:])
 		switch {
 		case n > 0:
 			continue
 		case n == 0 && err == nil: // the end hides what came behind it
-			err = pendingError(e.fd)
+			err = pendingError(int(p.polled.fd))
 		}
 		if err == syscall.EAGAIN {
 			err = nil
 		}
-		return opError("read", e, err)
+		return opError("read", p.socket(), err)
 	}
 }
 
 // goOn has p's turns run where there is something to do and nobody at it. It is
 // called under the lock.
-func (e *polled) goOn() {
-	if p := e.peer; !e.turning && p.opened && p.hasTurn() {
+func (p *Peer) goOn() {
+	if !p.polled.turning && p.opened && p.hasTurn() {
 		go func() {
 			p.mu.Lock()
 			p.turnsApart()
@@ -255,8 +267,8 @@ func (e *polled) goOn() {
 
 // ends reports, once, that the peer's last turn is due: nothing else of it runs
 // any more. It is called under the lock.
-func (e *polled) ends() bool {
-	p := e.peer
+func (p *Peer) ends() bool {
+	e := &p.polled
 	if e.finished || e.turning || p.running || p.flushing || !(p.shut || p.detached) {
 		return false
 	}
@@ -279,37 +291,42 @@ func (p *Peer) stuck() {
 	p.corkExpired()
 }
 
-// The transport.
+// looped is a peer's socket in a loop as a transport and as a connection, as far
+// as the server needs them. It is no more than a pointer.
+type looped struct{ p *Peer }
 
-func (e *polled) read(int) (*[]byte, int, error) { return nil, 0, errHeld }
-func (e *polled) watch() error                   { return nil }
-func (e *polled) wrote()                         {}
-func (e *polled) made() *calls                   { return nil } // the loop counts
+func (p *Peer) polledTransport() transport { return looped{p} }
 
-func (e *polled) try(pieces [][]byte) (int, error) {
+func (l looped) read(int) (*[]byte, int, error) { return nil, 0, errHeld }
+func (l looped) watch() error                   { return nil }
+func (l looped) wrote()                         {}
+func (l looped) made() *calls                   { return nil } // the loop counts
+
+func (l looped) try(pieces [][]byte) (int, error) {
+	e := &l.p.polled
 	if e.closed {
 		return 0, net.ErrClosed
 	}
-	e.loop.calls.writes.Add(1)
+	e.post.loop.calls.writes.Add(1)
 	n, err := e.put(pieces)
 	switch {
 	case err == syscall.EAGAIN:
 		return 0, nil
 	case err != nil:
-		return 0, opError("write", e, err)
+		return 0, opError("write", l, err)
 	}
 	return n, nil
 }
 
 func (e *polled) put(pieces [][]byte) (int, error) {
 	if len(pieces) == 1 {
-		return writeNow(e.fd, pieces[0])
+		return writeNow(int(e.fd), pieces[0])
 	}
 	if len(pieces) <= fewPieces {
-		return writevNow(e.fd, pieces)
+		return writevNow(int(e.fd), pieces)
 	}
 	for {
-		n, err := unix.Writev(e.fd, pieces[:min(len(pieces), mostPieces)])
+		n, err := unix.Writev(int(e.fd), pieces[:min(len(pieces), mostPieces)])
 		if err != syscall.EINTR {
 			return n, err
 		}
@@ -317,7 +334,7 @@ func (e *polled) put(pieces [][]byte) (int, error) {
 }
 
 // write is the flusher's, which is the only one that waits.
-func (e *polled) write(pieces [][]byte, limit time.Duration) (int, error) {
+func (l looped) write(pieces [][]byte, limit time.Duration) (int, error) {
 	var over <-chan time.Time
 	if limit > 0 {
 		timer := time.NewTimer(limit)
@@ -325,39 +342,37 @@ func (e *polled) write(pieces [][]byte, limit time.Duration) (int, error) {
 		over = timer.C
 	}
 	for {
-		n, err := e.tryAlone(pieces)
+		n, room, err := l.tryAlone(pieces)
 		if n > 0 || err != nil {
 			return n, err
 		}
 		select {
-		case <-e.room:
+		case <-room:
 		case <-over:
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
 }
 
-// tryAlone is try for who does not hold the lock.
-func (e *polled) tryAlone(pieces [][]byte) (int, error) {
-	e.peer.mu.Lock()
-	defer e.peer.mu.Unlock()
-	if e.room == nil {
-		e.room = make(chan struct{}, 1)
+// tryAlone is try for who does not hold the lock. Room is told of in the channel.
+func (l looped) tryAlone(pieces [][]byte) (n int, room <-chan struct{}, err error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	more := l.p.polledMore()
+	if more.room == nil {
+		more.room = make(chan struct{}, 1)
 	}
-	return e.try(pieces)
+	n, err = l.try(pieces)
+	return n, more.room, err
 }
 
 // handOver takes the socket from the loop, for Detach, under the lock.
-func (e *polled) handOver() error {
-	e.loop.remove(e.fd)
-	e.loop.set.peers.put(e.fd, nil)
-	file := os.NewFile(uintptr(e.fd), "")
+func (p *Peer) handOver() error {
+	p.polled.post.loop.remove(p)
+	file := os.NewFile(uintptr(p.polled.fd), "")
 	defer file.Close()
-	e.closed = true
+	p.polled.closed = true
 	conn, err := net.FileConn(file)
-	if e.more == nil {
-		e.more = &polledMore{}
-	}
-	e.more.handed = conn
+	p.polledMore().handed = conn
 	return err
 }

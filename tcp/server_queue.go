@@ -18,14 +18,16 @@ type buffers struct {
 	small, large sync.Pool // *[smallPiece]byte, *[largePiece]byte
 	lists        sync.Pool // *pieceList
 	boxes        sync.Pool // *[1][]byte
+	corks        sync.Pool // *corkTimer
 }
 
 func (b *buffers) init(readSize int) {
 	b.read.New = func() any { p := make([]byte, readSize); return &p }
 	b.small.New = func() any { return new([smallPiece]byte) }
 	b.large.New = func() any { return new([largePiece]byte) }
-	b.lists.New = func() any { return new(pieceList) }
+	b.lists.New = func() any { return &pieceList{bufs: b} }
 	b.boxes.New = func() any { return new([1][]byte) }
+	b.corks.New = newCorkTimer
 }
 
 func (b *buffers) get() *[]byte  { return b.read.Get().(*[]byte) }
@@ -59,19 +61,27 @@ func (b *buffers) recycle(piece []byte) {
 	}
 }
 
-// queue holds bytes that wait, in order, in pooled pieces. The zero value with
-// its pools set is empty, and holds nothing.
+// queue holds bytes that wait, in order, in pooled pieces. The zero value is
+// empty, and holds nothing.
 type queue struct {
-	bufs *buffers
-	size int
 	list *pieceList // pooled; nil while the queue is empty
 }
 
 // pieceList are the pieces of a queue.
 type pieceList struct {
+	bufs  *buffers
+	size  int
 	all   [][]byte // those before head are gone
 	head  int
 	whole []byte // the first piece before it was taken from
+}
+
+// size is how many bytes wait.
+func (q *queue) size() int {
+	if q.list == nil {
+		return 0
+	}
+	return q.list.size
 }
 
 // pieces returns what waits. The last piece may grow.
@@ -82,20 +92,20 @@ func (q *queue) pieces() [][]byte {
 	return q.list.all[q.list.head:]
 }
 
-// add copies b to the end.
-func (q *queue) add(b []byte) {
+// add copies b to the end, into pieces of bufs.
+func (q *queue) add(bufs *buffers, b []byte) {
 	if len(b) == 0 {
 		return
 	}
 	if q.list == nil {
-		q.list = q.bufs.lists.Get().(*pieceList)
+		q.list = bufs.lists.Get().(*pieceList)
 	}
-	q.size += len(b)
 	l := q.list
+	l.size += len(b)
 	for len(b) > 0 {
 		last := len(l.all) - 1
 		if last < l.head || len(l.all[last]) == cap(l.all[last]) {
-			l.push(q.bufs.piece(last >= l.head || len(b) > smallPiece))
+			l.push(bufs.piece(last >= l.head || len(b) > smallPiece))
 			last = len(l.all) - 1
 		}
 		n := min(len(b), cap(l.all[last])-len(l.all[last]))
@@ -135,20 +145,23 @@ func (q *queue) without(n int) {
 // drop takes n bytes off the front. Pieces that are empty go back to the pool,
 // and so does the list of an empty queue.
 func (q *queue) drop(n int) {
-	q.size -= n
-	for l := q.list; n > 0; {
+	l := q.list
+	if l == nil {
+		return
+	}
+	for l.size -= n; n > 0; {
 		first := l.all[l.head]
 		if n < len(first) {
 			l.all[l.head] = first[n:]
 			return
 		}
 		n -= len(first)
-		q.bufs.recycle(l.whole)
+		l.bufs.recycle(l.whole)
 		l.next()
 	}
-	if q.size == 0 && q.list != nil {
-		q.bufs.lists.Put(q.list)
+	if l.size == 0 {
 		q.list = nil
+		l.bufs.lists.Put(l)
 	}
 }
 
@@ -170,4 +183,4 @@ func (l *pieceList) next() {
 const mostKept = 64
 
 // clear drops all.
-func (q *queue) clear() { q.drop(q.size) }
+func (q *queue) clear() { q.drop(q.size()) }

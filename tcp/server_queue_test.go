@@ -11,7 +11,7 @@ import (
 func TestServerQueue(t *testing.T) {
 	var bufs buffers
 	bufs.init(readSize)
-	q, want := queue{bufs: &bufs}, bytes.Buffer{}
+	q, want := queue{}, bytes.Buffer{}
 	rng := rand.New(rand.NewPCG(1, 2))
 	next := byte(0)
 	for range 20000 {
@@ -20,24 +20,24 @@ func TestServerQueue(t *testing.T) {
 			b[i] = next
 			next++
 		}
-		q.add(b)
+		q.add(&bufs, b)
 		want.Write(b)
-		most := q.size
-		if q.size < 100000 {
-			most = max(0, q.size-1) // never empty
+		most := q.size()
+		if q.size() < 100000 {
+			most = max(0, q.size()-1) // never empty
 		}
 		n := rng.IntN(most + 1)
 		got := bytes.Join(q.pieces(), nil)
-		if q.size != want.Len() || !bytes.Equal(got, want.Bytes()) {
-			t.Fatalf("%d bytes are queued, want %d, or they are others", q.size, want.Len())
+		if q.size() != want.Len() || !bytes.Equal(got, want.Bytes()) {
+			t.Fatalf("%d bytes are queued, want %d, or they are others", q.size(), want.Len())
 		}
 		want.Next(n)
 		q.drop(n)
-		if len(q.list.all) > 4*mostKept {
+		if q.list != nil && len(q.list.all) > 4*mostKept {
 			t.Fatalf("the list of pieces has grown to %d", len(q.list.all))
 		}
 	}
-	if q.clear(); q.size != 0 || len(q.pieces()) != 0 {
-		t.Errorf("%d bytes are left", q.size)
+	if q.clear(); q.size() != 0 || len(q.pieces()) != 0 {
+		t.Errorf("%d bytes are left", q.size())
 	}
 }

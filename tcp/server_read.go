@@ -52,21 +52,21 @@ func (p *Peer) beginOpen() {
 
 // readAll reads until there is nothing more to come, or nobody cares.
 func (p *Peer) readAll() {
-	if p.sealed != nil && p.mayRead() { // the handshake can have brought the first bytes
+	if p.sealed() != nil && p.mayRead() { // the handshake can have brought the first bytes
 		p.readEnd(p.decrypt())
 	}
 	p.takeEarly()
 	for p.mayRead() {
-		buf, n, err := p.transport.read(p.share(p.srv.conf.readBuffer))
-		if err == io.EOF && p.sealed != nil { // no close_notify came before it
+		buf, n, err := p.transport().read(p.share(p.srv.conf.readBuffer))
+		if err == io.EOF && p.sealed() != nil { // no close_notify came before it
 			err = ErrTruncated
 		}
 		if n > 0 {
 			p.took(n)
-			if p.sealed == nil {
+			if p.sealed() == nil {
 				p.deliver(onData, (*buf)[:n])
 			} else {
-				err = p.sealed.received((*buf)[:n], err)
+				err = p.sealed().received((*buf)[:n], err)
 			}
 			p.srv.bufs.put(buf)
 		}
@@ -93,8 +93,8 @@ func (p *Peer) mayRead() bool {
 
 // share is how much of most the next read may take.
 func (p *Peer) share(most int) int {
-	if p.rate != nil && p.rate.perSecond < int64(most) {
-		return int(p.rate.perSecond)
+	if rate := p.rate(); rate != nil && rate.perSecond < int64(most) {
+		return int(rate.perSecond)
 	}
 	return most
 }
@@ -102,26 +102,27 @@ func (p *Peer) share(most int) int {
 // took follows the reading of n bytes from the wire.
 func (p *Peer) took(n int) {
 	p.touch()
-	if p.rate == nil {
+	rate := p.rate()
+	if rate == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.unlock()
-	if wait := p.rate.take(n, p.age()); wait > 0 && !p.closing && !p.dead {
-		p.throttle(wait)
+	if wait := rate.take(n, p.age()); wait > 0 && !p.closing && !p.dead {
+		p.throttle(rate, wait)
 	}
 }
 
 // throttle holds reading back for a while.
-func (p *Peer) throttle(wait time.Duration) {
+func (p *Peer) throttle(rate *bucket, wait time.Duration) {
 	p.throttled = true
-	if p.rate.timer != nil {
-		p.rate.timer.Reset(wait)
+	if rate.timer != nil {
+		rate.timer.Reset(wait)
 		return
 	}
 	p.srv.count.held.Add(1)
-	p.limit("max-rate", fmt.Sprintf("more than %d bytes a second: held back", p.rate.perSecond))
-	p.rate.timer = time.AfterFunc(wait, func() {
+	p.limit("max-rate", fmt.Sprintf("more than %d bytes a second: held back", rate.perSecond))
+	rate.timer = time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		defer p.unlock()
 		p.throttled = false
@@ -161,8 +162,8 @@ func (p *Peer) keepUnread(b []byte) {
 		p.came(b)
 		more := p.seldom()
 		more.unread = append(more.unread, b...)
-		if p.sealed != nil {
-			p.sealed.coming = slices.Clone(p.sealed.coming)
+		if p.sealed() != nil {
+			p.sealed().coming = slices.Clone(p.sealed().coming)
 		}
 	}
 }
@@ -210,11 +211,11 @@ func (p *Peer) awaitEnd() {
 	watch := p.ended && !p.dead && !p.leaving
 	p.mu.Unlock()
 	if watch {
-		p.readEnd(p.transport.watch())
+		p.readEnd(p.transport().watch())
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.parked = true
+	p.own.parked = true
 	p.changed()
 	for !p.detached && !p.shut {
 		p.wait()
@@ -251,8 +252,8 @@ func (p *Peer) finish() {
 // lastTurn runs what was posted, and OnClose behind it.
 func (p *Peer) lastTurn() {
 	p.mu.Lock()
-	more := p.seldom()
-	more.tasks = append(more.tasks, event{kind: onClose})
+	p.runPosted()
 	p.mu.Unlock()
+	p.invoke(onClose, nil, nil)
 	p.endTurn()
 }

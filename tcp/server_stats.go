@@ -44,7 +44,7 @@ type tally struct{ in, out, reads, writes, waits uint64 }
 func (t *tally) addPeer(p *Peer) {
 	t.in += p.in.Load()
 	t.out += p.out.Load()
-	if c := p.transport.made(); c != nil {
+	if c := p.transport().made(); c != nil {
 		t.addCalls(c)
 	}
 }
@@ -67,7 +67,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	sum := s.past
 	s.loops.addTo(&sum)
-	for p := range s.peers {
+	for p := range s.peers.all() {
 		sum.addPeer(p)
 		p.addTo(&st)
 	}

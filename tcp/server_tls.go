@@ -40,19 +40,18 @@ func (p *Peer) secure() (ok bool) {
 			ok = false
 		}
 	}()
-	t := &sealed{Conn: p.conn, peer: p}
-	t.plain.bufs = &p.srv.bufs
+	t := &sealed{Conn: p.own.conn, peer: p}
 	if limit := p.srv.conf.handshake; limit > 0 {
-		_ = p.conn.SetDeadline(time.Now().Add(limit))
+		_ = p.own.conn.SetDeadline(time.Now().Add(limit))
 	}
 	stream, err := p.handshake(t).run(context.Background())
 	if err != nil {
 		p.handshakeFailed(err)
 		return false
 	}
-	_ = p.conn.SetDeadline(time.Time{})
+	_ = p.own.conn.SetDeadline(time.Time{})
 	t.stream, t.live = stream, true
-	p.sealed = t
+	p.own.sealed = t
 	return true
 }
 
@@ -80,8 +79,8 @@ func (p *Peer) handshakeFailed(err error) {
 	if errors.As(err, &failure) {
 		reason = failure.Reason
 	}
-	p.srv.refused(p.conn.RemoteAddr(), ruleTLS, reason)
-	lingerClose(p.conn, turningTime)
+	p.srv.refused(p.own.conn.RemoteAddr(), ruleTLS, reason)
+	lingerClose(p.own.conn, turningTime)
 }
 
 // Read implements [net.Conn] for crypto/tls.
@@ -108,8 +107,8 @@ func (t *sealed) Write(b []byte) (int, error) {
 	if p.dead {
 		return 0, p.closedError()
 	}
-	p.q.add(b)
-	if p.watchMark(); p.q.size >= p.srv.conf.cork {
+	p.q.add(&p.srv.bufs, b)
+	if p.watchMark(); p.q.size() >= p.srv.conf.cork {
 		p.flush()
 	}
 	return len(b), nil
@@ -153,10 +152,10 @@ func (t *sealed) write(bufs [][]byte, n int) error {
 	}
 	if n < largeWrite && (corked || len(bufs) > 1) {
 		for _, b := range bufs {
-			t.plain.add(b)
+			t.plain.add(&t.peer.srv.bufs, b)
 		}
-		t.waiting.Store(int64(t.plain.size))
-		if corked && t.plain.size < t.peer.srv.conf.cork {
+		t.waiting.Store(int64(t.plain.size()))
+		if corked && t.plain.size() < t.peer.srv.conf.cork {
 			return nil
 		}
 		bufs = nil
@@ -170,7 +169,7 @@ func (t *sealed) write(bufs [][]byte, n int) error {
 // admit asks the peer, and reports whether what is written is corked.
 func (t *sealed) admit(bufs [][]byte, n int) (corked bool, err error) {
 	p := t.peer
-	if t.plain.size > 0 && p.Queued() >= p.srv.conf.mark {
+	if t.plain.size() > 0 && p.Queued() >= p.srv.conf.mark {
 		t.flush()
 	}
 	p.mu.Lock()
@@ -199,7 +198,7 @@ func (t *sealed) encrypt(bufs [][]byte) error {
 
 // flush seals what is corked.
 func (t *sealed) flush() {
-	for t.plain.size > 0 {
+	for t.plain.size() > 0 {
 		b := t.plain.pieces()[0]
 		_, err := t.stream.Conn.Write(b)
 		t.plain.drop(len(b))
@@ -267,7 +266,7 @@ func (p *Peer) decrypt() error {
 	buf := p.srv.bufs.get()
 	defer p.srv.bufs.put(buf)
 	for {
-		n, err := p.sealed.fill(*buf)
+		n, err := p.sealed().fill(*buf)
 		if n > 0 {
 			p.deliver(onData, (*buf)[:n])
 			if !p.mayRead() {

@@ -77,7 +77,7 @@ type blocking struct {
 }
 
 func newBlocking(p *Peer, conn net.Conn) *blocking {
-	return &blocking{limited: limited{conn: conn}, bufs: &p.srv.bufs, hold: &p.hold}
+	return &blocking{limited: limited{conn: conn}, bufs: &p.srv.bufs, hold: &p.own.hold}
 }
 
 func (t *blocking) read(most int) (*[]byte, int, error) {

@@ -50,7 +50,7 @@ func newRaw(p *Peer, conn net.Conn, c syscall.Conn) transport {
 	if err != nil {
 		return newBlocking(p, conn)
 	}
-	t := &raw{limited: limited{conn: conn}, fd: fd, bufs: &p.srv.bufs, hold: &p.hold}
+	t := &raw{limited: limited{conn: conn}, fd: fd, bufs: &p.srv.bufs, hold: &p.own.hold}
 	t.readableFn, t.endedFn, t.writableFn = t.readable, t.ended, t.writable
 	return t
 }

@@ -74,14 +74,15 @@ func (p *Peer) post(e event) bool {
 
 // endTurn runs what was posted and sends what the callbacks have written.
 func (p *Peer) endTurn() {
-	if p.sealed == nil {
+	t := p.sealed()
+	if t == nil {
 		p.mu.Lock()
 		p.runPosted()
 		p.uncork()
 		p.unlock()
 		return
 	}
-	for !p.sealed.endTurn() {
+	for !t.endTurn() {
 	}
 }
 
@@ -118,12 +119,10 @@ func (p *Peer) stillDue(k eventKind) bool {
 // uncork ends the turn.
 func (p *Peer) uncork() {
 	p.running, p.reading, p.corked = false, false, false
-	if p.corkSet { // a timer that stays would have the process wake in time for it
-		p.corkSet = false
-		p.more.corkTimer.Stop()
-	}
+	p.disarmCork()
 	p.flush()
 	p.settle()
+	p.rest()
 	p.changed()
 }
 
@@ -184,28 +183,53 @@ func (p *Peer) caught(k eventKind) {
 // armCork bounds how long what is written can wait for a callback that blocks.
 func (p *Peer) armCork() {
 	limit := p.srv.conf.corkFor
-	if p.corkSet || limit == 0 || p.polled != nil && p.polled.watched {
+	if limit == 0 || p.polled.watched || p.more != nil && p.more.cork != nil {
 		return
 	}
-	p.corkSet = true
-	more := p.seldom()
-	if more.corkTimer == nil {
-		more.corkTimer = time.AfterFunc(limit, p.corkExpired)
+	c := p.srv.bufs.corks.Get().(*corkTimer)
+	c.peer, p.seldom().cork = p, c
+	c.Reset(limit)
+}
+
+// disarmCork stops the timer: one that stays would have the process wake in time
+// for it.
+func (p *Peer) disarmCork() {
+	if p.more == nil || p.more.cork == nil {
 		return
 	}
-	more.corkTimer.Reset(limit)
+	c := p.more.cork
+	p.more.cork = nil
+	if c.Stop() { // or it is on its way to the peer
+		c.peer = nil
+		p.srv.bufs.corks.Put(c)
+	}
+}
+
+// corkTimer is pooled: a peer needs one only while a callback of its runs.
+type corkTimer struct {
+	*time.Timer
+	peer *Peer
+}
+
+func newCorkTimer() any {
+	c := &corkTimer{}
+	c.Timer = time.AfterFunc(time.Hour, func() { c.peer.corkExpired() })
+	c.Stop()
+	return c
 }
 
 // corkExpired sends what is corked.
 func (p *Peer) corkExpired() {
-	if p.sealed != nil {
-		p.sealed.mu.Lock()
-		defer p.sealed.mu.Unlock()
-		p.sealed.flush()
+	if t := p.sealed(); t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.flush()
 	}
 	p.mu.Lock()
 	defer p.unlock()
-	p.corkSet = false
+	if p.more != nil {
+		p.more.cork = nil
+	}
 	p.flush()
 	p.settle()
 }

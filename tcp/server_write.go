@@ -18,8 +18,8 @@ import (
 // when the callback returns, after 5 milliseconds, or when it comes to 128 KiB;
 // 32 KiB and more in one Write leave at once, with what waits before them.
 func (p *Peer) Write(b []byte) (int, error) {
-	if p.sealed != nil {
-		return p.sealed.writeOne(b)
+	if t := p.sealed(); t != nil {
+		return t.writeOne(b)
 	}
 	p.mu.Lock()
 	defer p.unlock()
@@ -35,8 +35,8 @@ func (p *Peer) Writev(bufs ...[]byte) (int, error) {
 	for _, b := range bufs {
 		n += len(b)
 	}
-	if p.sealed != nil {
-		return p.sealed.writeAll(bufs, n)
+	if t := p.sealed(); t != nil {
+		return t.writeAll(bufs, n)
 	}
 	p.mu.Lock()
 	defer p.unlock()
@@ -70,12 +70,12 @@ func (p *Peer) write(bufs [][]byte, n int) error {
 // enqueue puts bufs behind what waits.
 func (p *Peer) enqueue(bufs [][]byte) {
 	for _, b := range bufs {
-		p.q.add(b)
+		p.q.add(&p.srv.bufs, b)
 	}
 	switch {
 	case p.flushing:
 		p.watchMark()
-	case p.q.size >= p.srv.conf.cork:
+	case p.q.size() >= p.srv.conf.cork:
 		p.flush()
 	default:
 		p.armCork()
@@ -102,21 +102,21 @@ func (p *Peer) full() bool { return p.pending() >= p.srv.conf.mark }
 
 func (p *Peer) closedError() error {
 	if cause := p.cause(); cause != nil {
-		return fmt.Errorf("write to %s: %w (%w)", p.conn.RemoteAddr(), net.ErrClosed, cause)
+		return fmt.Errorf("write to %s: %w (%w)", p.RemoteAddr(), net.ErrClosed, cause)
 	}
-	return fmt.Errorf("write to %s: %w", p.conn.RemoteAddr(), net.ErrClosed)
+	return fmt.Errorf("write to %s: %w", p.RemoteAddr(), net.ErrClosed)
 }
 
 func (p *Peer) overflow(n int) error {
 	p.over = true
 	if p.srv.Overflow == CloseSlow {
-		p.tooSlow("write-queue", fmt.Sprintf("%d bytes are queued, and %d are the most: closed", p.q.size, p.srv.conf.mark))
+		p.tooSlow("write-queue", fmt.Sprintf("%d bytes are queued, and %d are the most: closed", p.q.size(), p.srv.conf.mark))
 		return p.closedError()
 	}
 	p.srv.count.drops.Add(1)
 	if !p.dropped {
 		p.dropped = true
-		p.limit("write-queue", fmt.Sprintf("%d bytes are queued, and %d are the most: %d more dropped", p.q.size, p.srv.conf.mark, n))
+		p.limit("write-queue", fmt.Sprintf("%d bytes are queued, and %d are the most: %d more dropped", p.q.size(), p.srv.conf.mark, n))
 	}
 	return ErrQueueFull
 }
@@ -132,10 +132,10 @@ func (p *Peer) tooSlow(rule, reason string) {
 // system call. Its frame is small, as are those below it: they stand on the
 // stack that a peer keeps.
 func (p *Peer) flush() {
-	if p.q.size == 0 || p.flushing || p.dead {
+	if p.q.size() == 0 || p.flushing || p.dead {
 		return
 	}
-	n, err := p.transport.try(p.q.pieces())
+	n, err := p.transport().try(p.q.pieces())
 	if err != nil {
 		p.failed(err)
 		return
@@ -147,19 +147,19 @@ func (p *Peer) flush() {
 // send is flush for what is queued and then bufs. It queues what is left of
 // bufs.
 func (p *Peer) send(bufs [][]byte) {
-	n, err := p.transport.try(p.q.with(bufs))
+	n, err := p.transport().try(p.q.with(bufs))
 	p.q.without(len(bufs))
 	if err != nil {
 		p.failed(err)
 		return
 	}
-	queued := min(n, p.q.size)
+	queued := min(n, p.q.size())
 	p.q.drop(queued)
 	n -= queued
 	for _, b := range bufs {
 		skip := min(n, len(b))
 		n -= skip
-		p.q.add(b[skip:])
+		p.q.add(&p.srv.bufs, b[skip:])
 	}
 	p.tried()
 }
@@ -167,7 +167,7 @@ func (p *Peer) send(bufs [][]byte) {
 // tried has a flusher wait for the socket where something is left.
 func (p *Peer) tried() {
 	p.moved()
-	if p.q.size > 0 {
+	if p.q.size() > 0 {
 		p.flushing = true
 		go p.flusher()
 	}
@@ -183,9 +183,9 @@ func (p *Peer) moved() {
 // again.
 func (p *Peer) watchMark() {
 	switch mark := p.srv.conf.mark; {
-	case p.q.size > mark/2:
+	case p.q.size() > mark/2:
 		p.over = true
-	case p.over && p.q.size <= mark/4:
+	case p.over && p.q.size() <= mark/4:
 		p.over = false
 		p.changed()
 		if p.srv.OnWritable != nil && !p.due {
@@ -199,8 +199,8 @@ func (p *Peer) flusher() {
 	var copied [16][]byte
 	for {
 		p.mu.Lock()
-		if p.q.size == 0 || p.dead {
-			p.transport.wrote()
+		if p.q.size() == 0 || p.dead {
+			p.transport().wrote()
 			p.flushing = false
 			p.settle()
 			p.changed()
@@ -210,7 +210,7 @@ func (p *Peer) flusher() {
 		// Others may lengthen the last piece meanwhile: take its bounds now.
 		pieces := copied[:copy(copied[:], p.q.pieces())]
 		p.mu.Unlock()
-		n, err := p.transport.write(pieces, p.srv.conf.write)
+		n, err := p.transport().write(pieces, p.srv.conf.write)
 		p.flushed(n, err)
 	}
 }
@@ -225,7 +225,7 @@ func (p *Peer) flushed(n int, err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded) && n > 0:
 		p.moved()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		p.tooSlow("write-timeout", fmt.Sprintf("took none of %d queued bytes for %v: closed", p.q.size, p.srv.conf.write))
+		p.tooSlow("write-timeout", fmt.Sprintf("took none of %d queued bytes for %v: closed", p.q.size(), p.srv.conf.write))
 	default:
 		p.failed(err)
 	}

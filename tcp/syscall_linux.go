@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"encoding/binary"
 	"os"
 	"syscall"
 	"unsafe"
@@ -51,6 +52,43 @@ func readNow(fd int, b []byte) (int, error) {
 // writeNow is write(2) on a descriptor that does not block.
 func writeNow(fd int, b []byte) (int, error) {
 	return callNow(syscall.SYS_WRITE, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
+}
+
+// acceptNow is accept4(2) on a socket that does not block, for one that does not
+// either.
+func acceptNow(fd int, from *unix.RawSockaddrAny) (int, error) {
+	for {
+		size := uint32(unix.SizeofSockaddrAny)
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)),
+			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return int(r), nil
+		case syscall.EINTR:
+		default:
+			return -1, errno
+		}
+	}
+}
+
+// addressOf takes an address of TCP apart. One of IPv4 is written in IPv6 (RFC
+// 4291 section 2.5.5.2).
+func addressOf(from *unix.RawSockaddrAny) (ip [16]byte, port uint16, zone uint32) {
+	switch from.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
+		ip[10], ip[11] = 0xff, 0xff
+		copy(ip[12:], a.Addr[:])
+		port = inHostOrder(&a.Port)
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
+		ip, port, zone = a.Addr, inHostOrder(&a.Port), a.Scope_id
+	}
+	return ip, port, zone
+}
+
+func inHostOrder(port *uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:])
 }
 
 // fewPieces is what a frame or two has: their addresses stand on the stack.
