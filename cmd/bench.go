@@ -77,12 +77,14 @@ that of dial does. Load servers that are yours only.`,
 			return runBench(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
-	var modes []cobra.Completion
-	for _, m := range load.Modes {
-		modes = append(modes, string(m))
-	}
-	_ = c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp))
+	s.flags(c, func(f *pflag.FlagSet) {
+		o.add(f)
+		var modes []cobra.Completion
+		for _, m := range load.Modes {
+			modes = append(modes, string(m))
+		}
+		_ = c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp))
+	})
 	return c
 }
 

@@ -92,7 +92,7 @@ a bare word, and what comes is printed in the same form. Binary is
 			return runDial(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
+	s.flags(c, o.add)
 	return c
 }
 

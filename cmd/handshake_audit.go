@@ -86,7 +86,7 @@ The status is 3 where a MUST is broken or a finding is about safety, unless the
 			return runHandshakeAudit(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
+	s.flags(c, o.add)
 	return c
 }
 

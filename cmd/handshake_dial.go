@@ -58,8 +58,10 @@ where the server refused.`,
 			return runHandshakeDial(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
-	completeBends(c, requestHeaders...)
+	s.flags(c, func(f *pflag.FlagSet) {
+		o.add(f)
+		completeBends(c, requestHeaders...)
+	})
 	return c
 }
 

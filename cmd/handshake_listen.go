@@ -57,8 +57,10 @@ request broke a MUST.`,
 			return runHandshakeListen(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
-	completeBends(c, responseHeaders...)
+	s.flags(c, func(f *pflag.FlagSet) {
+		o.add(f)
+		completeBends(c, responseHeaders...)
+	})
 	return c
 }
 

@@ -128,11 +128,12 @@ breaks a rule then is noted on standard error.`,
 			return runHandshakeRequest(s, o)
 		},
 	}
-	f := c.Flags()
-	f.SortFlags = false
-	o.ask.add(f)
-	f.BoolVar(&o.quiet, "quiet", false, "note nothing on standard error")
-	completeBends(c, requestHeaders...)
+	s.flags(c, func(f *pflag.FlagSet) {
+		f.SortFlags = false
+		o.ask.add(f)
+		f.BoolVar(&o.quiet, "quiet", false, "note nothing on standard error")
+		completeBends(c, requestHeaders...)
+	})
 	return c
 }
 

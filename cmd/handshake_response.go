@@ -117,11 +117,12 @@ complete, so that it can stand behind listen --exec.`,
 			return runHandshakeResponse(c.Context(), s, o)
 		},
 	}
-	f := c.Flags()
-	f.SortFlags = false
-	o.answer.add(f)
-	f.BoolVar(&o.quiet, "quiet", false, "note nothing on standard error")
-	completeBends(c, responseHeaders...)
+	s.flags(c, func(f *pflag.FlagSet) {
+		f.SortFlags = false
+		o.answer.add(f)
+		f.BoolVar(&o.quiet, "quiet", false, "note nothing on standard error")
+		completeBends(c, responseHeaders...)
+	})
 	return c
 }
 

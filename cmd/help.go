@@ -26,6 +26,20 @@ func group(f *pflag.FlagSet, title string, add func(*pflag.FlagSet)) {
 	f.AddFlagSet(set)
 }
 
+// help prints all about a command, or a page.
+func help(c *cobra.Command) {
+	text := c.Long
+	if text == "" {
+		text = c.Short
+	}
+	w := c.OutOrStdout()
+	fmt.Fprintln(w, text)
+	if c.Runnable() || c.HasSubCommands() {
+		fmt.Fprintln(w)
+		_ = c.UsageFunc()(c) // w keeps its errors
+	}
+}
+
 // usage prints what follows the description in the help of a command.
 func usage(c *cobra.Command) error {
 	w := c.OutOrStdout()

@@ -121,7 +121,7 @@ with all that breaks a rule. Then the connections are summed up. The status is
 			return runInspect(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
+	s.flags(c, o.add)
 	return c
 }
 

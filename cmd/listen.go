@@ -70,7 +70,7 @@ and --addr-file say which.`,
 			return runListen(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
+	s.flags(c, o.add)
 	return c
 }
 

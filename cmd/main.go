@@ -25,6 +25,7 @@ type Streams struct {
 
 	children *endpoint.Children
 	console  *console.Console // takes the place of In and Out where there is a prompt
+	later    laterFlags
 }
 
 // input is where what is to be sent is read.
@@ -48,9 +49,10 @@ func Main(args []string, s Streams) int {
 	s.children = &endpoint.Children{}
 	ctx, stop := onSignals(s.children)
 	defer stop()
-	root := NewRoot(&s)
+	root := newRoot(&s)
 	args, err := rewrite(args, root)
 	if err == nil {
+		s.later.of(root, args)
 		root.SetArgs(args)
 		out := &helpWriter{w: s.Out}
 		root.SetOut(out)
@@ -117,8 +119,15 @@ func asStopped(s os.Signal) stopped {
 	return stopped{statusInterrupted, "interrupted"}
 }
 
-// NewRoot returns the command tree, for Main and for the manual pages.
+// NewRoot returns the command tree with all flags, for the manual pages.
 func NewRoot(s *Streams) *cobra.Command {
+	root := newRoot(s)
+	s.later.all()
+	return root
+}
+
+// newRoot returns the command tree, whose flags are defined later.
+func newRoot(s *Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sockkit",
 		Short: "Open, listen on and inspect sockets",
@@ -149,6 +158,9 @@ nc's letters work: sockkit -lvnp 4444, sockkit -u host 53.`,
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(newHelp())
 	root.SetUsageFunc(usage)
-	root.SetHelpTemplate("{{with (or .Long .Short)}}{{.}}{{end}}{{if or .Runnable .HasSubCommands}}\n\n{{.UsageString}}{{else}}\n{{end}}")
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		s.later.define(c)
+		help(c)
+	})
 	return root
 }

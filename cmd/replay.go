@@ -64,7 +64,7 @@ that inspect reads (pcap, pcapng, HAR), or - for standard input. What differs ea
 			return runReplay(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
+	s.flags(c, o.add)
 	return c
 }
 

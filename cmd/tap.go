@@ -107,8 +107,10 @@ goes it says so, and goes on when that is back. The end is a summary.`,
 			return runTap(c.Context(), s, o)
 		},
 	}
-	o.add(c.Flags())
-	_ = c.RegisterFlagCompletionFunc("monitor", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	s.flags(c, func(f *pflag.FlagSet) {
+		o.add(f)
+		_ = c.RegisterFlagCompletionFunc("monitor", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	})
 	return c
 }
 
