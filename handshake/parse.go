@@ -46,6 +46,11 @@ func (h *Head) unreadable() bool {
 	return h.faults&(1<<notHTTP|1<<tlsRecord|1<<http2|1<<emptyHead) != 0
 }
 
+// Sound reports whether nothing was met in the head that a strict reader would not
+// take for what it is: bare line feeds, folded lines, spaces out of place and the
+// like.
+func (h *Head) Sound() bool { return h.faults == 0 }
+
 // ParseRequest reads the head of a request at the beginning of buf, and
 // returns how many bytes it takes. What stands behind is not touched. Limits
 // may be nil.

@@ -322,7 +322,7 @@ func (e *polled) put(pieces [][]byte) (int, error) {
 	if len(pieces) == 1 {
 		return writeNow(int(e.fd), pieces[0])
 	}
-	if len(pieces) <= fewPieces {
+	if len(pieces) <= fewPieces && !raced {
 		return writevNow(int(e.fd), pieces)
 	}
 	for {

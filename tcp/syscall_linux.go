@@ -46,11 +46,17 @@ func poll(fd int, events int16) error {
 
 // readNow is read(2) on a descriptor that does not block.
 func readNow(fd int, b []byte) (int, error) {
+	if raced {
+		return uninterrupted(syscall.Read, fd, b)
+	}
 	return callNow(syscall.SYS_READ, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
 }
 
 // writeNow is write(2) on a descriptor that does not block.
 func writeNow(fd int, b []byte) (int, error) {
+	if raced {
+		return uninterrupted(syscall.Write, fd, b)
+	}
 	return callNow(syscall.SYS_WRITE, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b))
 }
 

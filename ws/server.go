@@ -78,6 +78,13 @@ type Server struct {
 	// HTTP takes what comes to a listener of Serve and asks for no WebSocket. Nil
 	// refuses it.
 	HTTP http.Handler
+	// Plain, where it is set, is offered such a request before HTTP is, where it is
+	// a GET or POST of HTTP/1.1 that came whole, with nothing odd about it and with
+	// nothing that says what becomes of the connection. It is a callback like the
+	// others, and reports whether it answers, now or later, by [Exchange.Answer];
+	// the connection's next request is then read as well. Else HTTP has it, and all
+	// that follows.
+	Plain func(x *Exchange) bool
 	// HTTP2 serves HTTP/2 on the listeners of Serve, and WebSockets over it (RFC
 	// 8441): with TLS by ALPN, where TLS offers nothing else, without TLS by prior
 	// knowledge. Nil serves HTTP/1.1 only.

@@ -137,6 +137,7 @@ func (p *Peer) stopTimer() {
 func (s *Server) ended(t *tcp.Peer) {
 	p := t.Value().(*Peer)
 	switch {
+	case p.waiting != nil && p.waiting.plain != nil && (p.waiting.buf == nil || !p.waiting.plain.isAnswered()):
 	case p.waiting != nil:
 		p.cutShort()
 	case p.isOpen():
@@ -203,6 +204,7 @@ func (s *Server) idle(t *tcp.Peer) {
 // closed is OnClose of the connections below.
 func (s *Server) closed(t *tcp.Peer, err error) {
 	p := t.Value().(*Peer)
+	p.lost()
 	p.mu.Lock()
 	was := p.open
 	p.gone = true

@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sockkit/sockkit/tcp"
 )
@@ -92,8 +91,6 @@ func (w *webServer) begin(s *Server, local net.Addr) bool {
 	}
 	return !w.over
 }
-
-const idleHTTP = 2 * time.Minute
 
 type connKey struct{}
 

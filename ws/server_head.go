@@ -18,6 +18,9 @@ type waiting struct {
 	timer *time.Timer
 	begun time.Time
 	done  bool // it is answered, and the connection about to end
+
+	plain   *Exchange // the last one; nil before
+	resting bool      // nothing has come since
 }
 
 // answered says that the request waits no more.
@@ -64,45 +67,88 @@ func (s *Server) data(t *tcp.Peer, b []byte) {
 	p.feed(b)
 }
 
-// headBytes takes bytes of the request. Once it is complete and upgraded it
-// returns those behind it, and else nil.
+// headBytes takes bytes of requests. Once one is complete and upgraded it returns
+// those behind it, and else nil.
 func (p *Peer) headBytes(b []byte) []byte {
 	w := p.waiting
+	if p.keeps(b) {
+		return nil
+	}
 	if w.buf != nil {
-		w.buf = append(grown(w.buf, len(b)), b...)
 		b = w.buf
-	}
-	n, err := w.scan.Scan(b, p.srv.HeadLimits)
-	if errors.Is(err, handshake.ErrNeedMore) {
-		if w.buf == nil {
-			w.buf = append(getBuffer(max(len(b), smallRead)), b...)
-		}
-		return nil
-	}
-	p.answered()
-	if p.srv.isPreface(b) {
-		p.toHTTP2(b)
-		return nil
 	}
 	j := heads.Get().(*judging)
 	defer heads.Put(j)
-	_, err = j.head.ParseRequest(b, p.srv.HeadLimits)
-	if p.srv.HTTP != nil && err == nil && !asksForWebSocket(&j.head) {
-		p.toHTTP(b)
-		return nil
+	for {
+		n, err := w.scan.Scan(b, p.srv.HeadLimits)
+		if errors.Is(err, handshake.ErrNeedMore) {
+			p.wantsMore(b)
+			return nil
+		}
+		if p.srv.isPreface(b) {
+			p.answered()
+			p.toHTTP2(b)
+			return nil
+		}
+		_, err = j.head.ParseRequest(b, p.srv.HeadLimits)
+		if err == nil && !asksForWebSocket(&j.head) {
+			if size := p.exchange(&j.head, b, n); size > 0 {
+				if b = p.behind(b[size:]); b == nil {
+					return nil
+				}
+				continue
+			}
+			if p.srv.HTTP != nil {
+				p.answered()
+				p.toHTTP(b)
+				return nil
+			}
+		}
+		p.answered()
+		if !p.judge(j) {
+			return nil
+		}
+		return p.becomes(j, b[n:])
 	}
-	if !p.judge(j) {
-		return nil
+}
+
+// keeps keeps what comes of a request, where there is some already or where the
+// request before is not answered. It reports whether it can only wait.
+func (p *Peer) keeps(b []byte) (waits bool) {
+	w := p.waiting
+	if w.plain == nil {
+		if w.buf != nil {
+			w.buf = append(grown(w.buf, len(b)), b...)
+		}
+		return false
 	}
-	rest, r := b[n:], &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS(), seat: p.seatIP()}
+	return p.keepsBehind(b)
+}
+
+// wantsMore keeps what there is of a request until the rest comes.
+func (p *Peer) wantsMore(b []byte) {
+	w := p.waiting
+	if w.buf == nil {
+		w.buf = append(getBuffer(max(len(b), smallRead)), b...)
+	}
+	if w.resting {
+		w.resting, w.begun = false, time.Now()
+		p.endsAfter(p.srv.handshakeTimeout())
+	}
+}
+
+// becomes makes a WebSocket of a peer whose request was answered so. It returns
+// what is left to be read.
+func (p *Peer) becomes(j *judging, rest []byte) []byte {
+	buf, r := p.waiting.buf, &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS(), seat: p.seatIP()}
 	p.waiting = nil
 	if p.srv.Handler != nil {
 		p.toHandler(r, rest)
 		return nil
 	}
 	p.opened(r)
-	if w.buf != nil {
-		defer putBuffer(w.buf)
+	if buf != nil {
+		defer putBuffer(buf)
 		p.feed(rest)
 		return nil
 	}
@@ -242,7 +288,7 @@ func whyRefused(ans *handshake.Answer, err error) (rule, reason string) {
 // late refuses a peer whose request did not become complete in time.
 func (p *Peer) late() {
 	w := p.waiting
-	if w == nil || w.done {
+	if w == nil || w.done || p.rests() {
 		return
 	}
 	p.answered()

@@ -192,10 +192,15 @@ func (s *Server) httpRequest(r *ws.Request) (hr *http.Request, head []byte, err 
 		return nil, nil, err
 	}
 	hr.RemoteAddr, hr.TLS = r.Remote.String(), r.TLS
-	if len(s.middlewares) > 0 || s.AllowRequest != nil || s.GenerateID != nil || s.InitialHeaders != nil || s.Headers != nil {
+	if s.shows() {
 		return hr, nil, nil
 	}
 	return hr, bytes.Clone(head), nil
+}
+
+// shows reports whether somebody else gets to see requests.
+func (s *Server) shows() bool {
+	return len(s.middlewares) > 0 || s.AllowRequest != nil || s.GenerateID != nil || s.InitialHeaders != nil || s.Headers != nil
 }
 
 // opened takes a WebSocket: for a new session, or for one that moves.

@@ -26,7 +26,7 @@ var (
 )
 
 // answer writes packets as the body of a poll's answer.
-func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packets []Packet) {
+func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packets []Packet) error {
 	h := w.Header()
 	h["Content-Type"] = textPlain
 	room := scratch.Get().(*[]byte)
@@ -47,9 +47,7 @@ func (p *polling) answer(w http.ResponseWriter, r *http.Request, q query, packet
 	srv := p.session.srv
 	body = srv.compressed(h, r, packets, body)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	if err := writeBounded(w, body, srv.pingInterval()+srv.pingTimeout()); err != nil { // what was on its way is lost
-		p.session.failed(p, ReasonTransportError, "poll connection closed prematurely")
-	}
+	return writeBounded(w, body, srv.pingInterval()+srv.pingTimeout())
 }
 
 // fitsBuffers is a size that the system's buffers take, whoever reads.

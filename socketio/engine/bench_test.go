@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -66,31 +65,6 @@ func BenchmarkPolling(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if do("POST", base, message) != "ok" || do("GET", base, "") != message {
-			b.Fatal("another answer")
-		}
-	}
-}
-
-// BenchmarkPollingRequest is a request over a real connection.
-func BenchmarkPollingRequest(b *testing.B) {
-	s := echoing()
-	addr := benched(b, s)
-	web := &http.Client{Transport: &http.Transport{DisableCompression: true}}
-	defer web.CloseIdleConnections()
-	do := func(method, target, body string) string {
-		req, _ := http.NewRequest(method, "http://"+addr+target, strings.NewReader(body))
-		resp, err := web.Do(req)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer resp.Body.Close()
-		answer, _ := io.ReadAll(resp.Body)
-		return string(answer)
-	}
-	base := polls + "&sid=" + sidIn.FindStringSubmatch(do("GET", polls, ""))[1]
-	b.ReportAllocs()
-	for b.Loop() {
-		if do("POST", base, "4x") != "ok" || do("GET", base, "") != "4x" {
 			b.Fatal("another answer")
 		}
 	}

@@ -14,13 +14,30 @@ import (
 // comes comes by POST. Its state is under the session's lock.
 type polling struct {
 	session *Session
-	binary  bool          // the client of protocol 3 takes binary payloads
-	poll    chan []Packet // a GET that waits; nil where none does
-	spare   chan []Packet // of one that was answered, for the next
+	binary  bool  // the client of protocol 3 takes binary payloads
+	poll    *poll // a GET that waits; nil where none does
+	spare   *poll // of one that was answered, for the next
 	posting bool
 	poster  http.ResponseWriter // of a POST whose body is being read
 	closing bool                // the next poll is the last
 	closed  bool
+}
+
+// poll is a GET: what it is answered with goes to who waits for it, or is sent in
+// place.
+type poll struct {
+	packets chan []Packet
+	answer  func([]Packet) // under the session's lock; nil where somebody waits
+}
+
+// give answers a poll. It reports whether the slice is kept.
+func (k *poll) give(packets []Packet) (kept bool) {
+	if k.answer != nil {
+		k.answer(packets)
+		return false
+	}
+	k.packets <- packets
+	return true
 }
 
 func (p *polling) name() string   { return "polling" }
@@ -35,8 +52,7 @@ func (p *polling) send(packets []Packet) (kept bool) {
 		p.closed = true
 	}
 	p.session.record(0, trace.Out, p.name(), packets...)
-	poll <- packets
-	return true
+	return poll.give(packets)
 }
 
 // close answers a poll that waits; else the next one hears of the end.
@@ -87,23 +103,26 @@ func (p *polling) serve(w http.ResponseWriter, r *http.Request, q query) {
 	}
 }
 
-// begin registers a poll. It reports false where another waits already.
-func (p *polling) begin() (poll chan []Packet, ok bool) {
+// begin registers a poll. It reports false where another waits already. A poll
+// that is nil is one that is waited for.
+func (p *polling) begin(k *poll) (*poll, bool) {
 	s := p.session
 	s.mu.Lock()
 	if p.poll != nil {
 		s.mu.Unlock()
 		return nil, false
 	}
-	if poll = p.spare; poll == nil {
-		poll = make(chan []Packet, 1)
+	if k == nil {
+		if k, p.spare = p.spare, nil; k == nil {
+			k = &poll{packets: make(chan []Packet, 1)}
+		}
 	}
-	p.poll, p.spare = poll, nil
+	p.poll = k
 	var after func()
 	switch {
 	case p.closed || s.state == stateClosed:
 		p.poll = nil
-		poll <- []Packet{{Type: Close}}
+		k.give([]Packet{{Type: Close}})
 	case p.closing && len(s.buffer) == 0:
 		p.send([]Packet{{Type: Noop}})
 		after = s.end(ReasonForcedClose, "")
@@ -112,24 +131,55 @@ func (p *polling) begin() (poll chan []Packet, ok bool) {
 	}
 	s.mu.Unlock()
 	call(after)
-	return poll, true
+	return k, true
 }
 
 func (p *polling) serveGet(w http.ResponseWriter, r *http.Request, q query) {
-	poll, ok := p.begin()
+	x, inPlace := w.(*exchange)
+	var k *poll
+	if inPlace {
+		k = p.inPlace(x, r, q)
+	}
+	k, ok := p.begin(k)
 	if !ok {
 		p.session.failed(p, ReasonTransportError, "overlap from client")
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	packets, ok := awaited(poll, r)
-	if !ok {
-		p.aborted(poll)
+	if inPlace {
+		x.later = true
 		return
 	}
-	p.answer(w, r, q, packets)
-	p.answered(poll, packets)
+	packets, ok := awaited(k.packets, r)
+	if !ok {
+		p.aborted(k)
+		return
+	}
+	if err := p.answer(w, r, q, packets); err != nil {
+		p.session.failed(p, ReasonTransportError, prematurely)
+	}
+	p.answered(k, packets)
 }
+
+// inPlace is a poll that is answered without anybody who waits.
+func (p *polling) inPlace(x *exchange, r *http.Request, q query) *poll {
+	k := &poll{}
+	k.answer = func(packets []Packet) {
+		err := p.answer(x, r, q, packets)
+		if err == nil {
+			err = x.end()
+		}
+		if err != nil { // the session's lock is held
+			go p.session.failed(p, ReasonTransportError, prematurely)
+		}
+	}
+	x.OnGone(func() { p.aborted(k) })
+	return k
+}
+
+// prematurely is how the official server describes the end of a connection while
+// a poll waits: what was on its way is lost.
+const prematurely = "poll connection closed prematurely"
 
 // awaited waits for packets, as long as the client waits for them. The context is
 // asked only where there are none yet.
@@ -148,11 +198,11 @@ func awaited(poll chan []Packet, r *http.Request) (packets []Packet, ok bool) {
 }
 
 // answered keeps what a poll has needed for the next.
-func (p *polling) answered(poll chan []Packet, packets []Packet) {
+func (p *polling) answered(k *poll, packets []Packet) {
 	s := p.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.spare = poll
+	p.spare = k
 	if s.state == stateOpen && s.buffer == nil && s.OnSend == nil && cap(packets) <= keptBuffer {
 		clear(packets)
 		s.buffer = packets[:0]
@@ -161,14 +211,14 @@ func (p *polling) answered(poll chan []Packet, packets []Packet) {
 
 // aborted ends the session of a client that gave its poll up. What was on its
 // way is lost, and so is the order of what follows.
-func (p *polling) aborted(poll chan []Packet) {
+func (p *polling) aborted(k *poll) {
 	s := p.session
 	s.mu.Lock()
-	if p.poll == poll {
+	if p.poll == k {
 		p.poll = nil
 	}
 	s.mu.Unlock()
-	s.failed(p, ReasonTransportError, "poll connection closed prematurely")
+	s.failed(p, ReasonTransportError, prematurely)
 }
 
 // servePost takes what the client sends.

@@ -73,7 +73,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q query)
 	var session *Session
 	var p *polling
 	if refusal == nil {
-		session, refusal = s.newSession(r, nil, q, id, func(session *Session) transport {
+		session, refusal = s.newSession(r, s.headToKeep(w), q, id, func(session *Session) transport {
 			p = &polling{session: session, binary: q.get("b64") == ""}
 			return p
 		})

@@ -177,7 +177,7 @@ func (s *Server) setUp() {
 			}
 		}
 		s.ws = &ws.Server{
-			Permit: s.permit, OnOpen: s.opened, OnMessage: took, OnRead: tookAll, OnClose: ended, HTTP: http.HandlerFunc(s.ServeHTTP),
+			Permit: s.permit, OnOpen: s.opened, OnMessage: took, OnRead: tookAll, OnClose: ended, HTTP: http.HandlerFunc(s.ServeHTTP), Plain: s.exchange,
 			Deflate: s.Deflate, CompressFrom: s.compressFrom(), Limits: ws.Limits{MaxMessage: s.maxBuffer()},
 			MaxConns: -1, TCP: below, Tracer: s.Tracer,
 		}
