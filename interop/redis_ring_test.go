@@ -9,6 +9,7 @@ import (
 // TestRedisRing runs servers on a Redis Cluster, whose channels belong to several
 // servers of it, and moves one of them: its subscribers follow.
 func TestRedisRing(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"sharded", "classic", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -40,6 +41,35 @@ func TestRedisRing(t *testing.T) {
 				g.everywhere("behind the move")
 			}
 		})
+	}
+}
+
+// TestRedisRingOrder has a server say a lot at once over a Redis Cluster, of which
+// any server would take it: it comes in order.
+func TestRedisRingOrder(t *testing.T) {
+	t.Parallel()
+	var urls []string
+	for _, r := range startRedisCluster(t) {
+		urls = append(urls, r.url())
+	}
+	g := startRingMembers(t, "classic", urls, nil, patience)
+	g.everywhere("at first")
+	const count = 500
+	for i := range count {
+		must(t, g.one.Emit("x", fmt.Sprint("number ", i)))
+	}
+	for _, c := range g.clients {
+		due := 0
+		for due < count {
+			var n int
+			if _, err := fmt.Sscanf(string(c.next(t).args), `["number %d"`, &n); err != nil {
+				continue
+			}
+			if n != due {
+				t.Fatalf("%s got %d; %d is due", c.name, n, due)
+			}
+			due++
+		}
 	}
 }
 

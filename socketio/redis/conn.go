@@ -132,10 +132,17 @@ func (c *Conn) Ping(ctx context.Context) error {
 	return nil
 }
 
+// anywhere is whose server takes what belongs to no slot of a cluster: all of it
+// goes one way, so that what was said first comes first.
+const anywhere = "socket.io#/#"
+
 // node is the server that owns a key or a channel.
 func (c *Conn) node(ctx context.Context, key string) (*goredis.Client, error) {
 	if c.cluster == nil {
 		return c.client.(*goredis.Client), nil
+	}
+	if key == "" { // go-redis would take another one each time
+		key = anywhere
 	}
 	return c.cluster.MasterForKey(ctx, key)
 }

@@ -233,7 +233,7 @@ func (h *hub) homeless() (batches [][]*subscription) {
 
 // settle puts subscriptions on the line to their server.
 func (h *hub) settle(ctx context.Context, batch []*subscription) error {
-	key := "" // what is no sharded channel stands anywhere: at the same server always
+	key := "" // what is no sharded channel could stand anywhere
 	if batch[0].kind == toShard {
 		key = batch[0].name
 	}

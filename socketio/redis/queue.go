@@ -24,7 +24,7 @@ const maxBatch = 256
 
 // job is a command for Redis.
 type job struct {
-	key  string // says whose it is in a cluster
+	key  string // says whose it is in a cluster; empty where any server may have it
 	size int
 	run  func(ctx context.Context, p goredis.Pipeliner) goredis.Cmder
 	// done is told the end: the answer, or an error. Nil asks for nothing.
