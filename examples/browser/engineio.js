@@ -92,7 +92,9 @@ class WebSockets {
     this.#socket.onclose = ({ code }) => engine.lost(this, failure("websocket error", { description: code }));
   }
 
-  send(queue) { for (const packet of queue.splice(0)) this.#socket.send(packet); }
+  // send throws away what comes while the WebSocket closes, as a browser would, which
+  // complains of it: the session is about to end.
+  send(queue) { for (const packet of queue.splice(0)) if (this.isOpen()) this.#socket.send(packet); }
   isOpen() { return this.#socket.readyState === WebSocket.OPEN; }
   writable() { return this.#socket.bufferedAmount === 0; }
   close() { this.#socket.close(); }
