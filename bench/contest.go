@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"time"
 )
 
 // A row is one kind of work, done by each contestant in turn. The first
@@ -27,6 +28,8 @@ type contestant struct {
 	target  float64 // the most that sockkit may take of its figure; 0: no target
 	check   func() error
 	turn    func() (float64, error) // returns its figure in the row's unit
+	like    string                  // it has no turn: its figure is that of this contestant,
+	times   float64                 // so many times
 	wire    *float64                // where a turn leaves the bytes on the wire of a message; nil: it does not
 }
 
@@ -38,6 +41,7 @@ type result struct {
 	Most        float64  `json:"most,omitempty"`
 	Best        bool     `json:"best,omitempty"`
 	MostWire    float64  `json:"most_wire,omitempty"`
+	Seconds     float64  `json:"seconds"` // all rounds
 	Contestants []figure `json:"contestants"`
 }
 
@@ -59,8 +63,9 @@ type figure struct {
 	WireRatio float64 `json:"wire_ratio,omitempty"` // sockkit's by those of this one
 }
 
-// contest gives each contestant its turn, in an order drawn for each round.
-func contest(r row, rounds int, between func()) result {
+// contest gives each contestant its turn, in an order drawn for each round, and
+// tells how long each took.
+func contest(r row, rounds int, between func(), told func(row, int, float64)) result {
 	res := result{ID: r.id, Work: r.work, Unit: r.unit, Most: r.most, Best: r.best, MostWire: r.mostWire}
 	for _, c := range r.contestants {
 		f := figure{Name: c.name, Target: c.target, Reason: c.missing}
@@ -71,18 +76,37 @@ func contest(r row, rounds int, between func()) result {
 	}
 	for round := range rounds {
 		between()
+		began := time.Now()
 		for _, i := range rand.Perm(len(r.contestants)) {
 			takeTurn(r.contestants[i], &res.Contestants[i])
 		}
-		fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", r.id, round+1, rounds)
+		took := time.Since(began).Seconds()
+		res.Seconds += took
+		told(r, round+1, took)
 	}
+	res.derive(r.contestants)
 	res.settle()
 	return res
 }
 
+// derive works out the figures of contestants that have no turn.
+func (r *result) derive(contestants []contestant) {
+	for i, c := range contestants {
+		for _, other := range r.Contestants {
+			if c.like == "" || c.like != other.Name {
+				continue
+			}
+			r.Contestants[i].Reason = other.Reason
+			for _, turn := range other.Turns {
+				r.Contestants[i].Turns = append(r.Contestants[i].Turns, turn*c.times)
+			}
+		}
+	}
+}
+
 // takeTurn tries twice: on a busy machine a free port may be taken by another.
 func takeTurn(c contestant, f *figure) {
-	if f.Reason != "" {
+	if f.Reason != "" || c.turn == nil {
 		return
 	}
 	value, err := c.turn()

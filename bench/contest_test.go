@@ -26,7 +26,7 @@ func TestContest(t *testing.T) {
 		{name: "absent", missing: "not installed"},
 		{name: "wrong", check: func() error { return broken }},
 		{name: "failing", turn: func() (float64, error) { return 0, broken }},
-	}}, 3, func() {})
+	}}, 3, func() {}, untold)
 
 	if ours := r.Contestants[0]; ours.Value != 3 || ours.Min != 1 || ours.Max != 9 || *ours.Met {
 		t.Errorf("sockkit: %+v", ours)
@@ -45,7 +45,7 @@ func TestContest(t *testing.T) {
 }
 
 func TestBestOfAll(t *testing.T) {
-	r := contest(row{best: true, most: 2, contestants: []contestant{{turn: figures(4, 2, 3)}}}, 3, func() {})
+	r := contest(row{best: true, most: 2, contestants: []contestant{{turn: figures(4, 2, 3)}}}, 3, func() {}, untold)
 	if ours := r.Contestants[0]; ours.Value != 2 || !*ours.Met {
 		t.Errorf("the best of three is 2: %+v", ours)
 	}
@@ -62,7 +62,7 @@ func TestBytesOnTheWire(t *testing.T) {
 			{name: "best", target: 0.9, wire: wire(100), turn: figures(4)},
 			{name: "no target", wire: wire(50), turn: figures(2)},
 			{name: "says nothing", turn: figures(2)},
-		}}, 1, func() {})
+		}}, 1, func() {}, untold)
 		if f := r.Contestants[2]; *f.Met != want || f.WireRatio != ours/100 {
 			t.Errorf("%v bytes against 100: %+v", ours, f)
 		}
@@ -83,7 +83,7 @@ func TestTurnIsTriedTwice(t *testing.T) {
 			return 0, errors.New("address in use")
 		}
 		return 1, nil
-	}}}}, 1, func() {})
+	}}}}, 1, func() {}, untold)
 	if f := r.Contestants[0]; f.Reason != "" || f.Value != 1 {
 		t.Errorf("%+v", f)
 	}
@@ -109,5 +109,43 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no line %q in\n%s", want, out.String())
 		}
+	}
+}
+
+func untold(row, int, float64) {}
+
+// What cannot be installed stands by what it takes of another's time.
+func TestDerived(t *testing.T) {
+	r := contest(row{contestants: []contestant{
+		{name: "sockkit", turn: figures(3, 4)},
+		{name: "gws", turn: figures(8, 10)},
+		{name: "uWebSockets", like: "gws", times: 0.5, target: 1},
+		{name: "another", like: "absent", times: 0.5, target: 1},
+	}}, 2, func() {}, untold)
+	if f := r.Contestants[2]; f.Value != 4.5 || f.Met == nil || !*f.Met || f.Least != 0.75 {
+		t.Errorf("half of gws: %+v", f)
+	}
+	if f := r.Contestants[3]; f.Value != 0 || f.Met != nil {
+		t.Errorf("like nobody: %+v", f)
+	}
+}
+
+// A run says what it may take, and corrects that by what it takes.
+func TestProgress(t *testing.T) {
+	defer func(before map[string]float64) { roundSeconds = before }(roundSeconds)
+	roundSeconds = map[string]float64{"a": 10, "b": 20}
+	var said strings.Builder
+	rows := []row{{id: "a"}, {id: "b"}}
+	p := newProgress(&said, rows, options{rounds: 2})
+	p.round(rows[0], 1, 20)
+	p.round(rows[0], 2, 20)
+	p.round(rows[1], 1, 20)
+	want := `2 rows, 2 rounds each: about 60 s on a quiet machine
+row 1 of 2, a: round 1 of 2, about 2 min left
+row 1 of 2, a: round 2 of 2, about 80 s left
+row 2 of 2, b: round 1 of 2, about 30 s left
+`
+	if said.String() != want {
+		t.Errorf("%s", said.String())
 	}
 }

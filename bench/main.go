@@ -4,7 +4,7 @@
 // run, as ratios of CPU time, and prints one table. It says, and does not fail,
 // where a rival is missing. Nothing leaves the loopback interface.
 //
-//	go run . [-quick] [-rounds N] [-only REGEX] [-json FILE] [-sockkit FILE] [-scale]
+//	go run . [-list] [-quick] [-rounds N] [-only REGEX] [-json FILE] [-sockkit FILE] [-scale]
 package main
 
 import (
@@ -24,6 +24,7 @@ type options struct {
 	json    string
 	sockkit string
 	scale   bool
+	list    bool
 }
 
 func main() {
@@ -40,6 +41,10 @@ func run(args []string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if o.list {
+		list(os.Stdout, o)
+		return nil
 	}
 	l, err := newLab(o)
 	if err != nil {
@@ -72,6 +77,7 @@ func parse(args []string) (options, error) {
 	})
 	flags.StringVar(&o.json, "json", "", "write the report to `FILE` as well")
 	flags.StringVar(&o.sockkit, "sockkit", "", "time this binary in place of one built from ..")
+	flags.BoolVar(&o.list, "list", false, "only say which rows there are, and their targets")
 	flags.BoolVar(&o.scale, "scale", false, "no rivals: sockkit with 100 to 19,000 connections")
 	if err := flags.Parse(args); err != nil {
 		return o, err

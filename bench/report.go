@@ -25,22 +25,33 @@ type report struct {
 	Machine machine   `json:"machine"`
 	Noise   *noise    `json:"noise"`
 	Rows    []result  `json:"rows"`
+	Seconds float64   `json:"seconds"` // the whole run
 }
 
 // measure runs the rows that were asked for.
 func (l *lab) measure(o options) (*report, error) {
-	rep := &report{Version: 1, Time: time.Now(), Rounds: o.rounds, Quick: o.quick, Machine: l.machine(), Noise: newNoise()}
-	for _, r := range l.rows() {
-		if !o.only.MatchString(r.id) {
-			continue
-		}
-		rep.Rows = append(rep.Rows, contest(r, o.rounds, func() { rep.Noise.measure(l.server) }))
-	}
-	if len(rep.Rows) == 0 {
+	rows := l.asked(o)
+	if len(rows) == 0 {
 		return nil, errors.New("no row has such a name: " + strings.Join(l.names(), " "))
 	}
+	rep := &report{Version: 1, Time: time.Now(), Rounds: o.rounds, Quick: o.quick, Machine: l.machine(), Noise: newNoise()}
+	progress := newProgress(os.Stderr, rows, o)
+	for _, r := range rows {
+		rep.Rows = append(rep.Rows, contest(r, o.rounds, func() { rep.Noise.measure(l.server) }, progress.round))
+	}
 	rep.Noise.end()
+	rep.Seconds = time.Since(rep.Time).Seconds()
 	return rep, nil
+}
+
+// asked are the rows that were asked for.
+func (l *lab) asked(o options) (rows []row) {
+	for _, r := range l.rows() {
+		if o.only.MatchString(r.id) {
+			rows = append(rows, r)
+		}
+	}
+	return rows
 }
 
 func (l *lab) names() (names []string) {
@@ -63,7 +74,7 @@ func (r *report) print(w io.Writer) {
 	for _, name := range slices.Sorted(maps.Keys(r.Machine.Programs)) {
 		fmt.Fprintf(w, "%-8s %s\n", name, r.Machine.Programs[name])
 	}
-	fmt.Fprintf(w, "%s\n%d rounds, order drawn for each; median, and the least and the most\n", r.Noise, r.Rounds)
+	fmt.Fprintf(w, "%s\n%d rounds in %s, order drawn for each; median, and the least and the most\n", r.Noise, r.Rounds, clock(r.Seconds))
 	if r.Quick {
 		fmt.Fprintln(w, "quick: a sixteenth of the work, so these figures are worth little")
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -19,20 +20,24 @@ type webLoad struct {
 // webRows are the rows on WebSocket.
 func (l *lab) webRows() []row {
 	return append([]row{
-		l.webEcho("ws-echo-1", "1 × 32 B", 0, webLoad{1, 32, 1, 5000}),
-		l.webEcho("ws-echo-100", "100 × 32 B", 0.75, webLoad{100, 32, 1, 500}),
-		l.webEcho("ws-echo-100-1k", "100 × 1 KiB", 0.75, webLoad{100, 1 << 10, 1, 500}),
-		l.webEcho("ws-echo-100-64k", "100 × 64 KiB", 0.85, webLoad{100, 64 << 10, 1, 50}),
-		l.webEcho("ws-echo-1000-1k", "1000 × 1 KiB", 0.75, webLoad{1000, 1 << 10, 1, 50}),
-		l.webEcho("ws-echo-16-in-flight", "100 × 32 B, 16 in flight", 0.12, webLoad{100, 32, 16, 60}),
-		l.webEcho("ws-echo-100-1m", "100 × 1 MiB", 0.65, webLoad{100, 1 << 20, 1, 4}),
+		l.webEcho("ws-echo-1", "1 × 32 B", 0, uWebSockets("gws", 58, 78, 0), webLoad{1, 32, 1, 5000}),
+		l.webEcho("ws-echo-100", "100 × 32 B", 0.75, uWebSockets("gws", 9.5, 14.3, 1.2), webLoad{100, 32, 1, 500}),
+		l.webEcho("ws-echo-100-1k", "100 × 1 KiB", 0.75, uWebSockets("gws", 10.5, 15.2, 1.2), webLoad{100, 1 << 10, 1, 500}),
+		l.webEcho("ws-echo-100-64k", "100 × 64 KiB", 0.85, uWebSockets("gws", 49, 65, 1.2), webLoad{100, 64 << 10, 1, 50}),
+		l.webEcho("ws-echo-1000-1k", "1000 × 1 KiB", 0.75, uWebSockets("gws", 11.4, 18.4, 1.2), webLoad{1000, 1 << 10, 1, 50}),
+		l.webEcho("ws-echo-16-in-flight", "100 × 32 B, 16 in flight", 0.12, uWebSockets("gws", 0.7, 9.4, 1.3), webLoad{100, 32, 16, 60}),
+		l.webEcho("ws-echo-100-1m", "100 × 1 MiB", 0.65, uWebSockets("gws", 701, 1316, 1.2), webLoad{100, 1 << 20, 1, 4}),
 		l.webEchoOnAllCores(),
 		l.webDeflate("ws-deflate-1k", "100 × 1 KiB", webLoad{100, 1 << 10, 1, 100}),
 		l.webDeflate("ws-deflate-64k", "100 × 64 KiB", webLoad{100, 64 << 10, 1, 8}),
 		l.webOpenings(),
 		l.webIdle("ws-idle-fresh", "fresh", false),
 		l.webIdle("ws-idle-after", "after one 1 KiB echo", true),
+		l.webIdleGoroutine(),
 		l.webIdleTLS(),
+		l.webNoTrace(),
+		l.webBroadcast(1000, 60),
+		l.webBroadcast(10_000, 10),
 		l.socketBroadcast(),
 	}, l.clientRows()...)
 }
@@ -74,10 +79,19 @@ func aim(servers []server, most float64, beside ...string) []server {
 	return servers
 }
 
-func (l *lab) webEcho(id, work string, target float64, w webLoad) row {
+// uWebSockets stands in the rows by what it took of another's CPU time where both
+// were measured: it comes with no package manager.
+func uWebSockets(like string, its, theirs, target float64) contestant {
+	return contestant{
+		name: fmt.Sprintf("uWebSockets, as %.2f × %s", its/theirs, like),
+		like: like, times: its / theirs, target: target,
+	}
+}
+
+func (l *lab) webEcho(id, work string, target float64, other contestant, w webLoad) row {
 	servers := aim(l.webServers("gws", "nbio-mixed", "gorilla", "coder", "gobwas", "Node ws"), target, "gws")
 	return row{id: id, work: "WebSocket echo, " + work, unit: "CPU µs/message",
-		contestants: l.contestants(l.server, append(servers, webLimit()), l.webTurn(w, false, nil))}
+		contestants: append(l.contestants(l.server, append(servers, webLimit()), l.webTurn(w, false, nil)), other)}
 }
 
 // webEchoOnAllCores is the one row where a server may use every core. It has no target.
@@ -136,7 +150,7 @@ func (l *lab) webOpenings() row {
 	servers := aim(l.webServers("gobwas", "gws", "nbio", "gorilla", "coder", "Node ws"), 0.9, "gobwas")
 	servers = append(servers, webLimit())
 	return row{id: "ws-openings", work: "WebSocket opening handshakes, 64 in parallel", unit: "CPU µs/handshake",
-		contestants: l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
+		contestants: append(l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
 			count := int(l.scaled(8000))
 			openings := load.Openings{Server: at, Parallel: 64}
 			if err := openings.Run(max(64, count/10)); err != nil {
@@ -144,6 +158,28 @@ func (l *lab) webOpenings() row {
 			}
 			took, err := spent(p, func() error { return openings.Run(count) })
 			return took * 1e6 / float64(count), err
+		}), uWebSockets("gobwas", 49, 73, 1.3))}
+}
+
+// webNoTrace holds the installed program against the bare package, with nothing
+// that could trace: as good as the median of the rounds tells them apart.
+func (l *lab) webNoTrace() row {
+	servers := append(l.webServers(), server{name: "package ws, no tracer", network: "tcp", words: words("ws", "sockkit"), target: 1.05})
+	return row{id: "no-trace", work: "WebSocket echo, 100 × 32 B, no trace asked for", unit: "CPU µs/message",
+		contestants: l.contestants(l.server, servers, l.webTurn(webLoad{100, 32, 1, 500}, false, nil))}
+}
+
+// webIdleGoroutine is the memory of a connection in the form of the server that has
+// a goroutine for each: as every system but Linux has it, and beside it with a
+// Handler, whose stack is its own.
+func (l *lab) webIdleGoroutine() row {
+	servers := []server{
+		{name: "sockkit, OnMessage", network: "tcp", words: words("ws", "sockkit-goroutine")},
+		{name: "sockkit, Handler", network: "tcp", words: words("ws", "sockkit-handler")},
+	}
+	return row{id: "ws-idle-goroutine", work: "idle WebSocket connection of 8,000 with a goroutine, after one 1 KiB echo", unit: "bytes", most: 4096,
+		contestants: l.contestants(l.server, servers, func(p *proc.Process, at netip.AddrPort) (float64, error) {
+			return webIdling(p, load.WebSocketDialer{Server: at, Size: 1 << 10}, int(l.scaled(8_000)), true)
 		})}
 }
 

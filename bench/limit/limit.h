@@ -23,6 +23,7 @@ int tcp_echo(int port);          /* epoll, read, write */
 int udp_echo(int port);          /* recvmmsg, sendmmsg */
 int udp_echo_bursts(int port);   /* UDP_GRO in, UDP_SEGMENT out */
 int ws_echo(int port);           /* epoll, and one write for each read */
+int ws_room(int port);           /* the same, each frame written to all */
 int ws_open(int fd, char *request);
 
 #endif

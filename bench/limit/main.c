@@ -69,6 +69,8 @@ int main(int argc, char **argv) {
 		return udp_echo_bursts(port);
 	if (!strcmp(work, "ws-echo"))
 		return ws_echo(port);
-	fprintf(stderr, "limit: send, receive, relay, tcp-echo, udp-echo, udp-echo-bursts or ws-echo, then PORT [TARGET]\n");
+	if (!strcmp(work, "ws-room"))
+		return ws_room(port);
+	fprintf(stderr, "limit: send, receive, relay, tcp-echo, udp-echo, udp-echo-bursts, ws-echo or ws-room, then PORT [TARGET]\n");
 	return 2;
 }

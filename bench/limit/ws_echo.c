@@ -1,4 +1,4 @@
-/* WebSocket: every frame of one read answered by one write. */
+/* WebSocket: every frame of one read answered by one write, or written to all. */
 #include "limit.h"
 
 #include <endian.h>
@@ -12,12 +12,16 @@
 #include <unistd.h>
 
 struct peer {
-	int fd, open;
+	int fd, open, place;
 	char *rest; /* the start of a frame */
 	size_t have, room;
 };
 
 static char shared[CHUNK];
+
+/* The members of a room, if there is one. */
+static struct peer **members;
+static int to_all, all;
 
 /* measure reads a client's head: 0 where it is not whole. */
 static size_t measure(const char *head, size_t have, size_t *payload) {
@@ -87,6 +91,18 @@ static int say(int fd, const char *data, size_t n) {
 	return 0;
 }
 
+/* tell writes to everyone. */
+static int tell(const char *data, size_t n) {
+	for (int i = 0; i < all; i++)
+		say(members[i]->fd, data, n);
+	return 0;
+}
+
+static void enter(struct peer *p) {
+	members = realloc(members, (all + 1) * sizeof *members);
+	members[p->place = all++] = p;
+}
+
 static void keep(struct peer *p, const char *rest, size_t n, size_t want) {
 	if (p->room < want || p->room < n)
 		p->rest = realloc(p->rest, p->room = want > n ? want : n);
@@ -107,11 +123,12 @@ static int answer(struct peer *p) {
 	size_t have = p->have + n;
 	if (!p->open) {
 		in[have] = 0, p->open = 1;
+		enter(p);
 		return ws_open(p->fd, in);
 	}
 	size_t at = put(in, have, &out, &next);
 	p->have = 0;
-	if (out && say(p->fd, in, out))
+	if (out && (to_all ? tell(in, out) : say(p->fd, in, out)))
 		return -1;
 	if (at < have)
 		keep(p, in + at, have - at, next);
@@ -126,6 +143,10 @@ static void welcome(int poll, int listener) {
 }
 
 static void leave(struct peer *p) {
+	if (p->open) {
+		members[p->place] = members[--all];
+		members[p->place]->place = p->place;
+	}
 	close(p->fd);
 	free(p->rest);
 	free(p);
@@ -147,4 +168,9 @@ int ws_echo(int port) {
 				leave(p);
 		}
 	}
+}
+
+int ws_room(int port) {
+	to_all = 1;
+	return ws_echo(port);
 }

@@ -33,7 +33,7 @@ func newMessages(d WebSocketDialer) *messages {
 	if d.Deflate {
 		m.inflater = newInflater(d.Size)
 	}
-	if d.Talk != Echo {
+	if d.Talk.socketIO() {
 		m.asked, m.answered, m.rest = event(d.Talk, d.Size)
 	}
 	return m
@@ -79,7 +79,7 @@ type webFlow struct {
 func newWebFlow(fd int, index uint32, m *messages) *webFlow {
 	f := &webFlow{messages: m, fd: fd, index: index, heads: make([][]byte, m.burst)}
 	binary.BigEndian.PutUint32(f.mask[:], 0x9d3ac571^index)
-	if m.talk == News {
+	if m.talk.toAll() {
 		index = 0
 	}
 	asked := bytes.Clone(m.asked)
@@ -187,7 +187,7 @@ func (f *webFlow) take(data []byte) (whole bool, err error) {
 		if f.in.first()&control != 0 {
 			continue // a ping: a load is too short for its answer to be missed
 		}
-		if f.talk != Echo && f.pinged(piece) {
+		if f.talk.socketIO() && f.pinged(piece) {
 			continue // nor that of this one, of Engine.IO
 		}
 		if err := f.compare(piece); err != nil {

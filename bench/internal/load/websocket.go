@@ -20,7 +20,14 @@ const (
 	Echo Talk = iota // text messages, echoed
 	Acks             // the event "echo" of Socket.IO, acknowledged with its argument
 	News             // the event "go" of Socket.IO by one, whose argument all are sent as "news"
+	Room             // text messages of one, which all are sent
 )
+
+// socketIO reports whether it is Socket.IO's.
+func (t Talk) socketIO() bool { return t == Acks || t == News }
+
+// toAll reports whether all are sent what one says.
+func (t Talk) toAll() bool { return t == News || t == Room }
 
 // WebSockets is many connections that send text messages to one server and wait
 // for the answers.
@@ -97,7 +104,7 @@ func (p *WebSockets) open(fd int, d WebSocketDialer, i uint32) error {
 		return err
 	}
 	o := newOpening(d.server(i), "/", i, d.Deflate)
-	if d.Talk != Echo {
+	if d.Talk.socketIO() {
 		o = newOpening(d.server(i), enginePath+"&transport=websocket", i, false)
 		o.speaks = true
 	}
@@ -153,7 +160,7 @@ func (p *WebSockets) Run(bursts int) error {
 }
 
 // Broadcast sends a number of bursts on one connection, the next once all of the
-// last have come to every connection. It is for News.
+// last have come to every connection. It is for News and Room.
 func (p *WebSockets) Broadcast(bursts int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -2,6 +2,13 @@
 // own benchmark or example.
 //
 //	ws gorilla|coder|gws|nbio-mixed|nbio|gobwas LISTEN [deflate]
+//	ws gws-room LISTEN
+//	ws gws-client ADDRESS CONNS COUNT SIZE
+//	ws sockkit|sockkit-goroutine|sockkit-handler LISTEN
+//
+// With gws-room all are sent what one says; gws-client loads a server that echoes.
+// sockkit is its own package without a trace, on event loops or with a goroutine
+// for each connection, which runs callbacks or a Handler.
 package main
 
 import (
@@ -9,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 )
 
 // servers returns what serves an address with each library, which compresses
@@ -21,6 +29,11 @@ func servers() map[string]func(address string, deflate bool) error {
 		"nbio":       nbioNonBlocking,
 		"nbio-mixed": nbioMixed,
 		"gobwas":     gobwas,
+		"gws-room":   gwsRoom,
+
+		"sockkit":           sockkit,
+		"sockkit-goroutine": sockkitGoroutine,
+		"sockkit-handler":   sockkitHandler,
 	}
 }
 
@@ -32,6 +45,9 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) == 5 && args[0] == "gws-client" {
+		return client(args[1:])
+	}
 	if len(args) < 2 || len(args) > 3 {
 		return errors.New("LIBRARY LISTEN [deflate]")
 	}
@@ -40,6 +56,17 @@ func run(args []string) error {
 		return fmt.Errorf("no library %q", args[0])
 	}
 	return serve(args[1], len(args) == 3)
+}
+
+func client(args []string) error {
+	var n [3]int
+	for i := range n {
+		var err error
+		if n[i], err = strconv.Atoi(args[i+1]); err != nil {
+			return err
+		}
+	}
+	return gwsClient(args[0], n[0], n[1], n[2])
 }
 
 // serveHTTP hands every request to one handler.
