@@ -4,6 +4,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -147,5 +149,27 @@ row 2 of 2, b: round 1 of 2, about 30 s left
 `
 	if said.String() != want {
 		t.Errorf("%s", said.String())
+	}
+}
+
+// Each row has its time and stands in README.md.
+func TestRows(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{missing: map[string]string{}, work: 1}
+	total, rows := 0.0, l.rows()
+	for _, r := range rows {
+		if roundSeconds[r.id] == 0 {
+			t.Errorf("no time for %s", r.id)
+		}
+		if !regexp.MustCompile(`[ ,]` + r.id + `[ ,]`).Match(readme) {
+			t.Errorf("README.md does not name %s", r.id)
+		}
+		total += 5 * roundSeconds[r.id]
+	}
+	if len(rows) != len(roundSeconds) || total > 25*60 {
+		t.Errorf("%d rows, %d times; five rounds take %.0f s", len(rows), len(roundSeconds), total)
 	}
 }

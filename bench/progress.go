@@ -92,6 +92,17 @@ func (r *row) targets() (all []string) {
 	return all
 }
 
-// roundSeconds is how long a round of each row took on a quiet machine of two
-// cores.
-var roundSeconds = map[string]float64{}
+// roundSeconds is about how long a round of each row takes on a quiet machine of
+// two cores, by its work and what each contestant takes for that. The report as
+// JSON says how long each row did take.
+var roundSeconds = map[string]float64{
+	"tcp-pipe": 7, "tcp-relay": 4.5, "tcp-echo-100": 6, "tcp-echo-1000": 12, "tcp-echo-all-cores": 2, "udp-echo": 6, "udp-bursts": 8,
+	"start": 0.5, "idle-fresh": 5, "idle-after": 6,
+	"ws-echo-1": 4.5, "ws-echo-100": 7, "ws-echo-100-1k": 7.5, "ws-echo-100-64k": 5.5, "ws-echo-1000-1k": 9,
+	"ws-echo-16-in-flight": 7.5, "ws-echo-100-1m": 5, "ws-echo-all-cores": 6, "ws-deflate-1k": 6, "ws-deflate-64k": 5.5,
+	"ws-openings": 8.5, "ws-idle-fresh": 15, "ws-idle-after": 16, "ws-idle-goroutine": 4, "ws-idle-tls": 3,
+	"no-trace": 1.5, "ws-broadcast-1000": 4, "ws-broadcast-10000": 12, "sio-room-10000": 22,
+	"ws-exchange": 2, "client-tcp": 2.5, "client-udp": 2, "client-ws": 9,
+	"sio-echo-1": 3, "sio-echo-100": 4, "sio-echo-1000": 5.5, "sio-echo-16-in-flight": 4,
+	"sio-room-1000": 6, "sio-polling": 4.5, "sio-idle": 8.5, "sio-redis-1000": 6,
+}

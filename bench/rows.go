@@ -16,8 +16,8 @@ func (l *lab) rows() []row {
 	return append([]row{
 		l.pipe(),
 		l.relay(),
-		l.tcpEcho("tcp-echo-100", "TCP echo, 100 × 64 B", echoLoad{conns: 100, size: 64, trips: 1000}),
-		l.tcpEcho("tcp-echo-1000", "TCP echo, 1000 × 1 KiB", echoLoad{conns: 1000, size: 1024, trips: 100}),
+		l.tcpEcho("tcp-echo-100", "TCP echo, 100 × 64 B", echoLoad{conns: 100, size: 64, trips: 500}),
+		l.tcpEcho("tcp-echo-1000", "TCP echo, 1000 × 1 KiB", echoLoad{conns: 1000, size: 1024, trips: 50}),
 		l.tcpEchoOnAllCores(),
 		l.udpEcho(),
 		l.udpBursts(),

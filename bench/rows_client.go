@@ -23,7 +23,7 @@ func (l *lab) clientRows() []row {
 }
 
 // clientLoad is what a client does: one message under way on each connection.
-var clientLoad = struct{ conns, size, messages int64 }{100, 64, 150_000}
+var clientLoad = struct{ conns, size, messages int64 }{100, 64, 200_000}
 
 // A client is a program that loads a server which echoes.
 type client struct {

@@ -55,7 +55,7 @@ func tcpEchoers() []server {
 
 // udpEcho is single datagrams from many sockets.
 func (l *lab) udpEcho() row {
-	e := echoLoad{network: "udp", conns: 100, size: 64, trips: 1000}
+	e := echoLoad{network: "udp", conns: 100, size: 64, trips: 500}
 	servers := append(udpEchoers(0.7, "udp-echo"),
 		server{name: "socat fork PIPE", network: "udp", needs: []string{"socat"}, words: func(port int) []string {
 			return []string{"socat", "UDP4-LISTEN:" + strconv.Itoa(port) + ",bind=127.0.0.1,fork", "PIPE"}

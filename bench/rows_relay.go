@@ -57,7 +57,7 @@ func (l *lab) relay() row {
 			missing: l.lacking(one.needs...),
 			target:  one.target,
 			check:   func() error { _, err := turn(8<<20+1, true); return err },
-			turn:    func() (float64, error) { return turn(l.scaled(1<<30), false) },
+			turn:    func() (float64, error) { return turn(l.scaled(512<<20), false) },
 		})
 	}
 	return r
