@@ -114,9 +114,11 @@ func inspectedFile(t *testing.T, file string, flags ...string) (r fileReport, er
 	t.Helper()
 	cmd := exec.Command(bin, append([]string{"inspect", file, "--json"}, flags...)...)
 	cmd.Env = environment()
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if bad := json.Unmarshal(out, &r); bad != nil {
-		return r, fmt.Errorf("%v: %w: %s", err, bad, out)
+		return r, fmt.Errorf("%v: %w: %s%s", err, bad, out, tail(said.String()))
 	}
 	return r, err
 }

@@ -216,24 +216,30 @@ func (h *har) entry(e *harEntry) {
 	h.at(start, x.begin)
 	answered := start.Add(time.Duration(e.Time * float64(time.Millisecond)))
 	if x.socket && len(e.Messages) > 0 { // its time is that of the whole connection
-		answered = earliest(start, e.Messages)
+		answered = earliest(e.Messages)
 	}
-	h.at(answered, x.answer)
+	h.at(later(start, answered), x.answer)
 	for _, m := range e.Messages {
-		h.at(m.at(), func() { x.message(m) })
+		h.at(later(start, m.at()), func() { x.message(m) })
 	}
 }
 
+// later keeps what is in an entry from standing before its beginning: a browser
+// takes the times from two clocks, and a file may say anything.
+func later(start, t time.Time) time.Time {
+	if t.Before(start) {
+		return start
+	}
+	return t
+}
+
 // earliest is when the first message passed: by then the handshake was over.
-func earliest(start time.Time, list []harMessage) time.Time {
+func earliest(list []harMessage) time.Time {
 	first := list[0].at()
 	for _, m := range list {
 		if at := m.at(); at.Before(first) {
 			first = at
 		}
-	}
-	if first.Before(start) {
-		return start
 	}
 	return first
 }

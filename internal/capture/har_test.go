@@ -70,6 +70,24 @@ func TestHARFindings(t *testing.T) {
 	}
 }
 
+// A browser's two clocks may disagree, and a file may say anything: nothing of an
+// entry comes before its request.
+func TestHARClocks(t *testing.T) {
+	for _, row := range [][2]string{
+		{`"time":1767323045.1,`, `"time":1767323045.0,`}, // a message before the request
+		{`"time":1767323045.11,`, `"time":1767323000,`},
+		{`"time":200,`, `"time":-200,`},
+		{`"time":900,`, `"time":-1e300,`},
+		{`"time":5,`, `"time":1e300,`},
+	} {
+		text := strings.Replace(harText, row[0], row[1], 1)
+		r, _ := readBytes(t, []byte(text))
+		if text == harText || len(r.Connections) != 5 || r.Connections[3].Messages != (Count{4, 2}) {
+			t.Errorf("%s: %+v", row[1], r)
+		}
+	}
+}
+
 func TestHARBroken(t *testing.T) {
 	for cut := 10; cut < len(harText); cut++ {
 		r, _, err := readAll(t, strings.NewReader(harText[:cut]), Options{})
