@@ -41,6 +41,7 @@ var resets = map[string]string{
 }
 
 func TestReset(t *testing.T) {
+	t.Parallel()
 	for name, script := range resets {
 		for _, out := range []string{"a pipe", "a file", "-v"} {
 			t.Run("dial/"+name+"/into "+out, func(t *testing.T) {
@@ -90,6 +91,7 @@ func wantReset(t *testing.T, name, out string, args []string, then func(us *proc
 
 // A peer that resets disturbs nobody else, and leaves no child.
 func TestResetDisturbsNobody(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string][]string{"echo": {"--echo"}, "exec": {"--exec", "cat"}, "sh": {"--sh", "cat"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +117,7 @@ func TestResetDisturbsNobody(t *testing.T) {
 
 // A peer that never reads keeps nobody waiting, and is bounded in memory.
 func TestPeerThatNeverReads(t *testing.T) {
+	t.Parallel()
 	t.Run("dial, by --idle-timeout", func(t *testing.T) {
 		t.Parallel()
 		it := python(t, "c = listen(); sys.stdin.read()")
@@ -177,6 +180,7 @@ func TestInputToAllButWhoDoesNotRead(t *testing.T) {
 // What a peer sends passes through untouched in a pipe, and in what is shown of
 // it nothing commands a terminal.
 func TestTerminalEscapes(t *testing.T) {
+	t.Parallel()
 	const nasty = "\x1b]0;title\x07\x1b[2J\x9b31m\xff\xfe\x00\r\x08\x7f\u202e\n"
 	for _, flags := range [][]string{{"-v"}, {"-vv"}, {"-vvv"}, {"-vvvv"}, {"--expect", "nothing like this"}, {"--count", "2"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
@@ -200,6 +204,7 @@ func TestTerminalEscapes(t *testing.T) {
 
 // Wrong addresses, flags and files: one clear line, and the right status.
 func TestWrongUse(t *testing.T) {
+	t.Parallel()
 	directory := tempDir(t)
 	long := "/" + strings.Repeat("a", 200)
 	garbage := fileOf(t, []byte("no certificate"))
@@ -254,6 +259,7 @@ func TestWrongUse(t *testing.T) {
 // A process that is stopped holds nobody up for ever: -w bounds a TLS handshake
 // on both sides.
 func TestSilentPeerInTheHandshake(t *testing.T) {
+	t.Parallel()
 	t.Run("dial", func(t *testing.T) {
 		t.Parallel()
 		it := python(t, "c = listen(); sys.stdin.read()")

@@ -66,6 +66,7 @@ func wantStream(t *testing.T, capture, stream string, dialled, accepted blob) {
 
 // TestCaptureOfStreams traces a conversation with socat and reads it by tshark.
 func TestCaptureOfStreams(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp4", "tcp6", "unix"} {
 		for _, o := range []order{weFirst, itFirst, atOnce} {
 			t.Run("dial/"+network+"/"+string(o), func(t *testing.T) {
@@ -136,6 +137,7 @@ func TestCaptureOfManyConnections(t *testing.T) {
 
 // TestCaptureOfUDP traces datagrams, an empty and a large one among them.
 func TestCaptureOfUDP(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run("dial/"+network, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ func sioTarget(t *testing.T, options map[string]any) (hostPort string) {
 // Where a proxy does not pass the upgrade on, Socket.IO stays with polling, and
 // the doctor says why.
 func TestDoctorSIOProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range sioProxies() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -151,6 +151,7 @@ func TestDoctorTLS(t *testing.T) {
 
 // What listens is something else.
 func TestDoctorOthers(t *testing.T) {
+	t.Parallel()
 	t.Run("SSH", func(t *testing.T) {
 		t.Parallel()
 		_, at := serve(t, "tcp4", func(at place) program {

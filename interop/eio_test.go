@@ -32,6 +32,7 @@ const eioCount = 500
 // TestEIOServer: the official client of Engine.IO alone, at our server in both its
 // forms. Of an upgrade nothing is lost, doubled or out of order.
 func TestEIOServer(t *testing.T) {
+	t.Parallel()
 	for name, transports := range eioWays {
 		for _, form := range []string{"mounted", "listener"} {
 			t.Run(name+"/"+form, func(t *testing.T) {
@@ -70,6 +71,7 @@ func eioServe(t *testing.T, s *engine.Server, form string) (url string) {
 
 // TestEIOClient: our client of Engine.IO alone, at the official server.
 func TestEIOClient(t *testing.T) {
+	t.Parallel()
 	for name, transports := range eioWays {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

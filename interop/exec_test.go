@@ -10,6 +10,7 @@ import (
 // TestExecEchoIsWhole has each client send, end its half, and read what cat
 // says: all of it, though the FIN came long before.
 func TestExecEchoIsWhole(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp4", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 // A server that waits for the end of input, thinks, and replies: the reply is
 // printed whole, and the status is 0.
 func TestReplyAfterTheEndOfInput(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp4", "tcp6", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
@@ -34,6 +35,7 @@ func TestReplyAfterTheEndOfInput(t *testing.T) {
 
 // A peer that closes first ends dial though its input is open, and idle.
 func TestPeerClosesFirst(t *testing.T) {
+	t.Parallel()
 	for name, peer := range map[string]string{"nc": "nc", "socat": "socat"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,6 +54,7 @@ func TestPeerClosesFirst(t *testing.T) {
 // What is readable goes on being sent though the other half has ended: listen
 // has no input, so its FIN comes at once.
 func TestBigFileIntoAListenerWithoutInput(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp4", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			file := newBlob(256 * mib)
@@ -83,6 +86,7 @@ func TestBigFileIntoAListenerWithoutInput(t *testing.T) {
 
 // -w bounds the wait for a first client, which nc and ncat do not.
 func TestTimeoutBoundsListen(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{
 		{"127.0.0.1:0"}, {"-u", "127.0.0.1:0"}, {"unix:" + tempDir(t) + "/s"}, {"-k", "127.0.0.1:0"},
 		{"tls://127.0.0.1:0", "--self-signed"}, {"-k", "--echo", "127.0.0.1:0"}, {"-k", "--exec", "cat", "127.0.0.1:0"},
@@ -98,6 +102,7 @@ func TestTimeoutBoundsListen(t *testing.T) {
 
 // A refused connection says so without -v, with status 6.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp4", "tcp6", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
@@ -152,6 +157,7 @@ func wantOneError(t *testing.T, p *proc) {
 
 // An unknown name is status 5.
 func TestUnknownName(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"nosuch.invalid", "80"}, {"tls://nosuch.invalid:443"}, {"udp://nosuch.invalid:53"}, {"-z", "nosuch.invalid", "80"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +170,7 @@ func TestUnknownName(t *testing.T) {
 
 // A bound port names the address and who holds it.
 func TestBoundPortNamesItsHolder(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp4", "tcp6", "udp4"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
@@ -182,6 +189,7 @@ func TestBoundPortNamesItsHolder(t *testing.T) {
 
 // The reader of our output leaves: that is the end, and quietly.
 func TestReaderLeaves(t *testing.T) {
+	t.Parallel()
 	for name, says := range map[string]string{"the peer goes on": "yes", "the peer is silent then": "echo y; cat"} {
 		for _, command := range []string{"dial", "listen", "listen -k"} {
 			t.Run(command+"/"+name, func(t *testing.T) {

@@ -52,8 +52,9 @@ func runAll(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "interop: building sockkit:", err)
 		return 1
 	}
-	_ = flag.Set("test.parallel", "4")
+	_ = flag.Set("test.parallel", "6") // most wait more than they work
 	status := m.Run()
+	endChromium()
 	if updateCluster {
 		if err := clusterTable.write(); err != nil {
 			fmt.Fprintln(os.Stderr, "interop:", err)

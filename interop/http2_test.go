@@ -11,6 +11,7 @@ var http2Node = wsLibrary{start: func(p *wsPeer, o wsOptions) { p.script(o, "nod
 
 // What is typed comes to Node's server over HTTP/2, and its echo is printed.
 func TestHTTP2DialNode(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for name, row := range map[string]struct {
@@ -45,6 +46,7 @@ func TestHTTP2DialNode(t *testing.T) {
 // A server that drops the stream is a connection lost; one that does not offer
 // WebSockets over HTTP/2 is told by the clause.
 func TestHTTP2DialNodeFails(t *testing.T) {
+	t.Parallel()
 	t.Run("reset", func(t *testing.T) {
 		t.Parallel()
 		p := wsServer(t, http2Node, wsOptions{})
@@ -71,6 +73,7 @@ func TestHTTP2DialNodeFails(t *testing.T) {
 
 // inspect says of a server that knows HTTP/2 only whether it takes WebSockets so.
 func TestHTTP2InspectNode(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for name, row := range map[string]struct {

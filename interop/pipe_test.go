@@ -32,6 +32,7 @@ var pipes = []struct {
 // TestPipe sends random data both ways and holds the sums against each other.
 // Whoever ends first gets all that the other says after that.
 func TestPipe(t *testing.T) {
+	t.Parallel()
 	for _, row := range pipes {
 		for _, network := range []string{"tcp4", "tcp6", "unix"} {
 			for _, o := range row.orders {

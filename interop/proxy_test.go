@@ -27,6 +27,7 @@ func connectProxy(t *testing.T, lines ...string) place {
 // TestThroughProxies sends data both ways through a proxy. Both proxies end the
 // other half with the first, so the ends come last.
 func TestThroughProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range map[string]func(t *testing.T) string{
 		"socks5":  func(t *testing.T) string { return "socks5://" + socks(t).hostPort() },
 		"socks5h": func(t *testing.T) string { return "socks5h://" + socks(t).hostPort() },
@@ -64,6 +65,7 @@ func TestThroughProxies(t *testing.T) {
 
 // TLS through a proxy is checked for the target's name.
 func TestTLSThroughAProxy(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for name, proxy := range map[string]func(t *testing.T) string{
@@ -86,6 +88,7 @@ func TestTLSThroughAProxy(t *testing.T) {
 
 // TestRefusedByAProxy is status 4, and says why.
 func TestRefusedByAProxy(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		proxy func(t *testing.T) string
 		says  string
@@ -132,6 +135,7 @@ func greeter(t *testing.T, says string) place {
 
 // What is not there, or is no proxy, has refused nothing: not connected, status 6.
 func TestNoProxyThere(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		proxy func(t *testing.T) string
 		says  string

@@ -116,6 +116,7 @@ func startRingMembers(t *testing.T, kind string, urls []string, o *socketio.Serv
 // TestRedisFailover kills the master of a cluster that has what an adapter needs.
 // Its replica takes over, and the servers find it by themselves.
 func TestRedisFailover(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ kind, key string }{{"classic", "socket.io#/#"}, {"sharded", "socket.io#/#"}, {"streams", "socket.io"}} {
 		t.Run(row.kind, func(t *testing.T) {
 			t.Parallel()
@@ -172,6 +173,7 @@ func (g *troubled) heardInOrder() {
 // TestRedisHandover has a master of a cluster change places with its replica, which
 // closes no connection: who is subscribed there is counted again.
 func TestRedisHandover(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +253,7 @@ func startSentinel(t *testing.T, master *redisServer, password string) *redisSer
 // TestRedisSentinel kills a master that sentinels watch: the servers go to its
 // replica.
 func TestRedisSentinel(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

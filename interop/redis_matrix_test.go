@@ -405,6 +405,7 @@ func settleRoom(t testing.TB, r *redisServer, kind string, adapter map[string]an
 // TestRedisMatrix holds servers of ours and official ones, in one cluster,
 // against the same checks, whichever sends.
 func TestRedisMatrix(t *testing.T) {
+	t.Parallel()
 	for _, k := range redisKinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

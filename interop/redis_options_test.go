@@ -28,6 +28,7 @@ var redisOptions = []struct {
 // TestRedisOptions holds servers of ours and an official one in one cluster, with
 // every option of the official adapters changed.
 func TestRedisOptions(t *testing.T) {
+	t.Parallel()
 	for _, row := range redisOptions {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

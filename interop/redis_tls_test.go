@@ -150,6 +150,7 @@ func startGuardedRedis(t *testing.T, rules string) *redisServer {
 // TestRedisACL runs clusters by users that may do as little as is needed, and holds
 // that nothing they asked for was refused.
 func TestRedisACL(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +252,7 @@ func guestEmits(t *testing.T, r *redisServer, g *redisCluster) {
 // TestRedisRefused has Redis refuse what an adapter needs: the state says what, the
 // clients of this server go on, and all is well once it may.
 func TestRedisRefused(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ kind, less, want string }{
 		{"classic", "-psubscribe", "NOPERM"}, {"sharded", "-ssubscribe", "NOPERM"}, {"streams", "-xread", "NOPERM"},
 	} {

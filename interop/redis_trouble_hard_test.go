@@ -42,6 +42,7 @@ var ofGroup = regexp.MustCompile(`(?m)^(\d+) @`)
 // meanwhile than there is room for: that is dropped and counted, the clients of
 // this server get all of it, who asks is told, and nothing is left behind.
 func TestRedisStuckForLong(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +115,7 @@ func (g *troubled) stuck(round int) {
 // TestRedisSlow has each word to and from Redis take its time: all arrives, in
 // order, and Redis does not count as lost.
 func TestRedisSlow(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -163,6 +165,7 @@ func (r redisAt) call(testing.TB, clusterAct, any) {}
 // taking connections and ends them at once: what is said meanwhile waits, and
 // nothing of it is lost, with no adapter.
 func TestRedisBehindProxy(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -229,6 +232,7 @@ func TestRedisAnotherBetween(t *testing.T) {
 
 // TestRedisFull has Redis refuse what needs memory: channels do not.
 func TestRedisFull(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

@@ -95,6 +95,7 @@ func (g *troubled) say(from clusterMember, text string) {
 // TestRedisRestart kills Redis in the middle: each server goes on by itself, says
 // that it is alone, and finds the others again.
 func TestRedisRestart(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -141,6 +142,7 @@ func (g *troubled) askedInVain() {
 
 // TestRedisStuck stops Redis without ending it, and then has it go on.
 func TestRedisStuck(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +166,7 @@ func TestRedisStuck(t *testing.T) {
 
 // TestRedisSilentServer stops a server: who asks says which one does not answer.
 func TestRedisSilentServer(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -194,6 +197,7 @@ func TestRedisSilentServer(t *testing.T) {
 // TestRedisGarbage has a cluster go on, whatever comes over its channels. Official
 // servers are ended by some of it: there is none here.
 func TestRedisGarbage(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

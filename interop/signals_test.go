@@ -106,6 +106,7 @@ func noProcess(pid string) func() bool {
 // SIGINT ends with 130 and SIGTERM with 143, and neither leaves a child, a
 // socket's file or a connection.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	for name, begin := range situations {
 		for signal, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 			t.Run(name+"/"+signal.String(), func(t *testing.T) {

@@ -297,6 +297,7 @@ var sioOurScenarios = []struct {
 
 // Our client at the official server, each way.
 func TestSIOClient(t *testing.T) {
+	t.Parallel()
 	for _, way := range sioWays {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()

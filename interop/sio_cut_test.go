@@ -22,6 +22,7 @@ func sioTap(t testing.TB, url, fault string, after int) string {
 // Wherever its connection breaks, dial ends by itself, says in one line what it
 // was, and its status is 0 only where all was done.
 func TestSIODialCut(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"--cut-after", "--stall-after"} {
 		for _, way := range sioWays {
 			t.Run(fault+"/"+way.name, func(t *testing.T) {
@@ -56,6 +57,7 @@ func wantSIOEnd(t *testing.T, after int, us *proc) {
 // Wherever the official client's connection breaks, our server has the events
 // that came in order and without a gap, and nothing is left of the client.
 func TestSIOServerCut(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"--cut-after", "--stall-after"} {
 		for _, way := range sioWays {
 			t.Run(fault+"/"+way.name, func(t *testing.T) {
@@ -114,6 +116,7 @@ func sioNoGap(t *testing.T, h *sioHost) {
 // Our client comes back from a connection that is cut again and again, and with
 // Retries nothing is lost and nothing changes places.
 func TestSIOClientCutAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 4000}})
 		r := &sioOurRun{s, way}

@@ -23,6 +23,7 @@ func sioDial(t testing.TB, way sioWay, url string, args ...string) *proc {
 
 // A line is an event with its arguments, both ways.
 func TestSIODial(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{Welcome: "hello ☃"})
 		us := sioDial(t, way, s.url, "--linger", "0")
@@ -81,6 +82,7 @@ func TestSIODialOutputIsInput(t *testing.T) {
 // --ack waits for each acknowledgement and prints it, --event sends lines as
 // they are, -x takes the place of input.
 func TestSIODialAcks(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{})
 		us := sioDial(t, way, s.url, "--ack", "-x", `ask 1 "two"`, "-x", `ask {"_base64":"AQ=="}`, "--linger", "0")
@@ -101,6 +103,7 @@ func TestSIODialAcks(t *testing.T) {
 
 // The path of the address is the namespace; --auth goes along.
 func TestSIODialNamespaces(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{})
 		for _, name := range []string{"/chat", "/dynamic-12"} {
@@ -126,6 +129,7 @@ func TestSIODialNamespaces(t *testing.T) {
 
 // A server that leaves is an end of its own kind, by how it leaves.
 func TestSIODialEnds(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{Welcome: "x"})
 		for _, all := range []bool{false, true} {
@@ -162,6 +166,7 @@ func wantNoStack(t *testing.T, us *proc) {
 
 // --reconnect comes back to a server that was started again, and input goes on.
 func TestSIODialReconnects(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		w := sioWords{Welcome: "x", Port: portOf(t)}
 		s := sioOfficial(t, w)

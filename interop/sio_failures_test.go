@@ -20,6 +20,7 @@ func sioFails(t *testing.T, url string, status int, words []string, args ...stri
 
 // The usual failures are explained in words, whichever transport meets them.
 func TestSIODialFailures(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		v2 := sioOfficial(t, sioWords{Package: "socket.io-2"})
 		t.Run("a server of version 2", func(t *testing.T) {
@@ -58,6 +59,7 @@ func TestSIODialFailures(t *testing.T) {
 
 // An origin that allowRequest refuses, and a transport that is not offered.
 func TestSIODialRefusals(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		_, url := sioListen(t, "--echo")
 		sioFails(t, url, 4, []string{`(?i)origin`, `^hint: .*(--origin|Origin)`}, append(way.flags(), "--origin", "http://evil.example")...)
@@ -77,6 +79,7 @@ func TestSIODialRefusals(t *testing.T) {
 // What is too large, or has too many attachments, ends the connection; dial says
 // what is known of why.
 func TestSIODialTooMuch(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		s := sioOfficial(t, sioWords{Options: map[string]any{"maxHttpBufferSize": 10_000}})
 		large := fed(t, strings.NewReader("echo "+strings.Repeat("x", 20_000)+"\n"), append([]string{"dial", sioAddress(s.url), "-w", "30"}, way.flags()...)...)

@@ -27,6 +27,7 @@ func (r *sioRun) join(t testing.TB, url, namespace string, a *sioAct) *sioClient
 
 // --echo sends every event back, and acknowledges it with its arguments.
 func TestSIOListenEcho(t *testing.T) {
+	t.Parallel()
 	sioListens(t, func(t *testing.T, r *sioRun) {
 		us, url := sioListen(t, "--echo")
 		for _, name := range []string{"/", "/anything"} {
@@ -70,6 +71,7 @@ func (l *sioLog) any(t testing.TB, of string) (s sioSaw) {
 // --broadcast sends each event to all the others, --broadcast=all to its sender
 // too, --discard to nobody.
 func TestSIOListenBroadcast(t *testing.T) {
+	t.Parallel()
 	sioListens(t, func(t *testing.T, r *sioRun) {
 		for mode, copies := range map[string][3]int{"--broadcast": {0, 1, 1}, "--broadcast=all": {1, 1, 1}, "--discard": {0, 0, 0}} {
 			_, url := sioListen(t, mode)
@@ -97,6 +99,7 @@ func TestSIOListenBroadcast(t *testing.T) {
 
 // Lines of input go to all, and events are printed in the same form.
 func TestSIOListenLines(t *testing.T) {
+	t.Parallel()
 	sioListens(t, func(t *testing.T, r *sioRun) {
 		us, url := sioListen(t)
 		a, b := r.join(t, url, "/", nil), r.join(t, url, "/chat", nil)
@@ -117,6 +120,7 @@ func TestSIOListenLines(t *testing.T) {
 
 // Without -k the first client is the only one, and its leaving is the end.
 func TestSIOListenOnce(t *testing.T) {
+	t.Parallel()
 	sioListens(t, func(t *testing.T, r *sioRun) {
 		us := sockkit(t, "listen", "sio://127.0.0.1:0")
 		c := r.join(t, "http://"+hostPortOf(us.address()), "/", nil)
@@ -130,6 +134,7 @@ func TestSIOListenOnce(t *testing.T) {
 // What a client sends along, the namespace, the path and the login are held
 // against the flags.
 func TestSIOListenAdmits(t *testing.T) {
+	t.Parallel()
 	sioListens(t, func(t *testing.T, r *sioRun) {
 		_, url := sioListen(t, "--echo", "--require-auth", `{"token":"abc"}`)
 		no := r.begin(t, url, "/", &sioAct{Auth: map[string]any{"token": "wrong"}})
@@ -164,6 +169,7 @@ func (r *sioRun) elsewhere(t *testing.T, url string) {
 // --recovery brings clients back as they were, --transports offers what it
 // names, and --max-conns turns away the others.
 func TestSIOListenLimits(t *testing.T) {
+	t.Parallel()
 	sioListens(t, func(t *testing.T, r *sioRun) {
 		us, url := sioListen(t, "--recovery", "1m")
 		w := newWire(t, url)

@@ -25,6 +25,7 @@ func eachWay(t *testing.T, test func(t *testing.T, way sioWay)) {
 // A server that was killed, and is started again on its port, has its clients
 // back, in all their namespaces, with what they had to say meanwhile.
 func TestSIOClientServerKilled(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		port := portOf(t)
 		r := &sioOurRun{sioOfficial(t, sioWords{Port: port}), way}
@@ -58,6 +59,7 @@ func TestSIOClientServerKilled(t *testing.T) {
 // With Retries every event arrives, in order, though the connection is cut again
 // and again while they are sent.
 func TestSIOClientRetries(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 4000}}), way}
 		w := newWire(t, r.server.url)
@@ -99,6 +101,7 @@ func within[T any](t testing.TB, what string, ch <-chan T) (v T) {
 
 // A server that closes, and one that falls silent, are told apart.
 func TestSIOClientReasons(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		r := &sioOurRun{sioOfficial(t, sioWords{Options: map[string]any{"pingInterval": 300, "pingTimeout": 4000}}), way}
 		w := newWire(t, r.server.url)
@@ -190,6 +193,7 @@ func sioPacked() (list []string) {
 
 // The msgpack parser of the official packages, both ways.
 func TestSIOMsgpack(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		t.Run("our server", func(t *testing.T) {
 			h := serveSIO(t, false, &socketio.ServerOptions{Parser: socketio.MsgpackParser{}})

@@ -29,6 +29,7 @@ func passes(name string, node bool) bool {
 }
 
 func TestSIOClientsThroughProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range sioProxies() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +78,7 @@ func sioThrough(t *testing.T, c *sioClient, h *sioHost) {
 }
 
 func TestSIOOursThroughProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range sioProxies() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

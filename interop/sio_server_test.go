@@ -77,6 +77,7 @@ func (r *sioRun) all(t *testing.T) {
 
 // The official client in Node, each way, at both forms of our server.
 func TestSIOServerNode(t *testing.T) {
+	t.Parallel()
 	for _, way := range sioWays {
 		for _, mounted := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/mounted %v", way.name, mounted), func(t *testing.T) {

@@ -20,6 +20,7 @@ func sioVersion2(t *testing.T, way sioWay) (*sioHost, *sioClient) {
 // The client of version 2 is served where that is allowed: events, binary,
 // acknowledgements both ways, rooms, and the ends.
 func TestSIOVersion2(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		h, c := sioVersion2(t, way)
 		s := h.joined(t)
@@ -46,6 +47,7 @@ func TestSIOVersion2(t *testing.T) {
 
 // Its namespaces, what refuses it, and its leaving.
 func TestSIOVersion2Namespaces(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		h, c := sioVersion2(t, way)
 		id := h.next(t, "server", "connection").ID
@@ -72,6 +74,7 @@ func TestSIOVersion2Namespaces(t *testing.T) {
 
 // Its heart beats the other way round; a peer that falls silent is given up.
 func TestSIOVersion2Heartbeat(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		h := serveSIO(t, false, &socketio.ServerOptions{Engine: &engine.Server{AllowEIO3: true, PingInterval: quickHeart().PingInterval, PingTimeout: quickHeart().PingTimeout}})
 		w := newWire(t, h.url)
@@ -91,6 +94,7 @@ func TestSIOVersion2Heartbeat(t *testing.T) {
 
 // Without AllowEIO3 it is refused, and sockkit listen says why.
 func TestSIOVersion2Refused(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		h := serveSIO(t, way.name == "websocket", nil)
 		p := sioNode(t, sioClient2)
@@ -107,6 +111,7 @@ func TestSIOVersion2Refused(t *testing.T) {
 
 // Our client speaks version 2, too.
 func TestSIOVersion2Server(t *testing.T) {
+	t.Parallel()
 	eachWay(t, func(t *testing.T, way sioWay) {
 		r := &sioOurRun{sioOfficial(t, sioWords{Package: "socket.io-2"}), way}
 		o := r.options()

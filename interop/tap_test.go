@@ -10,6 +10,7 @@ import (
 // TestTap stands between nc and socat on every kind of stream: bytes pass
 // unchanged both ways, and so do the ends.
 func TestTap(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for _, row := range []struct {

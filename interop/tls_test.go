@@ -46,6 +46,7 @@ var versionFlags = map[string]func(args []string, version string) []string{
 
 // TestTLS sends data both ways at once over TLS, with each peer in both roles.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for peer := range tlsDial {
@@ -104,6 +105,7 @@ var unclosed = regexp.MustCompile("without TLS's close_notify: what came may be 
 // The half-close of TLS is a close_notify: socat sees ours, and what it says
 // after it is whole.
 func TestHalfCloseOverTLS(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	_, at := serve(t, "tcp4", func(at place) program {

@@ -21,6 +21,7 @@ func sServer(t *testing.T, p pair, flags ...string) place {
 // TestCertificates dials servers whose certificate is right or wrong: status 7
 // and the reason, in words.
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	a, b := newAuthority(t, "Interop CA"), newAuthority(t, "Somebody Else")
 	other := leaf{name: "other", hosts: []string{"other.example", "www.other.example", "192.0.2.7"}}
 	old := leaf{name: "old", hosts: here.hosts, expired: true}
@@ -110,6 +111,7 @@ func TestSelfSignedIsPinned(t *testing.T) {
 
 // TestClientCertificates demands a certificate of the client, in both roles.
 func TestClientCertificates(t *testing.T) {
+	t.Parallel()
 	a, b := newAuthority(t, "Interop CA"), newAuthority(t, "Somebody Else")
 	cert := a.issue(t, here)
 	mine, foreign := a.issue(t, leaf{name: "me", client: true}), b.issue(t, leaf{name: "stranger", client: true})
@@ -150,6 +152,7 @@ func TestClientCertificates(t *testing.T) {
 
 // TestALPN agrees on a protocol, or says that there is none in common.
 func TestALPN(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	t.Run("dial", func(t *testing.T) {

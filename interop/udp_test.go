@@ -24,6 +24,7 @@ var udpDial = map[string]func(place) []string{
 
 // TestUDP has a short conversation with each peer, in both roles.
 func TestUDP(t *testing.T) {
+	t.Parallel()
 	for peer := range udpDial {
 		for _, network := range []string{"udp4", "udp6"} {
 			t.Run(peer+" dials/"+network, func(t *testing.T) {
@@ -68,6 +69,7 @@ func talkByTurns(t *testing.T, a, b *proc) {
 // UDP from a second sender is seen with -k; without it the first peer keeps the
 // socket.
 func TestSecondSender(t *testing.T) {
+	t.Parallel()
 	t.Run("with -k both are seen, and the last is answered", func(t *testing.T) {
 		t.Parallel()
 		us, first, second := twoSenders(t, "-k")
@@ -118,6 +120,7 @@ const largest = 65507 // bytes of payload that fit a UDP datagram over IPv4
 // A datagram of 65,507 bytes comes whole, in both directions; a larger line is
 // an error, and no datagram.
 func TestLargestDatagram(t *testing.T) {
+	t.Parallel()
 	t.Run("received", func(t *testing.T) {
 		t.Parallel()
 		b := newBlob(largest)
@@ -190,6 +193,7 @@ func TestBordersOfDatagrams(t *testing.T) {
 
 // TestMulticast sends to a group and hears one, on the loopback interface.
 func TestMulticast(t *testing.T) {
+	t.Parallel()
 	t.Run("dial sends", func(t *testing.T) {
 		t.Parallel()
 		group := newGroup()

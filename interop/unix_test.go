@@ -12,6 +12,7 @@ import (
 // A socket that is alive is never unlinked: a second listener fails with words,
 // and the first still works. nc takes it away.
 func TestLiveSocketIsNeverUnlinked(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"unix:", "unixgram:"} {
 		for _, holder := range []string{"sockkit", "socat"} {
 			t.Run(scheme+holder, func(t *testing.T) {
@@ -62,6 +63,7 @@ func sendUnixgram(t *testing.T, path, text string) {
 // A socket's file that nobody listens on any more is replaced. What is no
 // socket is left alone.
 func TestStaleSocketIsReplaced(t *testing.T) {
+	t.Parallel()
 	t.Run("stale", func(t *testing.T) {
 		t.Parallel()
 		path := tempDir(t) + "/s"
@@ -106,6 +108,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 
 // --mode is the permission of the file; without it only its owner gets in.
 func TestModeOfASocket(t *testing.T) {
+	t.Parallel()
 	for flag, want := range map[string]os.FileMode{"": 0o600, "0666": 0o666, "0620": 0o620} {
 		for _, scheme := range []string{"unix:", "unixgram:"} {
 			t.Run(scheme+flag, func(t *testing.T) {
@@ -133,6 +136,7 @@ func TestModeOfASocket(t *testing.T) {
 
 // The file is removed at every end, and only if it is still ours.
 func TestSocketIsRemovedAtTheEnd(t *testing.T) {
+	t.Parallel()
 	t.Run("in order", func(t *testing.T) {
 		t.Parallel()
 		path := tempDir(t) + "/s"
@@ -162,6 +166,7 @@ func TestSocketIsRemovedAtTheEnd(t *testing.T) {
 
 // TestAbstractNames meets socat on names that are no files.
 func TestAbstractNames(t *testing.T) {
+	t.Parallel()
 	for _, us := range []string{"listen", "dial"} {
 		t.Run(us, func(t *testing.T) {
 			t.Parallel()
@@ -182,6 +187,7 @@ func TestAbstractNames(t *testing.T) {
 
 // TestUnixgram exchanges datagrams with socat.
 func TestUnixgram(t *testing.T) {
+	t.Parallel()
 	t.Run("listen", func(t *testing.T) {
 		t.Parallel()
 		dir := tempDir(t)

@@ -26,6 +26,7 @@ func curlUpgrade(t *testing.T, url string, leaveOut string) string {
 // What curl -v prints can be piped into handshake check, which finds what is
 // wrong: nothing, or each broken rule with its clause, and status 3.
 func TestWSCheckOfCurl(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name     string
 		url      func(t *testing.T) string
@@ -101,6 +102,7 @@ func behindNginx(t *testing.T) string {
 // handshake request is a request that every server takes, and each answer to it
 // stands up to handshake check; response is an answer that every client takes.
 func TestWSHandshakeByHand(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run("request to "+name, func(t *testing.T) {
 			t.Parallel()
@@ -155,6 +157,7 @@ func TestWSHandshakeKey(t *testing.T) {
 // An answer that is bent on purpose is refused by every client, and the server
 // shows what it was.
 func TestWSHandshakeListenBent(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		for _, bend := range [][]string{{"--accept", "wrong"}, {"--status", "403"}, {"--status", "503 Busy"}} {
 			t.Run(name+" "+strings.Join(bend, " "), func(t *testing.T) {
@@ -175,6 +178,7 @@ func TestWSHandshakeListenBent(t *testing.T) {
 // A request that is bent on purpose is sent as it was bent, and what the server
 // makes of it is shown.
 func TestWSHandshakeDialBent(t *testing.T) {
+	t.Parallel()
 	for _, lib := range []string{"node ws", "gorilla", "coder", "gobwas"} {
 		for _, bend := range [][]string{{"--omit", "Upgrade"}, {"--omit", "Sec-WebSocket-Key"}, {"--set", "Sec-WebSocket-Version: 12"}, {"--method", "POST"}} {
 			t.Run(lib+" "+strings.Join(bend, " "), func(t *testing.T) {

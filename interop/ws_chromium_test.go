@@ -7,19 +7,47 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 )
 
-// chromium starts the browser, without a screen. It looks names up in nothing
-// but the rules given here, so that pages of other sites can be played.
+// oneBrowser is what all tests share: to start one costs more than most
+// of what is done in it.
+var oneBrowser struct {
+	sync.Mutex
+	ctx context.Context
+	end func()
+}
+
+// chromium is the browser, as one that knows nothing of the other tests: with
+// tabs, connections, cookies and a cache of its own.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
+	oneBrowser.Lock()
+	defer oneBrowser.Unlock()
+	if oneBrowser.ctx == nil || oneBrowser.ctx.Err() != nil {
+		startChromium(t)
+	}
+	ctx, leave := chromedp.NewContext(oneBrowser.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(leave)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("chromium: %v", err)
+	}
+	return ctx
+}
+
+// startChromium starts the browser, without a screen. It looks names up in nothing
+// but the rules given here, so that pages of other sites can be played.
+func startChromium(t *testing.T) {
+	t.Helper()
+	endChromium()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(tempDir(t)),
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(filepath.Join(filepath.Dir(bin), "chromium")),
 		chromedp.NoFirstRun, chromedp.WSURLReadTimeout(patience), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.IgnoreCertErrors,
 		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"),
@@ -28,13 +56,20 @@ func chromium(t *testing.T) context.Context {
 			cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		}))
 	all, end := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(end)
 	ctx, leave := chromedp.NewContext(all)
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx); leave() })
+	oneBrowser.ctx, oneBrowser.end = ctx, func() { _ = chromedp.Cancel(ctx); leave(); end() }
 	if err := chromedp.Do(ctx); err != nil {
+		endChromium()
 		t.Fatalf("chromium: %v", err)
 	}
-	return ctx
+}
+
+// endChromium ends the browser, if there is one.
+func endChromium() {
+	if oneBrowser.end != nil {
+		oneBrowser.end()
+	}
+	oneBrowser.ctx, oneBrowser.end = nil, nil
 }
 
 // chromiumPeer is the peer's side in the page: it does what it is told and

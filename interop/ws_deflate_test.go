@@ -75,6 +75,7 @@ func (c deflateCase) String() string {
 }
 
 func TestWSDialDeflate(t *testing.T) {
+	t.Parallel()
 	for _, c := range deflateServers() {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
@@ -101,6 +102,7 @@ func TestWSDialDeflate(t *testing.T) {
 }
 
 func TestWSListenDeflate(t *testing.T) {
+	t.Parallel()
 	for _, c := range deflateClients() {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()

@@ -22,6 +22,7 @@ var manyParts = []string{strings.Repeat("a", 5000), strings.Repeat("ü", 5000), 
 
 // What is typed comes to every server as it was typed, and its echo is printed.
 func TestWSDialEcho(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +76,7 @@ func dialParts(us *proc, p *wsPeer, lib wsLibrary) (printed string) {
 
 // 16 MiB is one message, to and fro.
 func TestWSDialBigMessage(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +95,7 @@ func TestWSDialBigMessage(t *testing.T) {
 
 // --binary alters no byte, whatever is sent.
 func TestWSDialBinary(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,6 +126,7 @@ var closings = []closing{
 // A close of the server's is answered, and its code decides the status: 0 for
 // 1000, 1001 and none, 8 for the others and for an end without a close.
 func TestWSDialServerCloses(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		for _, row := range closings {
 			if lib.noEmpty && row.code == 0 {
@@ -171,6 +175,7 @@ func wantClosed(t *testing.T, us *proc, code int, reason string, status int) {
 
 // Our pings are answered by every server, and the trace has the round trip.
 func TestWSDialPings(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,6 +194,7 @@ func TestWSDialPings(t *testing.T) {
 
 // wss is TLS, checked by default: an authority of our own has to be named.
 func TestWSSDial(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for name, lib := range wsLibraries {

@@ -125,6 +125,7 @@ func TestWSListenFindings(t *testing.T) {
 // dial ends each with the code, a finding, and status 3: the server broke the
 // protocol.
 func TestWSDialBadFrames(t *testing.T) {
+	t.Parallel()
 	for _, row := range wsBadFrames {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -205,6 +206,7 @@ func TestWSDataAfterClose(t *testing.T) {
 // A message that is right in every part, and hard: fragments of one byte and
 // none, pings in between, characters cut at every byte.
 func TestWSHardButRight(t *testing.T) {
+	t.Parallel()
 	const text = "grüße ☃ 🧦"
 	frames := []rawFrame{{op: opText, more: true}}
 	for i := range len(text) {

@@ -8,6 +8,7 @@ import (
 
 // inspect goes through every layer up to the extensions agreed.
 func TestWSInspect(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for _, row := range []struct {
@@ -42,6 +43,7 @@ func TestWSInspect(t *testing.T) {
 
 // What is wrong in the handshake is a finding, and the status 3; a refusal is 4.
 func TestWSInspectFindings(t *testing.T) {
+	t.Parallel()
 	for _, row := range broken101 {
 		if len(row.flags) > 0 || strings.Contains(row.name, "not offered") { // inspect offers what it likes
 			continue

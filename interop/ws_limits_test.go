@@ -9,6 +9,7 @@ import (
 // An endless run of fragments, of pings, or of compressed nothing ends with the
 // close code, within little memory, and others are served meanwhile.
 func TestWSListenEndless(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		frames []rawFrame // again and again
@@ -57,6 +58,7 @@ func pourFrames(c *raw, client bool, begin, again []rawFrame) {
 
 // dial bounds the same.
 func TestWSDialEndless(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		begin, again []rawFrame
 		rule         string
@@ -114,6 +116,7 @@ func TestWSMaxMessage(t *testing.T) {
 
 // A compressed bomb is cut at the limit of what it inflates to.
 func TestWSCompressedBomb(t *testing.T) {
+	t.Parallel()
 	bomb := deflateBytes(t, make([]byte, 256*mib))
 	frame := rawFrame{op: opBinary, rsv: 4, data: bomb}
 	t.Run("listen", func(t *testing.T) {
@@ -149,6 +152,7 @@ func TestWSCompressedBomb(t *testing.T) {
 
 // What cannot be inflated is 1007, and RSV1 has its place.
 func TestWSListenBrokenDeflate(t *testing.T) {
+	t.Parallel()
 	us, url := wsListen(t, "--echo", "--compress", "--json")
 	for _, row := range []badFrames{
 		{"garbage", []rawFrame{{op: opText, rsv: 4, data: "\xff\xff\xff\xff"}}, 1007, "deflate-broken", "RFC 7692"},
@@ -172,6 +176,7 @@ func TestWSListenBrokenDeflate(t *testing.T) {
 
 // A peer that never answers our close holds nobody up.
 func TestWSPeerNeverAnswersTheClose(t *testing.T) {
+	t.Parallel()
 	t.Run("dial", func(t *testing.T) {
 		t.Parallel()
 		url := "ws://" + rawServer(t, func(c *raw) { c.upgraded(); c.drain() })

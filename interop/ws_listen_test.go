@@ -16,6 +16,7 @@ func wsListen(t testing.TB, args ...string) (us *proc, url string) {
 
 // Every client's messages come back from our echo as they were sent.
 func TestWSListenEcho(t *testing.T) {
+	t.Parallel()
 	us, url := wsListen(t, "--echo", "-s", "v2", "-s", "chat")
 	t.Run("all", func(t *testing.T) {
 		for name, lib := range wsLibraries {
@@ -69,6 +70,7 @@ func wantAnswer(t *testing.T, p *wsPeer, lib wsLibrary, code int) {
 }
 
 func TestWSListenBigMessage(t *testing.T) {
+	t.Parallel()
 	_, url := wsListen(t, "--echo")
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +85,7 @@ func TestWSListenBigMessage(t *testing.T) {
 // Every code that a client may close with is answered by the same, and is in
 // the trace with its reason.
 func TestWSListenClientCloses(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +127,7 @@ func reasonOf(reason string) fields {
 
 // Ending the listener closes every client with 1001.
 func TestWSListenGoesAway(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -159,6 +163,7 @@ func TestWSListenLines(t *testing.T) {
 
 // --broadcast sends what one client says to all the others.
 func TestWSBroadcast(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"--broadcast", "--broadcast=all"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -205,6 +210,7 @@ func TestWSExec(t *testing.T) {
 
 // wss by a certificate made in memory is spoken by every client.
 func TestWSSListen(t *testing.T) {
+	t.Parallel()
 	us := sockkit(t, "listen", "-k", "--echo", "--self-signed", "wss://127.0.0.1:0")
 	url := us.address()
 	for name, lib := range wsLibraries {

@@ -11,6 +11,7 @@ import (
 // A server that says nothing, or stops in the middle of its head, holds nobody
 // up for longer than -w.
 func TestWSDialSilentServer(t *testing.T) {
+	t.Parallel()
 	for name, says := range map[string]string{
 		"nothing":     "",
 		"half a line": "HTTP/1.1 101 Swit",
@@ -96,6 +97,7 @@ func TestWSDialMessageBehindTheHead(t *testing.T) {
 
 // Standard output holds messages and nothing else: no prompt, no greeting.
 func TestWSDialPipeHoldsMessagesOnly(t *testing.T) {
+	t.Parallel()
 	for _, flags := range [][]string{nil, {"-v"}, {"-vvvv"}, {"--explain"}, {"--color", "always"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			t.Parallel()
@@ -145,6 +147,7 @@ func TestWSDialWantsUTF8(t *testing.T) {
 
 // --count and --expect say when a script is done; any other end is 9.
 func TestWSDialScripts(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		args   []string
 		input  string

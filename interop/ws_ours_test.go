@@ -170,6 +170,7 @@ func dialOurs(p *wsPeer, o wsOptions) {
 
 // Each form of our server talks to each client.
 func TestWSOurServers(t *testing.T) {
+	t.Parallel()
 	for formName, form := range ourForms {
 		for name, lib := range wsLibraries {
 			t.Run(formName+" serves "+name, func(t *testing.T) {
@@ -207,6 +208,7 @@ func oursClose(t *testing.T, s, c *wsPeer, lib wsLibrary) {
 
 // Our dialler talks to each server.
 func TestWSOurDialer(t *testing.T) {
+	t.Parallel()
 	for name, lib := range wsLibraries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,6 +231,7 @@ func TestWSOurDialer(t *testing.T) {
 
 // Compression, whatever either side wishes, in each form.
 func TestWSOurDeflate(t *testing.T) {
+	t.Parallel()
 	for formName, form := range ourForms {
 		for _, c := range deflateClients() {
 			t.Run(formName+" serves "+c.String(), func(t *testing.T) {
@@ -262,6 +265,7 @@ func sendDeflated(p *wsPeer) {
 
 // A bad frame ends with the same code in each form.
 func TestWSOurServersBadFrames(t *testing.T) {
+	t.Parallel()
 	for formName, form := range ourForms {
 		t.Run(formName, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,7 @@ import (
 // What the other implementations do with each other is no test of ours, but
 // shows that the peers of these tests do as they are told.
 func TestWSPeersWithEachOther(t *testing.T) {
+	t.Parallel()
 	for serverName, server := range wsLibraries {
 		for clientName, client := range wsLibraries {
 			t.Run(serverName+" serves "+clientName, func(t *testing.T) {
@@ -45,6 +46,7 @@ func peersTalk(t *testing.T, c *wsPeer, client wsLibrary) {
 
 // The proxies do what their configuration says, whoever speaks through them.
 func TestWSPeersThroughProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range rightProxies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,6 +47,7 @@ var rightProxies = map[string]wsProxy{
 
 // Through a proxy that is rightly configured everything works, both ways.
 func TestWSThroughProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range rightProxies {
 		t.Run("dial through "+name, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +89,7 @@ var wrongProxies = map[string]wsProxy{
 // Through one that is not, dial is refused, and the explanation names the proxy
 // and what its configuration lacks, whatever server stands behind it.
 func TestWSDialThroughWrongProxies(t *testing.T) {
+	t.Parallel()
 	for name, proxy := range wrongProxies {
 		for _, server := range []string{"sockkit", "node ws"} {
 			if name == oldHTTP && server == "node ws" {
@@ -114,6 +116,7 @@ func upgradeTarget(t *testing.T, server string) (hostPort string) {
 
 // handshake dial shows both heads, and what is wrong with them.
 func TestWSHandshakeDialThroughAProxy(t *testing.T) {
+	t.Parallel()
 	t.Run("wrong", func(t *testing.T) {
 		t.Parallel()
 		front := wrongProxies["nginx with nothing but proxy_pass"].start(t, upgradeTarget(t, "sockkit"))
@@ -157,6 +160,7 @@ func TestWSHandshakeListenBehindAProxy(t *testing.T) {
 // A proxy that gives an idle connection up leaves status 8 and a hint at pings,
 // which keep the connection.
 func TestWSDialProxyGivesUp(t *testing.T) {
+	t.Parallel()
 	p := wsServer(t, wsLibraries["gorilla"], wsOptions{Echo: true})
 	front := wsProxy{"nginx", nginxRight + " proxy_read_timeout 1s;"}.start(t, hostPortOf(p.url))
 	t.Run("silence", func(t *testing.T) {

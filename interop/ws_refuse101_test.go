@@ -68,6 +68,7 @@ func TestWSDialRight101(t *testing.T) {
 // dial refuses each, names the header and the clause, shows both heads, and
 // ends with 3.
 func TestWSDialBroken101(t *testing.T) {
+	t.Parallel()
 	for _, row := range broken101 {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -48,6 +48,7 @@ var wsRefusals = []refusal{
 // A refusal is shown with its status, its headers, the beginning of its body
 // and the likely cause; the status is 4.
 func TestWSDialRefused(t *testing.T) {
+	t.Parallel()
 	for _, row := range wsRefusals {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +111,7 @@ const http2Settings = "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\
 
 // What is no HTTP/1.1 at all is named for what it is.
 func TestWSDialOtherProtocols(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		says     string
 		statuses []int
@@ -148,6 +150,7 @@ func wantOneOf(t *testing.T, us *proc, statuses []int) {
 // A TLS port that is spoken to in plain, by servers that answer it in different
 // ways, and the reverse: the hint is the other scheme.
 func TestWSDialWrongScheme(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for _, name := range []string{"node ws", "gorilla", "websockets"} {

@@ -128,6 +128,7 @@ func (w wrongRequest) want(t *testing.T, c *raw) {
 
 // What is no request of HTTP/1.1 gets an answer that names it, or an end.
 func TestWSListenOtherProtocols(t *testing.T) {
+	t.Parallel()
 	us, url := wsListen(t, "--echo")
 	for name, row := range map[string]struct{ says, answer string }{
 		"bare LF":             {strings.Join(rightRequest, "\n") + "\n\n", `^HTTP/1\.1 400 .*LF.*RFC 9112 2\.2`},
@@ -213,6 +214,7 @@ func TestWSListenSlowRequest(t *testing.T) {
 
 // The flags that let in and keep out.
 func TestWSListenFlags(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name    string
 		flags   []string

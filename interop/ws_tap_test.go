@@ -55,6 +55,7 @@ func TestWSTapChangesNoByte(t *testing.T) {
 // Through the tap libraries talk as without it, compressed too, and what they
 // say is shown decoded.
 func TestWSTapDecodes(t *testing.T) {
+	t.Parallel()
 	for _, o := range []wsOptions{{}, {Compress: true, Takeover: true}, {Compress: true}, {Compress: true, Takeover: true, ServerBits: 9, ClientBits: 9}} {
 		t.Run(fmt.Sprintf("compress %v, takeover %v, bits %d", o.Compress, o.Takeover, o.ServerBits), func(t *testing.T) {
 			t.Parallel()
@@ -95,6 +96,7 @@ func TestWSTapDecodes(t *testing.T) {
 
 // A rule that is broken is passed on, and is a finding that says whose it is.
 func TestWSTapFindings(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		client bool

@@ -31,6 +31,7 @@ var echoTargets = map[string]func(t *testing.T) string{
 // A WebSocket before anything else: what a client says comes to the other side,
 // and what that says comes back, whole and in order; the end passes on too.
 func TestWSTapBeforeOthers(t *testing.T) {
+	t.Parallel()
 	for name, target := range echoTargets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,6 +75,7 @@ func (p *wsPeer) nextBytes(want string) {
 
 // Anything else before a WebSocket.
 func TestWSTapBehindOthers(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		listen string
 		dial   func(place) []string

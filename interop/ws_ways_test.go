@@ -25,6 +25,7 @@ func TestWSListenCurl(t *testing.T) {
 
 // dial goes through proxies of both kinds, in plain and by TLS.
 func TestWSDialThroughForwardProxies(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	for name, proxy := range map[string]func(t *testing.T) string{
@@ -73,6 +74,7 @@ func TestWSDialReconnects(t *testing.T) {
 
 // A signal closes the connection properly.
 func TestWSDialSignals(t *testing.T) {
+	t.Parallel()
 	for signal, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -122,6 +124,7 @@ func TestWSListenIdleTimeout(t *testing.T) {
 
 // Nobody is there, or no name: the same statuses as for other sockets.
 func TestWSDialNobody(t *testing.T) {
+	t.Parallel()
 	for address, status := range map[string]int{"ws://" + newPlace(t, "tcp4").hostPort(): 6, "ws://nosuch.invalid/": 5, "wss://nosuch.invalid": 5,
 		"ws+unix:/nonexistent/s": 6, "ws://127.0.0.1:1/#top": 2, "ws:///path": 2, "ws://127.0.0.1:99999/": 2} {
 		t.Run(address, func(t *testing.T) {
