@@ -1,9 +1,11 @@
 package ws
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sockkit/sockkit/handshake"
@@ -81,27 +83,39 @@ func (p *Peer) exchange(h *handshake.Head, b []byte, n int) (size int) {
 // plainLength is the length of the body of a request that is as plain as can be;
 // less than 0 where it is not (RFC 9112, section 6.3).
 func plainLength(h *handshake.Head) int {
-	if !h.Sound() || string(h.Proto) != "HTTP/1.1" || h.Has("Transfer-Encoding") || h.Has("Expect") || h.Has("Upgrade") ||
-		len(h.Values("Host")) != 1 {
-		return -1
+	const none = -1
+	if !h.Sound() || string(h.Proto) != "HTTP/1.1" {
+		return none
 	}
-	if c := h.Values("Connection"); len(c) > 1 || len(c) == 1 && !containsToken(c[0], "keep-alive") || len(c) == 1 && containsToken(c[0], "close") {
-		return -1
-	}
-	lengths := h.Values("Content-Length")
-	switch string(h.Method) {
-	case "GET":
-		if len(lengths) == 0 {
-			return 0
-		}
-	case "POST":
-		if len(lengths) == 1 {
-			if n, err := strconv.ParseUint(lengths[0], 10, 31); err == nil {
-				return int(n)
+	hosts, length := 0, none
+	for _, f := range h.Fields() {
+		switch name := f.Name; {
+		case named(name, "Host"):
+			hosts++
+		case named(name, "Content-Length"):
+			n, err := strconv.ParseUint(string(f.Value), 10, 31)
+			if err != nil || length != none {
+				return none
 			}
+			length = int(n)
+		case named(name, "Connection") && !bytes.EqualFold(f.Value, []byte("keep-alive")),
+			named(name, "Transfer-Encoding"), named(name, "Expect"), named(name, "Upgrade"):
+			return none
 		}
 	}
-	return -1
+	switch {
+	case hosts != 1:
+		return none
+	case string(h.Method) == "POST":
+		return length
+	case string(h.Method) == "GET" && length == none:
+		return 0
+	}
+	return none
+}
+
+func named(name []byte, want string) bool {
+	return len(name) == len(want) && strings.EqualFold(string(name), want)
 }
 
 // keepsBehind is keeps behind the first exchange.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sockkit/sockkit/ws"
@@ -19,11 +20,13 @@ import (
 // goroutine for each connection and more for each that waits.
 type exchange struct {
 	*ws.Exchange
-	head   []byte // of the request, where it is to be kept
-	header http.Header
-	status int
-	body   []byte
-	later  bool // a poll that will be answered
+	request http.Request
+	url     url.URL
+	reader  bytes.Reader // of the body
+	header  http.Header
+	status  int
+	body    []byte
+	later   bool // a poll that will be answered
 }
 
 // exchange answers a request in place. It reports false where the request is for
@@ -36,28 +39,53 @@ func (s *Server) exchange(e *ws.Exchange) bool {
 		int64(len(e.Body)) > s.maxBuffer() {
 		return false
 	}
-	x := &exchange{Exchange: e, header: http.Header{}}
-	r := &http.Request{
-		Method: string(e.Head.Method), URL: &url.URL{Path: path, RawQuery: rawQuery}, RequestURI: target,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, RemoteAddr: e.RemoteAddr().String(), TLS: e.TLS(),
-		ContentLength: int64(len(e.Body)), Body: http.NoBody,
+	x := &exchange{Exchange: e, url: url.URL{Path: path, RawQuery: rawQuery}, header: make(http.Header, 4)}
+	x.request = http.Request{
+		Method: methods[string(e.Head.Method)], URL: &x.url, RequestURI: target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		RemoteAddr: e.RemoteAddr().String(), TLS: e.TLS(), ContentLength: int64(len(e.Body)), Body: http.NoBody,
 	}
-	for _, f := range e.Head.Fields() {
-		name := textproto.CanonicalMIMEHeaderKey(string(f.Name))
-		if name == "Host" {
-			r.Host = string(f.Value)
-			continue
-		}
-		r.Header[name] = append(r.Header[name], string(f.Value))
-	}
+	x.takeFields()
 	if len(e.Body) > 0 {
-		r.Body = io.NopCloser(bytes.NewReader(e.Body))
+		x.reader.Reset(e.Body)
+		x.request.Body = io.NopCloser(&x.reader)
 	}
-	s.ServeHTTP(x, r)
+	s.ServeHTTP(x, &x.request)
 	if !x.later {
 		_ = x.end()
 	}
 	return true
+}
+
+// methods are those that come this way.
+var methods = map[string]string{"GET": "GET", "POST": "POST"}
+
+// takeFields makes the request's header. All values stand in one string, and the
+// lists of one in one slice.
+func (x *exchange) takeFields() {
+	fields := x.Head.Fields()
+	room := scratch.Get().(*[]byte)
+	b := (*room)[:0]
+	for _, f := range fields {
+		b = append(b, f.Value...)
+	}
+	text, lists := string(b), make([]string, 0, len(fields))
+	putScratch(room, b)
+	x.request.Header = make(http.Header, len(fields))
+	for _, f := range fields {
+		var value string
+		value, text = text[:len(f.Value)], text[len(f.Value):]
+		name := textproto.CanonicalMIMEHeaderKey(string(f.Name))
+		if name == "Host" {
+			x.request.Host = value
+			continue
+		}
+		if old, ok := x.request.Header[name]; ok {
+			x.request.Header[name] = append(old, value)
+			continue
+		}
+		lists = append(lists, value)
+		x.request.Header[name] = lists[len(lists)-1 : len(lists) : len(lists)]
+	}
 }
 
 // headToKeep is the head of a request that is answered in place, where nobody but
@@ -95,18 +123,22 @@ func (x *exchange) end() error {
 	field := func(name, value string) {
 		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 	}
-	names := make([]string, 0, 8)
+	var few [8]string
+	names := few[:0]
 	for name := range x.header {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		for _, value := range x.header[name] {
-			field(name, oneLine.Replace(value))
+			if strings.ContainsAny(value, "\r\n") { // it would end its line
+				value = oneLine.Replace(value)
+			}
+			field(name, value)
 		}
 	}
 	if x.header["Date"] == nil {
-		b = append(time.Now().UTC().AppendFormat(append(b, "Date: "...), http.TimeFormat), "\r\n"...)
+		field("Date", now())
 	}
 	if x.header["Content-Type"] == nil && len(x.body) > 0 {
 		field("Content-Type", http.DetectContentType(x.body))
@@ -120,5 +152,23 @@ func (x *exchange) end() error {
 	return err
 }
 
-// oneLine keeps a value from ending its line.
+// date is the value of the field Date, for a second.
+type date struct {
+	second int64
+	text   string
+}
+
+var today atomic.Pointer[date]
+
+// now is the time as a value of Date (RFC 9110, section 6.6.1).
+func now() string {
+	t := time.Now()
+	d := today.Load()
+	if d == nil || d.second != t.Unix() {
+		d = &date{t.Unix(), t.UTC().Format(http.TimeFormat)}
+		today.Store(d)
+	}
+	return d.text
+}
+
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
