@@ -16,8 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// oneBrowser is what all tests share: to start one costs more than most
-// of what is done in it.
+// oneBrowser is what all tests share: to start one costs more than most of what
+// is done in it.
 var oneBrowser struct {
 	sync.Mutex
 	ctx context.Context
@@ -57,7 +57,13 @@ func startChromium(t *testing.T) {
 		}))
 	all, end := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, leave := chromedp.NewContext(all)
-	oneBrowser.ctx, oneBrowser.end = ctx, func() { _ = chromedp.Cancel(ctx); leave(); end() }
+	oneBrowser.ctx, oneBrowser.end = ctx, func() {
+		within, cancel := context.WithTimeout(ctx, patience) // one that hangs is killed
+		defer cancel()
+		_ = chromedp.Cancel(within)
+		end()
+		leave()
+	}
 	if err := chromedp.Do(ctx); err != nil {
 		endChromium()
 		t.Fatalf("chromium: %v", err)
