@@ -3,7 +3,6 @@ package ws
 import (
 	"bytes"
 	"crypto/tls"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +22,15 @@ type Exchange struct {
 	answered bool // under the lock of the peer
 }
 
-// RemoteAddr returns the peer's address.
-func (x *Exchange) RemoteAddr() net.Addr { return x.peer.RemoteAddr() }
+// RemoteAddr returns the peer's address, HOST:PORT. It may be called within the
+// callback only.
+func (x *Exchange) RemoteAddr() string {
+	w := x.peer.waiting
+	if w.remote == "" {
+		w.remote = x.peer.RemoteAddr().String()
+	}
+	return w.remote
+}
 
 // TLS returns the state of the connection's TLS; nil without.
 func (x *Exchange) TLS() *tls.ConnectionState { return x.peer.tcp.TLS() }

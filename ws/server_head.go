@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,23 +12,53 @@ import (
 	"github.com/sockkit/sockkit/trace"
 )
 
-// waiting is a peer whose request is not complete.
+// waiting is a peer whose request is not complete. Those of a server are pooled,
+// with their timers.
 type waiting struct {
-	buf   []byte // pooled; nil while nothing came
-	scan  handshake.Scanner
-	timer *time.Timer
-	begun time.Time
-	done  bool // it is answered, and the connection about to end
+	buf     []byte // pooled; nil while nothing came
+	scan    handshake.Scanner
+	timer   *time.Timer // nil where it may wait for ever
+	begun   time.Time
+	done    bool // it is answered, and the connection about to end
+	stopped bool // the timer was, and is not on its way
+	peer    *Peer
 
 	plain   *Exchange // the last one; nil before
 	resting bool      // nothing has come since
+	remote  string    // the peer's address, for the next one
+}
+
+// wait begins the peer's time as one whose request is not complete.
+func (p *Peer) wait(limit time.Duration) {
+	if limit <= 0 {
+		p.waiting = &waiting{begun: time.Now()}
+		return
+	}
+	w, _ := p.srv.waitings.Get().(*waiting)
+	if w == nil {
+		w = &waiting{}
+		w.timer = time.AfterFunc(time.Hour, func() { w.peer.tcp.Post(w.peer.late) })
+		w.timer.Stop()
+	}
+	w.peer, w.begun = p, time.Now()
+	p.waiting = w
+	w.timer.Reset(limit)
 }
 
 // answered says that the request waits no more.
 func (p *Peer) answered() {
-	p.waiting.done = true
-	if p.waiting.timer != nil {
-		p.waiting.timer.Stop()
+	w := p.waiting
+	w.done = true
+	w.stopped = w.timer != nil && w.timer.Stop()
+}
+
+// waited ends that time: the request was answered.
+func (p *Peer) waited() {
+	w := p.waiting
+	p.waiting = nil
+	if w.stopped {
+		*w = waiting{timer: w.timer}
+		p.srv.waitings.Put(w)
 	}
 }
 
@@ -37,6 +68,7 @@ var heads = sync.Pool{New: func() any { return &judging{} }}
 // judging is what judging one request takes.
 type judging struct {
 	head   handshake.Head
+	req    Request
 	answer handshake.Answer
 	out    []byte
 }
@@ -48,12 +80,10 @@ func (s *Server) accepted(t *tcp.Peer) {
 		p.begin()
 		return
 	}
-	p := &Peer{srv: s, tcp: t, waiting: &waiting{begun: time.Now()}}
+	p := &Peer{srv: s, tcp: t}
 	t.SetValue(p)
 	t.Framed()
-	if limit := s.handshakeTimeout(); limit > 0 {
-		p.waiting.timer = time.AfterFunc(limit, func() { t.Post(p.late) })
-	}
+	p.wait(s.handshakeTimeout())
 }
 
 // data is OnData of the connections below.
@@ -140,13 +170,13 @@ func (p *Peer) wantsMore(b []byte) {
 // becomes makes a WebSocket of a peer whose request was answered so. It returns
 // what is left to be read.
 func (p *Peer) becomes(j *judging, rest []byte) []byte {
-	buf, r := p.waiting.buf, &Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS(), seat: p.seatIP()}
-	p.waiting = nil
+	buf := p.waiting.buf
+	p.waited()
 	if p.srv.Handler != nil {
-		p.toHandler(r, rest)
+		p.toHandler(&j.req, rest)
 		return nil
 	}
-	p.opened(r)
+	p.opened(&j.req)
 	if buf != nil {
 		defer putBuffer(buf)
 		p.feed(rest)
@@ -156,8 +186,8 @@ func (p *Peer) becomes(j *judging, rest []byte) []byte {
 }
 
 func asksForWebSocket(h *handshake.Head) bool {
-	for _, v := range h.Values("Upgrade") {
-		if containsToken(v, "websocket") {
+	for _, f := range h.Fields() {
+		if bytes.EqualFold(f.Name, []byte("Upgrade")) && containsToken(string(f.Value), "websocket") {
 			return true
 		}
 	}
@@ -168,9 +198,9 @@ func asksForWebSocket(h *handshake.Head) bool {
 func (p *Peer) judge(j *judging) bool {
 	s, r := p.srv, p.report()
 	r.head(trace.In, &j.head)
-	req := Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}
-	err := s.accept(&req, &j.answer)
-	p.sit(req.seat)
+	j.req = Request{Head: &j.head, Remote: p.tcp.RemoteAddr(), TLS: p.tcp.TLS()}
+	err := s.accept(&j.req, &j.answer)
+	p.sit(j.req.seat)
 	j.out = j.answer.AppendTo(j.out[:0])
 	if r.on(trace.Message) {
 		r.head(trace.Out, j.answer.Head())
@@ -198,35 +228,59 @@ func (r reporter) upgraded(side string, req *handshake.Head, ans *handshake.Answ
 
 // accept judges a request by the rules, the limits and Permit.
 func (s *Server) accept(r *Request, ans *handshake.Answer) error {
-	a := s.acceptor
-	if a.Deflate != nil && !a.Deflate.ServerNoContextTakeover {
+	e := entries.Get().(*entry)
+	defer entries.Put(e)
+	permit := e.Permit
+	e.Acceptor, e.Permit = s.acceptor, permit
+	e.srv, e.req, e.answer, e.entered = s, r, ans, false
+	if e.Deflate != nil && !e.Deflate.ServerNoContextTakeover {
 		if most := orDefault(s.MaxTakeover, defaultMaxTakeover); most > 0 && s.count.takeovers.Load() >= int64(most) {
-			wish := *a.Deflate
+			wish := *e.Deflate
 			wish.ServerNoContextTakeover = true
-			a.Deflate = &wish
+			e.Deflate = &wish
 		}
 	}
-	entered := false
-	a.Permit = func(*handshake.Head) error {
-		if err := s.permit(r); err != nil {
-			return err
-		}
-		for _, f := range r.Answer {
-			ans.AddHeader(f)
-		}
-		r.seat = addrOf(r.Remote)
-		if refusal := s.enter(r.seat); refusal != nil {
-			return &limited{handshake.Refusal{Status: 503, Header: []handshake.Field{handshake.F("Retry-After", "1")},
-				Body: refusal.Reason + "\n"}, refusal}
-		}
-		entered = true
-		return nil
-	}
-	err := a.Accept(r.Head, ans)
-	if err != nil && entered {
+	err := e.Accept(r.Head, ans)
+	if err != nil && e.entered {
 		s.leave(r.seat)
 	}
+	e.srv, e.req, e.answer = nil, nil, nil
 	return err
+}
+
+// entry is the question whether one request may enter. It is pooled, as its
+// Permit is a method of its own.
+type entry struct {
+	handshake.Acceptor
+	srv     *Server
+	req     *Request
+	answer  *handshake.Answer
+	entered bool
+}
+
+var entries = sync.Pool{New: func() any {
+	e := &entry{}
+	e.Permit = e.permit
+	return e
+}}
+
+func (e *entry) permit(*handshake.Head) error {
+	s, r := e.srv, e.req
+	if err := s.permit(r); err != nil {
+		return err
+	}
+	for _, f := range r.Answer {
+		e.answer.AddHeader(f)
+	}
+	if s.MaxConnsPerIP > 0 {
+		r.seat = addrOf(r.Remote)
+	}
+	if refusal := s.enter(r.seat); refusal != nil {
+		return &limited{handshake.Refusal{Status: 503, Header: []handshake.Field{handshake.F("Retry-After", "1")},
+			Body: refusal.Reason + "\n"}, refusal}
+	}
+	e.entered = true
+	return nil
 }
 
 // limited is a refusal by a limit. The handshake sees its answer, and the hook

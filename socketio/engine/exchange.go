@@ -42,7 +42,7 @@ func (s *Server) exchange(e *ws.Exchange) bool {
 	x := &exchange{Exchange: e, url: url.URL{Path: path, RawQuery: rawQuery}, header: make(http.Header, 4)}
 	x.request = http.Request{
 		Method: methods[string(e.Head.Method)], URL: &x.url, RequestURI: target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		RemoteAddr: e.RemoteAddr().String(), TLS: e.TLS(), ContentLength: int64(len(e.Body)), Body: http.NoBody,
+		RemoteAddr: e.RemoteAddr(), TLS: e.TLS(), ContentLength: int64(len(e.Body)), Body: http.NoBody,
 	}
 	x.takeFields()
 	if len(e.Body) > 0 {

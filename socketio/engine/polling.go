@@ -26,18 +26,28 @@ type polling struct {
 // poll is a GET: what it is answered with goes to who waits for it, or is sent in
 // place.
 type poll struct {
-	packets chan []Packet
-	answer  func([]Packet) // under the session's lock; nil where somebody waits
+	packets chan []Packet // nil in place
+
+	of    *polling
+	x     *exchange
+	query query
 }
 
-// give answers a poll. It reports whether the slice is kept.
+// give answers a poll, under the session's lock. It reports whether the slice is
+// kept.
 func (k *poll) give(packets []Packet) (kept bool) {
-	if k.answer != nil {
-		k.answer(packets)
-		return false
+	if k.x == nil {
+		k.packets <- packets
+		return true
 	}
-	k.packets <- packets
-	return true
+	err := k.of.answer(k.x, &k.x.request, k.query, packets)
+	if err == nil {
+		err = k.x.end()
+	}
+	if err != nil {
+		go k.of.session.failed(k.of, ReasonTransportError, prematurely)
+	}
+	return false
 }
 
 func (p *polling) name() string   { return "polling" }
@@ -138,7 +148,8 @@ func (p *polling) serveGet(w http.ResponseWriter, r *http.Request, q query) {
 	x, inPlace := w.(*exchange)
 	var k *poll
 	if inPlace {
-		k = p.inPlace(x, r, q)
+		k = &poll{of: p, x: x, query: q}
+		x.OnGone(func() { p.aborted(k) })
 	}
 	k, ok := p.begin(k)
 	if !ok {
@@ -159,22 +170,6 @@ func (p *polling) serveGet(w http.ResponseWriter, r *http.Request, q query) {
 		p.session.failed(p, ReasonTransportError, prematurely)
 	}
 	p.answered(k, packets)
-}
-
-// inPlace is a poll that is answered without anybody who waits.
-func (p *polling) inPlace(x *exchange, r *http.Request, q query) *poll {
-	k := &poll{}
-	k.answer = func(packets []Packet) {
-		err := p.answer(x, r, q, packets)
-		if err == nil {
-			err = x.end()
-		}
-		if err != nil { // the session's lock is held
-			go p.session.failed(p, ReasonTransportError, prematurely)
-		}
-	}
-	x.OnGone(func() { p.aborted(k) })
-	return k
 }
 
 // prematurely is how the official server describes the end of a connection while
