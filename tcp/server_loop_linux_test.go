@@ -203,7 +203,7 @@ func TestLoopPipelined(t *testing.T) {
 
 // idleMost is what the server may hold for a peer that is idle, in bytes: the
 // peer, its socket and its places in two tables.
-const idleMost = 230
+const idleMost = 220
 
 // TestLoopIdle: a peer at rest, before and after traffic, holds neither a
 // goroutine nor a buffer.

@@ -257,8 +257,14 @@ func (a *acceptor) peer() *Peer {
 			at.local = a.boundTo(a.fd, local)
 		}
 	}
+	from := addressOf(&a.remote)
+	if from.Addr().Is6() {
+		at.remote = net.TCPAddrFromAddrPort(from)
+	}
 	p := newPolled(a.srv, a.fd, a.shared(at))
-	p.polled.ip, p.polled.port, p.polled.zone = addressOf(&a.remote)
+	if from.Addr().Is4() {
+		p.polled.ip, p.polled.port = from.Addr().As4(), from.Port()
+	}
 	return p
 }
 
@@ -321,7 +327,7 @@ func addrPortOf(from unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// addrPort makes an address of its parts: an IPv4 one stands within IPv6 (RFC
+// addrPort makes an address of its parts. One of IPv4 can stand within IPv6 (RFC
 // 4291 section 2.5.5.2).
 func addrPort(ip [16]byte, port uint16, zone uint32) netip.AddrPort {
 	addr := netip.AddrFrom16(ip).Unmap()

@@ -3,6 +3,7 @@ package tcp
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -34,7 +35,7 @@ func (l looped) RemoteAddr() net.Addr {
 	if e.post.remote != nil {
 		return e.post.remote
 	}
-	return net.TCPAddrFromAddrPort(addrPort(e.ip, e.port, e.zone))
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(e.ip), e.port))
 }
 
 // LocalAddr implements [net.Conn].

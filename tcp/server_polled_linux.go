@@ -16,8 +16,7 @@ import (
 type polled struct {
 	post *post
 	fd   int32
-	zone uint32   // the index of the interface that the address is on, where it is link-local
-	ip   [16]byte // the remote address, where the post has none
+	ip   [4]byte // the remote address, where the post has none
 	port uint16
 
 	// The lock of the peer guards these.
@@ -29,11 +28,11 @@ type polled struct {
 	closed   bool
 }
 
-// post is where sockets stand. Most share one with many others.
+// post is where sockets stand. Those of IPv4 share one with many others.
 type post struct {
 	loop   *loop
 	local  net.Addr
-	remote net.Addr // of a Unix socket, and of one that was accepted elsewhere; else nil
+	remote net.Addr // nil where the socket has it by itself
 }
 
 // polledMore is what few sockets have.

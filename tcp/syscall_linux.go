@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
@@ -77,20 +78,17 @@ func acceptNow(fd int, from *unix.RawSockaddrAny) (int, error) {
 	}
 }
 
-// addressOf takes an address of TCP apart. One of IPv4 is written in IPv6 (RFC
-// 4291 section 2.5.5.2).
-func addressOf(from *unix.RawSockaddrAny) (ip [16]byte, port uint16, zone uint32) {
+// addressOf is an address of TCP; none of a Unix socket.
+func addressOf(from *unix.RawSockaddrAny) netip.AddrPort {
 	switch from.Addr.Family {
 	case unix.AF_INET:
 		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
-		ip[10], ip[11] = 0xff, 0xff
-		copy(ip[12:], a.Addr[:])
-		port = inHostOrder(&a.Port)
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), inHostOrder(&a.Port))
 	case unix.AF_INET6:
 		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
-		ip, port, zone = a.Addr, inHostOrder(&a.Port), a.Scope_id
+		return addrPort(a.Addr, inHostOrder(&a.Port), a.Scope_id)
 	}
-	return ip, port, zone
+	return netip.AddrPort{}
 }
 
 func inHostOrder(port *uint16) uint16 {

@@ -194,7 +194,7 @@ func TestBombMemory(t *testing.T) {
 
 // TestPeerSize: what one connection holds while it is idle.
 func TestPeerSize(t *testing.T) {
-	if size := unsafe.Sizeof(Peer{}); size > 768 {
+	if size := unsafe.Sizeof(Peer{}); size > 112 {
 		t.Errorf("a Peer is %d bytes", size)
 	}
 	t.Logf("Peer %d, Conn %d, Decoder %d bytes", unsafe.Sizeof(Peer{}), unsafe.Sizeof(Conn{}), unsafe.Sizeof(Decoder{}))

@@ -164,7 +164,7 @@ func (o *http2Opening) run() {
 		o.converse()
 		return
 	}
-	p := &Peer{srv: o.srv, adopted: &adopted{req: o.req, answer: &o.answer, begun: o.begun, http2: o}}
+	p := &Peer{srv: o.srv, more: &seldom{adopted: &adopted{req: o.req, answer: &o.answer, begun: o.begun, http2: o}}}
 	p.sit(o.req.seat)
 	p.agree(o.answer.Agreement)
 	if err := o.srv.tcp.Adopt(o.stream, nil, p); err != nil {

@@ -130,6 +130,7 @@ type Server struct {
 	http2    http2Set
 	conns    connSet
 	count    serverCounters
+	waitings sync.Pool // *waiting
 
 	mu    sync.Mutex
 	slots int

@@ -26,7 +26,7 @@ func (p *Peer) Close(code StatusCode, reason string) {
 	}
 	p.sendClose(code, reason)
 	p.stopTimer()
-	p.timer = time.AfterFunc(p.srv.closeTimeout(), p.unanswered)
+	p.seldom().timer = time.AfterFunc(p.srv.closeTimeout(), p.unanswered)
 }
 
 // sendClose sends a close frame under the lock.
@@ -53,11 +53,10 @@ func (p *Peer) sendClose(code StatusCode, reason string) {
 func (p *Peer) sendUnsent() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := p.end
-	if e == nil || e.unsent == nil {
+	if p.ended().unsent == nil {
 		return
 	}
-	h := Header{Fin: true, Opcode: OpClose}
+	e, h := p.more.end, Header{Fin: true, Opcode: OpClose}
 	if errors.Is(p.send(&h, e.unsent), tcp.ErrQueueFull) {
 		return
 	}
@@ -127,9 +126,9 @@ func (p *Peer) broke(v *Violation) {
 func (p *Peer) Abort(reason error) { p.tcp.Abort(reason) }
 
 func (p *Peer) stopTimer() {
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
+	if p.more != nil && p.more.timer != nil {
+		p.more.timer.Stop()
+		p.more.timer = nil
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *Server) switchOver(conn net.Conn, req *Request, ans *handshake.Answer, 
 		s.converse(conn, req, ans.Agreement, early)
 		return nil
 	}
-	p := &Peer{srv: s, adopted: &adopted{req: req, answer: ans, begun: begun}}
+	p := &Peer{srv: s, more: &seldom{adopted: &adopted{req: req, answer: ans, begun: begun}}}
 	p.sit(req.seat)
 	p.agree(ans.Agreement)
 	err := s.tcp.Adopt(conn, early, p)
@@ -125,8 +125,10 @@ type adopted struct {
 
 // begin is the opening of a peer that was adopted.
 func (p *Peer) begin() {
-	a := p.adopted
-	p.adopted = nil
+	p.mu.Lock()
+	a := p.more.adopted
+	p.more.adopted = nil
+	p.mu.Unlock()
 	p.tcp.Framed()
 	r := p.report()
 	switch {

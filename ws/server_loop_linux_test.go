@@ -3,6 +3,7 @@ package ws
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -60,9 +61,9 @@ func (c *bare) exchange(message []byte, n int) {
 	}
 }
 
-func serveEcho(t *testing.T, loops int) (*Server, net.Addr) {
+func serveEcho(t testing.TB, loops int) (*Server, net.Addr) {
 	t.Helper()
-	l, err := (&tcp.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	l, err := (&tcp.ListenConfig{}).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestLoopMessage(t *testing.T) {
 
 // idleMost is what a connection at rest may hold, in bytes, the tcp.Peer
 // included.
-const idleMost = 720
+const idleMost = 380
 
 // TestLoopIdle: a connection at rest, after its handshake and a message, holds
 // no buffer, no decoder and no goroutine.

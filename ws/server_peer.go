@@ -18,27 +18,53 @@ import (
 type Peer struct {
 	srv     *Server
 	tcp     *tcp.Peer
-	adopted *adopted // until OnOpen, where it comes from net/http
 	waiting *waiting // until the request is answered; the reading callbacks' alone
 	dec     *Decoder // theirs, too; nil between messages
 	count   controlCount
-	rate    *rate                // nil without [Server.MaxRate]
-	agreed  *handshake.Agreement // nil where it is the zero value
-	seat    *netip.Addr          // that it counts for, see [Server.MaxConnsPerIP]; else nil
+	terms   *terms // nil where there are none
 	value   atomic.Pointer[any]
-	rtt     atomic.Int64
 	in, out atomic.Uint64
 	quiet   atomic.Bool  // a close frame was sent: messages are dropped
 	deaf    atomic.Int32 // more than 0 while nothing is read: in a callback, or paused
 	paused  atomic.Bool
 
-	mu      sync.Mutex  // orders what is sent
-	deflate *deflater   // nil where compression was not agreed on
-	end     *ending     // nil until one end closes
-	beat    *beat       // nil before the first ping
-	timer   *time.Timer // of the next ping, or of the answer to our close
-	open    bool        // OnOpen is due, or was called
-	gone    bool
+	mu   sync.Mutex // orders what is sent
+	more *seldom    // nil before it is needed
+	open bool       // OnOpen is due, or was called
+	gone bool
+}
+
+// terms are what is special about a connection. They stand when it opens.
+type terms struct {
+	agreed  handshake.Agreement
+	deflate *deflater  // nil where compression was not agreed on
+	rate    *rate      // nil without [Server.MaxRate]
+	seat    netip.Addr // that it counts for, see [Server.MaxConnsPerIP]
+}
+
+// seldom is what most peers do without, most of the time.
+type seldom struct {
+	adopted *adopted      // until OnOpen, where it comes from net/http
+	end     *ending       // nil until one end closes
+	beat    *beat         // nil before the first ping
+	timer   *time.Timer   // of the next ping, or of the answer to our close
+	rtt     time.Duration // of the last pong
+}
+
+// special is the peer's terms, to be changed before it opens.
+func (p *Peer) special() *terms {
+	if p.terms == nil {
+		p.terms = &terms{}
+	}
+	return p.terms
+}
+
+// seldom is what is kept of the peer beside, to be changed under the lock.
+func (p *Peer) seldom() *seldom {
+	if p.more == nil {
+		p.more = &seldom{}
+	}
+	return p.more
 }
 
 // ending is how far a connection's end has come.
@@ -60,28 +86,30 @@ type beat struct {
 
 // ends is the peer's ending, to be changed under the lock.
 func (p *Peer) ends() *ending {
-	if p.end == nil {
-		p.end = &ending{}
+	more := p.seldom()
+	if more.end == nil {
+		more.end = &ending{}
 	}
-	return p.end
+	return more.end
 }
 
 // ended is the peer's ending to look at, under the lock.
 func (p *Peer) ended() (e ending) {
-	if p.end != nil {
-		e = *p.end
+	if p.more != nil && p.more.end != nil {
+		e = *p.more.end
 	}
 	return e
 }
 
 // closeSent reports whether a close frame was sent, under the lock.
-func (p *Peer) closeSent() bool { return p.end != nil && p.end.sent }
+func (p *Peer) closeSent() bool { return p.more != nil && p.more.end != nil && p.more.end.sent }
 
 func (p *Peer) beats() *beat {
-	if p.beat == nil {
-		p.beat = &beat{}
+	more := p.seldom()
+	if more.beat == nil {
+		more.beat = &beat{}
 	}
-	return p.beat
+	return more.beat
 }
 
 // ID numbers the peer, as in the trace.
@@ -98,8 +126,8 @@ func (p *Peer) NetConn() net.Conn { return p.tcp.NetConn() }
 
 // Agreed returns what the opening handshake agreed on.
 func (p *Peer) Agreed() (agreed handshake.Agreement) {
-	if p.agreed != nil {
-		agreed = *p.agreed
+	if p.terms != nil {
+		agreed = p.terms.agreed
 	}
 	return agreed
 }
@@ -108,7 +136,14 @@ func (p *Peer) Agreed() (agreed handshake.Agreement) {
 func (p *Peer) Subprotocol() string { return p.Agreed().Subprotocol }
 
 // RTT returns the round-trip time that the last pong came with; 0 before.
-func (p *Peer) RTT() time.Duration { return time.Duration(p.rtt.Load()) }
+func (p *Peer) RTT() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.more == nil {
+		return 0
+	}
+	return p.more.rtt
+}
 
 // Queued returns the bytes that wait to be sent.
 func (p *Peer) Queued() int { return p.tcp.Queued() }
@@ -158,13 +193,13 @@ func (p *Peer) isOpen() bool {
 func (p *Peer) agree(agreed handshake.Agreement) {
 	s := p.srv
 	if agreed != (handshake.Agreement{}) {
-		p.agreed = &agreed
+		p.special().agreed = agreed
 	}
 	if agreed.Compressed {
-		p.deflate = newDeflater(ServerRole, agreed.Deflate)
+		p.special().deflate = newDeflater(ServerRole, agreed.Deflate)
 	}
 	if s.MaxRate > 0 {
-		p.rate = &rate{perSecond: s.MaxRate}
+		p.special().rate = &rate{perSecond: s.MaxRate}
 	}
 	s.begin(agreed)
 }
@@ -172,20 +207,24 @@ func (p *Peer) agree(agreed handshake.Agreement) {
 // sit keeps the address that the peer counts for, where that matters.
 func (p *Peer) sit(seat netip.Addr) {
 	if p.srv.MaxConnsPerIP > 0 {
-		p.seat = &seat
+		p.special().seat = seat
 	}
 }
 
 func (p *Peer) seatIP() (ip netip.Addr) {
-	if p.seat != nil {
-		ip = *p.seat
+	if p.terms != nil {
+		ip = p.terms.seat
 	}
 	return ip
 }
 
 // encoder sends what the server sends to this peer.
 func (p *Peer) encoder() Encoder {
-	return Encoder{Role: ServerRole, CompressFrom: p.srv.CompressFrom, deflate: p.deflate}
+	e := Encoder{Role: ServerRole, CompressFrom: p.srv.CompressFrom}
+	if p.terms != nil {
+		e.deflate = p.terms.deflate
+	}
+	return e
 }
 
 // decoders are pooled: a peer needs one only while a message is under way, but
@@ -293,8 +332,8 @@ func (p *Peer) message(ev *Event) {
 	if p.quiet.Load() {
 		return
 	}
-	if p.rate != nil && p.rate.exceeded() {
-		v := p.rate.violation()
+	if t := p.terms; t != nil && t.rate != nil && t.rate.exceeded() {
+		v := t.rate.violation()
 		p.report().finding(v)
 		p.report().emit(trace.Limit{Rule: "max-rate", Reason: v.Came + ": closed"})
 		p.broke(v)

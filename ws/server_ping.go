@@ -11,7 +11,7 @@ import (
 func (p *Peer) schedule() {
 	if every := p.srv.PingInterval; every > 0 {
 		p.mu.Lock()
-		p.timer = time.AfterFunc(every, p.heartbeat)
+		p.seldom().timer = time.AfterFunc(every, p.heartbeat)
 		p.mu.Unlock()
 	}
 }
@@ -38,7 +38,7 @@ func (p *Peer) heartbeat() {
 		return
 	}
 	b.missed++
-	p.timer.Reset(p.srv.PingInterval)
+	p.more.timer.Reset(p.srv.PingInterval)
 	p.mu.Unlock()
 	_ = p.Ping()
 }
@@ -59,15 +59,15 @@ func (p *Peer) Ping() error {
 func (p *Peer) pongCame(payload []byte) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.beat
-	if b == nil {
+	if p.more == nil || p.more.beat == nil {
 		return 0 // nobody asked (RFC 6455 section 5.5.3 allows it)
 	}
+	b := p.more.beat
 	b.missed = 0
 	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != b.n {
 		return 0
 	}
 	rtt := time.Since(b.at)
-	p.rtt.Store(int64(rtt))
+	p.more.rtt = rtt
 	return rtt
 }

@@ -31,7 +31,7 @@ func (p *Peer) Write(t MessageType, payload []byte) error {
 		r.message(trace.Out, &Event{Type: t, Payload: payload, Frames: 1, Wire: int64(len(body)), Compressed: h.RSV != 0})
 	}
 	err := p.send(&h, body)
-	if err != nil && h.RSV != 0 && p.deflate.takeover { // the peer lacks what the context has
+	if err != nil && h.RSV != 0 && enc.deflate.takeover { // the peer lacks what the context has
 		p.tcp.Abort(err)
 	}
 	if err == nil {

@@ -15,6 +15,7 @@ type crowd[P comparable] struct {
 	some     *sync.Cond // there is a peer, or the run is over
 	peers    map[P]*member
 	accepted bool // one has come
+	apart    bool // none has to do with the others: only that one has come is kept
 }
 
 // member is what is kept of a peer.
@@ -36,13 +37,17 @@ func (c *crowd[P]) init() {
 	c.peers = map[P]*member{}
 }
 
-// join makes a peer one of them. It reports whether another was first.
+// join makes a peer one of them, where it is not apart. It reports whether another
+// was first.
 func (c *crowd[P]) join(p P) (m *member, late bool) {
-	m = &member{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	late = c.accepted
 	c.accepted = true
+	if c.apart {
+		return nil, late
+	}
+	m = &member{}
 	c.peers[p] = m
 	c.some.Broadcast()
 	return m, late
@@ -53,8 +58,10 @@ func (c *crowd[P]) leave(p P) *member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.peers[p]
-	delete(c.peers, p)
-	m.tell()
+	if m != nil {
+		delete(c.peers, p)
+		m.tell()
+	}
 	return m
 }
 

@@ -23,6 +23,7 @@ type Messages struct {
 func WebSockets(ctx context.Context, c Config, m Messages, server *ws.Server, listeners []net.Listener) error {
 	s := &webSockets{run: newRun(ctx, c), Messages: m, server: server, listeners: listeners}
 	s.init()
+	s.apart = c.Mode == Echo
 	s.out = &output{w: c.Out, stop: s.cancel}
 	s.callBack()
 	for _, l := range listeners {
