@@ -20,7 +20,7 @@ type observed struct {
 	After                                                            int64 `json:"after_ns"`
 	TimedOut                                                         bool  `json:"timed_out"`
 	Among, Late                                                      bool
-	Rule                                                             string
+	Rule, Summary                                                    string
 }
 
 // observedBy returns the records that tap has written so far.
@@ -194,6 +194,11 @@ func TestRedisObserveOthers(t *testing.T) {
 	r.do("PUBLISH", "socket.io#/#", "garbage")
 	awaitObserved(t, tap, "garbage", func(o observed) bool { return o.Rule == "adapter-garbage" })
 	r.do("XADD", "socket.io", "*", "uid", "x", "nsp", "/", "type", "3", "data", "!")
+	await(t, "tap to show the garbage of the stream", tap.outOrEnd, func() bool { // what ends tap comes another way
+		return slices.ContainsFunc(observedBy(tap), func(o observed) bool {
+			return o.Rule == "adapter-garbage" && strings.HasPrefix(o.Summary, "What came over socket.io is")
+		})
+	})
 	for range 2 {
 		goEmitter(t, r).call(t, clusterAct{Do: "leave", Rooms: []string{"a"}}, nil)
 	}
