@@ -262,7 +262,8 @@ func (p *Peer) SetValue(v any) {
 	p.value = v
 }
 
-// Queued returns the bytes that wait to be sent, as they go on the wire.
+// Queued returns the bytes that wait to be sent, as they go on the wire; in OnClose,
+// those that never were.
 func (p *Peer) Queued() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -235,9 +235,6 @@ func (p *Peer) finish() {
 		p.begin(true)
 	}
 	p.finished = true
-	if !p.detached {
-		p.q.clear()
-	}
 	p.stopTimers()
 	p.mu.Unlock()
 	if !p.detached {
@@ -245,7 +242,12 @@ func (p *Peer) finish() {
 	}
 	p.srv.forget(p)
 	if p.opened {
-		p.lastTurn()
+		p.lastTurn() // which may ask what is unsent
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.detached {
+		p.q.clear()
 	}
 }
 

@@ -17,9 +17,12 @@ type Exchange struct {
 	Head *handshake.Head // the callback's, while it runs
 	Body []byte          // as well
 
-	peer     *Peer
-	gone     func()
-	answered bool // under the lock of the peer
+	peer *Peer
+	gone func()
+
+	// The lock of the peer guards these.
+	begun    bool // its answer is on its way: a peer that goes now may have it
+	answered bool
 }
 
 // RemoteAddr returns the peer's address, HOST:PORT. It may be called within the
@@ -35,14 +38,17 @@ func (x *Exchange) RemoteAddr() string {
 // TLS returns the state of the connection's TLS; nil without.
 func (x *Exchange) TLS() *tls.ConnectionState { return x.peer.tcp.TLS() }
 
-// OnGone has f called where the peer goes before it is answered. It may be called
-// within the callback only.
+// OnGone has f called where the peer goes before the answer has left, all of it. It
+// may be called within the callback only.
 func (x *Exchange) OnGone(f func()) { x.gone = f }
 
 // Answer sends the whole answer, once, from any goroutine. With last it is the
 // connection's last one. The error is that of [tcp.Peer.Write].
 func (x *Exchange) Answer(b []byte, last bool) error {
 	p := x.peer
+	p.mu.Lock()
+	x.begun = true
+	p.mu.Unlock()
 	_, err := p.tcp.Write(b)
 	last = last || err != nil
 	p.mu.Lock()
@@ -211,17 +217,18 @@ func (p *Peer) endsAfter(d time.Duration) {
 	}
 }
 
-// lost tells of an exchange whose peer is gone.
+// lost tells of an exchange whose peer is gone, and has not all of its answer.
 func (p *Peer) lost() {
 	w := p.waiting
 	if w == nil || w.plain == nil {
 		return
 	}
+	x, unsent := w.plain, p.tcp.Queued() > 0
 	p.mu.Lock()
-	answered := w.plain.answered
-	w.plain.answered = true
+	gone := !x.begun || unsent
+	x.begun = true
 	p.mu.Unlock()
-	if !answered && w.plain.gone != nil {
-		w.plain.gone()
+	if gone && x.gone != nil {
+		x.gone()
 	}
 }

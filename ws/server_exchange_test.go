@@ -26,7 +26,7 @@ type plainServer struct {
 func servePlain(t *testing.T, s *Server) *plainServer {
 	t.Helper()
 	noLeaks(t)
-	p := &plainServer{Server: s, later: make(chan *Exchange, 10), gone: make(chan string, 10), began: make(chan string, 10)}
+	p := &plainServer{Server: s, later: make(chan *Exchange, 10), gone: make(chan string, 1000), began: make(chan string, 10)}
 	s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/begun" {
 			p.began <- "it"
@@ -208,6 +208,41 @@ func TestExchangeEnds(t *testing.T) {
 	}
 	if _, err := in.ReadByte(); err == nil {
 		t.Error("it was answered")
+	}
+}
+
+// TestExchangeGone: who has the whole answer may go; who goes before is told of.
+func TestExchangeGone(t *testing.T) {
+	p := servePlain(t, &Server{})
+	big := inPlace(strings.Repeat("x", 400<<10))
+	for range 100 {
+		conn, in := p.dial(t)
+		_, _ = io.WriteString(conn, "GET /later"+simple)
+		go func(x *Exchange) { _ = x.Answer(big, false) }(<-p.later)
+		if _, err := io.ReadFull(in, make([]byte, len(big))); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}
+	for p.Stats().Open > 0 {
+		<-time.After(time.Millisecond)
+	}
+	if len(p.gone) > 0 {
+		t.Errorf("%d of those who had it all are gone", len(p.gone))
+	}
+	conn, in := p.dial(t)
+	_, _ = io.WriteString(conn, "GET /later"+simple)
+	if err := (<-p.later).Answer(inPlace(strings.Repeat("x", 16<<20)), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.ReadByte(); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+	if gone := <-p.gone; gone != "/later" {
+		t.Error(gone)
 	}
 }
 
