@@ -92,17 +92,16 @@ func (r *row) targets() (all []string) {
 	return all
 }
 
-// roundSeconds is about how long a round of each row takes on a quiet machine of
-// two cores, by its work and what each contestant takes for that. The report as
-// JSON says how long each row did take.
+// roundSeconds is how long a round of each row took on a quiet machine of two
+// cores. The report as JSON says how long each row did take.
 var roundSeconds = map[string]float64{
-	"tcp-pipe": 7, "tcp-relay": 4.5, "tcp-echo-100": 6, "tcp-echo-1000": 12, "tcp-echo-all-cores": 2, "udp-echo": 6, "udp-bursts": 8,
-	"start": 0.5, "idle-fresh": 5, "idle-after": 6,
-	"ws-echo-1": 4.5, "ws-echo-100": 7, "ws-echo-100-1k": 7.5, "ws-echo-100-64k": 5.5, "ws-echo-1000-1k": 9,
-	"ws-echo-16-in-flight": 7.5, "ws-echo-100-1m": 5, "ws-echo-all-cores": 6, "ws-deflate-1k": 6, "ws-deflate-64k": 5.5,
-	"ws-openings": 8.5, "ws-idle-fresh": 15, "ws-idle-after": 16, "ws-idle-goroutine": 4, "ws-idle-tls": 3,
-	"no-trace": 1.5, "ws-broadcast-1000": 4, "ws-broadcast-10000": 12, "sio-room-10000": 22,
-	"ws-exchange": 2, "client-tcp": 2.5, "client-udp": 2, "client-ws": 9,
-	"sio-echo-1": 3, "sio-echo-100": 4, "sio-echo-1000": 5.5, "sio-echo-16-in-flight": 4,
-	"sio-room-1000": 6, "sio-polling": 4.5, "sio-idle": 8.5, "sio-redis-1000": 6,
+	"tcp-pipe": 8.9, "tcp-relay": 2.8, "tcp-echo-100": 4.7, "tcp-echo-1000": 9.9, "tcp-echo-all-cores": 1.9, "udp-echo": 3.7, "udp-bursts": 7,
+	"start": 0.1, "idle-fresh": 3.2, "idle-after": 3.2,
+	"ws-echo-1": 3.2, "ws-echo-100": 4.7, "ws-echo-100-1k": 5, "ws-echo-100-64k": 4.3, "ws-echo-1000-1k": 7.9,
+	"ws-echo-16-in-flight": 5.8, "ws-echo-100-1m": 7.3, "ws-echo-all-cores": 4.3, "ws-deflate-1k": 3.5, "ws-deflate-64k": 5.1,
+	"ws-openings": 5.2, "ws-idle-fresh": 15.8, "ws-idle-after": 16.4, "ws-idle-goroutine": 4.1, "ws-idle-tls": 2.6,
+	"no-trace": 0.9, "ws-broadcast-1000": 3.3, "ws-broadcast-10000": 11.8, "sio-room-10000": 21.3,
+	"ws-exchange": 0.9, "client-tcp": 1.3, "client-udp": 0.9, "client-ws": 6.2,
+	"sio-echo-1": 1.5, "sio-echo-100": 1.9, "sio-echo-1000": 3.5, "sio-echo-16-in-flight": 1.6,
+	"sio-room-1000": 5.3, "sio-polling": 1.9, "sio-idle": 8.7, "sio-redis-1000": 3.7,
 }
