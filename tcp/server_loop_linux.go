@@ -108,12 +108,12 @@ func (l *loop) close() {
 // That can be another's by the time that somebody is told: a turn of which
 // nothing comes.
 func (l *loop) add(p *Peer) error {
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int(p.polled.fd), &unix.EpollEvent{
+	return os.NewSyscallError("epoll_ctl", watchNow(l.epoll, unix.EPOLL_CTL_ADD, int(p.polled.fd), &unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(p.place),
 	}))
 }
 
-func (l *loop) remove(p *Peer) { _ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(p.polled.fd), nil) }
+func (l *loop) remove(p *Peer) { _ = watchNow(l.epoll, unix.EPOLL_CTL_DEL, int(p.polled.fd), nil) }
 
 // run serves the loop as long as the runner owns it.
 func (r *runner) run() {

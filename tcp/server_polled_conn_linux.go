@@ -49,7 +49,7 @@ func (l looped) CloseWrite() error {
 	if l.p.polled.closed {
 		return net.ErrClosed
 	}
-	return opError("shutdown", l, unix.Shutdown(int(l.p.polled.fd), unix.SHUT_WR))
+	return opError("shutdown", l, shutdownNow(int(l.p.polled.fd), unix.SHUT_WR))
 }
 
 func (p *Peer) polledSocket() net.Conn { return looped{p} }
@@ -67,7 +67,7 @@ func (p *Peer) closePolled(reset bool) error {
 		_ = unix.SetsockoptLinger(int(e.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 	p.hasRoom()
-	return os.NewSyscallError("close", unix.Close(int(e.fd)))
+	return os.NewSyscallError("close", closeNow(int(e.fd)))
 }
 
 // view is the socket as [Peer.NetConn] shows it.

@@ -112,6 +112,31 @@ func writevNow(fd int, pieces [][]byte) (int, error) {
 	return callNow(syscall.SYS_WRITEV, fd, unsafe.Pointer(&all), n)
 }
 
+// watchNow is epoll_ctl(2).
+func watchNow(epoll, op, fd int, event *unix.EpollEvent) error {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(epoll), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(event)), 0, 0)
+	return answered(errno)
+}
+
+// shutdownNow is shutdown(2).
+func shutdownNow(fd, how int) error {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0)
+	return answered(errno)
+}
+
+// closeNow is close(2), on a socket that does not linger.
+func closeNow(fd int) error {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0)
+	return answered(errno)
+}
+
+func answered(errno syscall.Errno) error {
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 // eventsNow is epoll_wait(2) for what there is already.
 func eventsNow(epoll int, events []unix.EpollEvent) (int, error) {
 	r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
