@@ -248,7 +248,7 @@ func (c *Clients) answer(ctx context.Context, conn net.Conn, r *handshake.Reader
 		closeWrite(conn)
 	}
 	q := &asking{conn: conn, a: &Answer{End: Open}, end: end}
-	fr := &frameReader{r: r}
+	fr := &frameReader{r: r, asks: true}
 	q.collect(fr, end, func() bool {
 		return q.a.Ended() || q.a.pong(marker) || reply.pong != "" && q.a.pong(reply.pong)
 	})

@@ -329,3 +329,16 @@ func TestClientsServe(t *testing.T) {
 		t.Error("nosuch picks a reply")
 	}
 }
+
+// TestAnotherRequest: what a client sends that keeps the connection for another
+// request is no frame.
+func TestAnotherRequest(t *testing.T) {
+	pong := "\x8a\x80abcd"
+	fr := &frameReader{r: strings.NewReader(pong + "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), asks: true}
+	if f, err := fr.next(); err != nil || f.Op != opPong {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if f, err := fr.next(); err != io.EOF {
+		t.Errorf("%+v, %v", f, err)
+	}
+}

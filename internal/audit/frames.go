@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -86,10 +87,16 @@ type frameReader struct {
 	buf   []byte
 	count int
 	total int
+	// asks is that a client sends them, which may refuse what it was answered, and
+	// use the connection for another request. No frame begins so.
+	asks bool
 }
 
 func (fr *frameReader) next() (Frame, error) {
 	for {
+		if fr.asks && bytes.HasPrefix(fr.buf, []byte("GET ")) {
+			return Frame{}, io.EOF
+		}
 		f, n, err := parseFrame(fr.buf)
 		if err != nil {
 			return f, err
