@@ -70,6 +70,7 @@ type messages struct {
 	upEnd, downEnd chan error
 	active         chan struct{} // something went or came
 	came           atomic.Int64
+	printing       atomic.Bool // what came is not written yet: there is no silence
 	silence, idle  *time.Timer
 	sent           bool
 }
@@ -118,7 +119,9 @@ func (r *messages) converse(ctx context.Context) error {
 		case <-r.active:
 			r.stillActive()
 		case <-r.silence.C:
-			return nil
+			if !r.printing.Load() {
+				return nil
+			}
 		case <-r.idle.C:
 			return &IdleError{r.IdleTimeout}
 		}
@@ -189,6 +192,9 @@ func (r *messages) receive() error {
 			}
 			return err
 		}
+		if !r.SendOnly {
+			r.printing.Store(true)
+		}
 		r.came.Add(1)
 		r.activity()
 		if r.SendOnly {
@@ -207,6 +213,8 @@ func (r *messages) receive() error {
 		if r.Expect != nil && r.Expect.Wanted() && r.Expect.Saw(p) {
 			return errEnough
 		}
+		r.printing.Store(false)
+		r.activity()
 	}
 }
 
