@@ -171,4 +171,5 @@ func now() string {
 	return d.text
 }
 
+// oneLine keeps a value from ending its line.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")

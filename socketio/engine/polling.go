@@ -45,7 +45,7 @@ func (k *poll) give(packets []Packet) (kept bool) {
 		err = k.x.end()
 	}
 	if err != nil {
-		go k.of.session.failed(k.of, ReasonTransportError, prematurely)
+		go k.of.session.failed(k.of, ReasonTransportError, prematurely) // not under the lock
 	}
 	return false
 }
