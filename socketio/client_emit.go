@@ -101,6 +101,11 @@ func (c *Client) emitWithAck(ctx context.Context, event string, args []any, f Fl
 		return r.answer, r.err
 	case <-ctx.Done():
 		forget()
+	}
+	select {
+	case r := <-came: // in the meantime
+		return r.answer, r.err
+	default:
 		return Args{}, context.Cause(ctx)
 	}
 }

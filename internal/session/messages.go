@@ -101,7 +101,7 @@ func (r *messages) converse(ctx context.Context) error {
 	left := ReaderLeft(ctx, r.Out)
 	r.stillActive()
 	for {
-		if r.sent && (r.SendOnly || r.Linger == 0 && !r.Stay) {
+		if r.sent && (r.SendOnly || r.Linger == 0 && !r.Stay) && !r.printing.Load() {
 			return nil
 		}
 		select {
@@ -243,7 +243,8 @@ func (r *messages) peerEnded(err error) error {
 // ended it says more.
 func (r *messages) notSent(err error) error {
 	var failed *SendError
-	if !errors.As(err, &failed) || !tcp.IsReset(err) && !IsClosed(err) {
+	var ended *Disconnected
+	if !errors.As(err, &failed) || !tcp.IsReset(err) && !IsClosed(err) && !errors.As(err, &ended) {
 		return err
 	}
 	n, more := r.In.Pending()
@@ -264,6 +265,13 @@ func (r *messages) sendGiven() {
 	if _, given := r.In.(*List); !given || r.sent {
 		return
 	}
+	go func() { // who sends may wait for what comes to be taken
+		for {
+			if _, _, err := r.Conn.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}()
 	select {
 	case <-r.upEnd:
 	case <-time.After(time.Second): // the peer takes nothing any more

@@ -27,8 +27,19 @@ type SocketIO struct {
 
 	heavy atomic.Pointer[string] // says of an event that it was likely too much
 	once  sync.Once
-	lines chan []byte
-	ended chan error
+	lines chan taken
+	last  chan<- struct{} // of the line that is being used
+	asks  chan struct{}   // holds a token while no acknowledgement is awaited
+	alive context.Context // until the connection has ended, which is its cause
+	end   context.CancelCauseFunc
+	gone  chan struct{} // closed once nobody reads any more
+	leave sync.Once
+}
+
+// taken is a line that is handed over. It is used until done is closed.
+type taken struct {
+	line []byte
+	done chan struct{} // or nil
 }
 
 // Disconnected says that the connection has ended.
@@ -56,8 +67,10 @@ func (d *Disconnected) Orderly() bool { return d.Reason == socketio.ReasonIOServ
 // client connects: no welcome is missed then.
 func (s *SocketIO) Listen() {
 	s.once.Do(func() {
-		s.lines, s.ended = make(chan []byte), make(chan error, 1)
-		s.Client.OnAny(func(event string, args socketio.Args) { s.give(AppendEvent(nil, event, args)) })
+		s.lines, s.gone, s.asks = make(chan taken), make(chan struct{}), make(chan struct{}, 1)
+		s.asks <- struct{}{}
+		s.alive, s.end = context.WithCancelCause(context.Background())
+		s.Client.OnAny(func(event string, args socketio.Args) { s.give(taken{line: AppendEvent(nil, event, args)}) })
 		s.Client.On("disconnect", func(reason, description string) {
 			if !s.Stay || reason == socketio.ReasonIOServerDisconnect {
 				s.end(&Disconnected{reason, description, s.cause(reason)})
@@ -66,35 +79,45 @@ func (s *SocketIO) Listen() {
 	})
 }
 
-// give waits until somebody takes a line.
-func (s *SocketIO) give(line []byte) {
+// give waits until somebody takes a line, and for as long as it is used where
+// that is to be known.
+func (s *SocketIO) give(t taken) {
 	select {
-	case s.lines <- line:
-	case err := <-s.ended:
-		s.end(err)
+	case s.lines <- t:
+	case <-s.gone:
+		return
+	}
+	if t.done != nil {
+		select {
+		case <-t.done:
+		case <-s.gone:
+		}
 	}
 }
 
-func (s *SocketIO) end(err error) {
-	select {
-	case s.ended <- err:
-	default:
-	}
+// take has a line used until the next one is asked for.
+func (s *SocketIO) take(t taken) ([]byte, bool, error) {
+	s.last = t.done
+	return t.line, true, nil
 }
 
-// ReadMessage implements [MessageConn].
+// ReadMessage implements [MessageConn]. What came before the end comes before it.
 func (s *SocketIO) ReadMessage() ([]byte, bool, error) {
-	select {
-	case line := <-s.lines:
-		return line, true, nil
-	default:
+	if s.last != nil {
+		close(s.last)
+		s.last = nil
 	}
 	select {
-	case line := <-s.lines:
-		return line, true, nil
-	case err := <-s.ended:
-		s.end(err) // for those who wait with a line
-		return nil, false, err
+	case t := <-s.lines:
+		return s.take(t)
+	case <-s.alive.Done():
+	}
+	select {
+	case t := <-s.lines:
+		return s.take(t)
+	case <-s.asks: // no acknowledgement has come that is still to be given
+		s.asks <- struct{}{}
+		return nil, false, context.Cause(s.alive)
 	}
 }
 
@@ -115,19 +138,31 @@ func (s *SocketIO) WriteMessage(line []byte) error {
 	if !s.Ack {
 		return worded(s.Client.Emit(event, args...))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.AckTimeout)
+	return s.ask(event, args)
+}
+
+// ask sends an event, and gives its acknowledgement as a line. It returns once
+// that has been used: whoever leaves behind the last event has all of them.
+func (s *SocketIO) ask(event string, args []any) error {
+	<-s.asks
+	defer func() { s.asks <- struct{}{} }()
+	if s.alive.Err() != nil {
+		return context.Cause(s.alive)
+	}
+	ctx, cancel := context.WithTimeout(s.alive, s.AckTimeout)
 	defer cancel()
 	answer, err := s.Client.EmitWithAck(ctx, event, args...)
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case err == nil:
+		s.give(taken{AppendEvent(nil, "ack", answer), make(chan struct{})})
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
 		return &unacknowledged{event, s.AckTimeout}
+	case errors.Is(err, socketio.ErrDisconnected) && !s.Stay:
+		<-s.alive.Done() // the reason comes right behind
 	}
-	if errors.Is(err, socketio.ErrDisconnected) && !s.Stay {
-		err = <-s.ended // the reason comes right behind
-		s.end(err)
-		return err
-	}
-	if err == nil {
-		s.give(AppendEvent(nil, "ack", answer))
+	if s.alive.Err() != nil {
+		return context.Cause(s.alive)
 	}
 	return worded(err)
 }
@@ -206,6 +241,7 @@ func worded(err error) error {
 
 // Close implements [MessageConn].
 func (s *SocketIO) Close() error {
+	s.leave.Do(func() { close(s.gone) })
 	err := s.Client.Close()
 	s.end(&Disconnected{Reason: socketio.ReasonIOClientDisconnect})
 	return err
