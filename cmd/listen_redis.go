@@ -86,7 +86,7 @@ func (b *brokerLog) state(s redis.State) {
 	if !s.Up {
 		text = fmt.Sprintf("Redis is not there (%s): what is said reaches the clients of this server, and the others when it is back", strings.TrimPrefix(fmt.Sprint(s.Err), "redis: "))
 	}
-	if line := b.log.sparing("note: " + text); line != "" && !b.quiet {
+	if line := b.log.sparing(func() string { return "note: " + text }); line != "" && !b.quiet {
 		fmt.Fprintln(b.Err, line)
 	}
 }

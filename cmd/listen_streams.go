@@ -254,7 +254,8 @@ func (l *listening) dropped(remote net.Addr, reason error) {
 	if l.quiet || l.verbose > 0 {
 		return // -v shows the record
 	}
-	if line := l.log.sparing(fmt.Sprintf("ended %s: %s", remote, render.Printable(tcp.Reason(reason)))); line != "" {
+	line := l.log.sparing(func() string { return fmt.Sprintf("ended %s: %s", remote, render.Printable(tcp.Reason(reason))) })
+	if line != "" {
 		fmt.Fprintln(l.Err, line)
 	}
 }
@@ -264,7 +265,7 @@ func (l *listening) refused(remote net.Addr, rule, reason string) {
 	if l.quiet || l.verbose > 0 {
 		return // -v shows the record
 	}
-	if line := l.log.line(remote.String(), rule, reason); line != "" {
+	if line := l.log.line(remote, rule, reason); line != "" {
 		fmt.Fprintln(l.Err, line)
 	}
 }

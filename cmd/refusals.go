@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -20,19 +21,22 @@ type refusals struct {
 const logBurst = 10
 
 // line is what to log of a peer that was turned away, or "".
-func (r *refusals) line(remote, rule, reason string) string {
-	if rule == "tls" {
-		return r.sparing(fmt.Sprintf("no TLS with %s: %s", remote, render.Printable(reason)))
-	}
-	line := fmt.Sprintf("turned away %s: %s", remote, render.Printable(reason))
-	if isLimit(rule) {
-		line += " (--" + rule + ")"
-	}
-	return r.sparing(line)
+func (r *refusals) line(remote net.Addr, rule, reason string) string {
+	return r.sparing(func() string {
+		if rule == "tls" {
+			return fmt.Sprintf("no TLS with %s: %s", remote, render.Printable(reason))
+		}
+		line := fmt.Sprintf("turned away %s: %s", remote, render.Printable(reason))
+		if isLimit(rule) {
+			line += " (--" + rule + ")"
+		}
+		return line
+	})
 }
 
-// sparing is s, with how many lines before it were not logged, or "".
-func (r *refusals) sparing(s string) string {
+// sparing is a line, with how many before it were not logged, or "". Nothing is
+// worded that is not logged.
+func (r *refusals) sparing(word func() string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -46,6 +50,7 @@ func (r *refusals) sparing(s string) string {
 		return ""
 	}
 	r.spare--
+	s := word()
 	if r.hidden > 0 {
 		s += fmt.Sprintf("; %d more were not logged", r.hidden)
 		r.hidden = 0

@@ -48,11 +48,14 @@ func (t *tapping) clientFailed(client net.Addr, err error) {
 	if tcp.IsReset(err) || isTruncated(err) {
 		return
 	}
-	from := ""
-	if client != nil && client.String() != "" && client.String() != "@" {
-		from = " (for " + client.String() + ")"
-	}
-	if line := t.log.sparing(fmt.Sprintf("sockkit: %s%s", oneLine(err), from)); line != "" {
+	line := t.log.sparing(func() string {
+		from := ""
+		if client != nil && client.String() != "" && client.String() != "@" {
+			from = " (for " + client.String() + ")"
+		}
+		return fmt.Sprintf("sockkit: %s%s", oneLine(err), from)
+	})
+	if line != "" {
 		fmt.Fprintln(t.Err, line)
 	}
 }
