@@ -3,10 +3,12 @@ package capture
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/sha512"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/tls"
 	"encoding/binary"
 	"hash"
 
@@ -15,45 +17,36 @@ import (
 	"github.com/sockkit/sockkit/ws"
 )
 
-// suite is a cipher suite that can be decrypted: those with authenticated
-// encryption, which TLS 1.3 has alone (RFC 8446 B.4, RFC 5288, RFC 5289, RFC 7905).
-type suite struct {
-	key    int // bytes
-	hash   func() hash.Hash
-	chacha bool
+// aead opens what is sealed together with its authentication.
+type aead interface {
+	Open(dst, nonce, sealed, extra []byte) ([]byte, error)
+	Overhead() int
 }
 
-func suiteOf(id int) (suite, bool) {
-	small, large := suite{16, sha256.New, false}, suite{32, sha512.New384, false}
-	switch id {
-	case 0x1301, 0x009c, 0x009e, 0xc02b, 0xc02f:
-		return small, true
-	case 0x1302, 0x009d, 0x009f, 0xc02c, 0xc030:
-		return large, true
-	case 0x1303, 0xcca8, 0xcca9, 0xccaa:
-		return suite{32, sha256.New, true}, true
-	}
-	return suite{}, false
-}
-
-func (s suite) aead(key []byte) cipher.AEAD {
-	if s.chacha {
-		a, _ := chacha20poly1305.New(key) // of a key of 32 bytes, which it is
+// aead is that of a suite whose key has the right size, which none refuses.
+func (s suite) aead(key []byte) aead {
+	if s.by == byChaCha {
+		a, _ := chacha20poly1305.New(key)
 		return a
 	}
 	block, _ := aes.NewCipher(key)
+	if s.by == byCCM {
+		return &ccm{block, s.tag}
+	}
 	a, _ := cipher.NewGCM(block)
 	return a
 }
 
 // opener opens the records of one direction.
 type opener struct {
-	aead   cipher.AEAD
+	aead   aead
 	iv     []byte
 	seq    uint64
 	tls13  bool
 	suite  suite
 	secret []byte // of TLS 1.3
+
+	cbc *cbc // in place of aead
 }
 
 // opener13 derives keys from a traffic secret (RFC 8446 section 7.3).
@@ -76,26 +69,66 @@ func (o *opener) updated() *opener {
 }
 
 // openers12 derives both directions' keys from a master secret (RFC 5246
-// section 6.3).
-func (s suite) openers12(master, client, server []byte) [2]*opener {
-	fixed := 4
-	if s.chacha {
+// section 6.3): keys of the MAC, keys of the cipher, and vectors, the client's
+// before the server's.
+func (s suite) openers12(master []byte, client, server hello) [2]*opener {
+	mac, fixed := 0, 4
+	switch {
+	case s.by == byChaCha:
 		fixed = 12
+	case s.by == byCBC:
+		mac, fixed = s.mac().Size(), s.block
 	}
-	seed := append(append([]byte("key expansion"), server...), client...)
-	block := s.prf(master, seed, 2*(s.key+fixed))
+	seed := append(append([]byte("key expansion"), server.random...), client.random...)
+	block := s.prf(server.version, master, seed, 2*(mac+s.key+fixed))
+	take := func(size int) (out [2][]byte) {
+		out[ws.ClientRole], out[ws.ServerRole], block = block[:size], block[size:2*size], block[2*size:]
+		return out
+	}
+	macs, keys, vectors := take(mac), take(s.key), take(fixed)
 	var out [2]*opener
-	for i, role := range []ws.Role{ws.ClientRole, ws.ServerRole} { // the client's come first
-		key, iv := block[i*s.key:][:s.key], block[2*s.key+i*fixed:][:fixed]
-		out[role] = &opener{aead: s.aead(key), iv: iv, suite: s}
+	for role := range out {
+		out[role] = &opener{iv: vectors[role], suite: s}
+		if s.by == byCBC {
+			out[role].cbc = s.newCBC(macs[role], keys[role], vectors[role], server)
+		} else {
+			out[role].aead = s.aead(keys[role])
+		}
 	}
 	return out
 }
 
-// prf is P_hash (RFC 5246 section 5), its label part of the seed.
-func (s suite) prf(secret, seed []byte, size int) (out []byte) {
+func (s suite) newCBC(mac, key, vector []byte, server hello) *cbc {
+	c := &cbc{mac: hmac.New(s.mac, mac), encryptFirst: server.encryptFirst}
+	if s.block == des.BlockSize {
+		c.block, _ = des.NewTripleDESCipher(key)
+	} else {
+		c.block, _ = aes.NewCipher(key)
+	}
+	if server.version < tls.VersionTLS11 {
+		c.chained = vector
+	}
+	return c
+}
+
+// prf is the pseudorandom function, its label part of the seed: P_hash of the
+// suite's (RFC 5246 section 5), and before TLS 1.2 those of MD5 and SHA-1, each
+// of half the secret, together (RFC 4346 section 5).
+func (s suite) prf(version int, secret, seed []byte, size int) []byte {
+	if version >= tls.VersionTLS12 {
+		return pHash(s.hash, secret, seed, size)
+	}
+	half := (len(secret) + 1) / 2
+	out := pHash(md5.New, secret[:half], seed, size)
+	for i, c := range pHash(sha1.New, secret[len(secret)-half:], seed, size) {
+		out[i] ^= c
+	}
+	return out
+}
+
+func pHash(with func() hash.Hash, secret, seed []byte, size int) (out []byte) {
 	mac := func(b []byte) []byte {
-		h := hmac.New(s.hash, secret)
+		h := hmac.New(with, secret)
 		h.Write(b)
 		return h.Sum(nil)
 	}
@@ -110,7 +143,10 @@ func (s suite) prf(secret, seed []byte, size int) (out []byte) {
 func (o *opener) open(record []byte) (kind byte, plain []byte, ok bool) {
 	head, body := record[:recordHead], record[recordHead:]
 	if !o.tls13 {
-		return o.open12(head, body)
+		if plain, ok = o.open12(head, body); ok {
+			o.seq++
+		}
+		return head[0], plain, ok
 	}
 	plain, err := o.aead.Open(nil, o.nonce(), body, head) // RFC 8446 section 5.2
 	if err != nil {
@@ -136,27 +172,31 @@ func (o *opener) nonce() []byte {
 	return nonce
 }
 
-// open12 opens a record of TLS 1.2 (RFC 5246 section 6.2.3.3).
-func (o *opener) open12(head, body []byte) (byte, []byte, bool) {
-	var nonce []byte
-	if o.suite.chacha {
+// open12 opens a record of TLS 1.2 (RFC 5246 section 6.2.3) or before.
+func (o *opener) open12(head, body []byte) (plain []byte, ok bool) {
+	if o.cbc != nil {
+		return o.cbc.open(o.seq, head, body)
+	}
+	nonce := o.iv
+	if o.suite.by == byChaCha {
 		nonce = o.nonce()
 	} else {
 		if len(body) < 8 {
-			return 0, nil, false
+			return nil, false
 		}
 		nonce, body = append(append([]byte(nil), o.iv...), body[:8]...), body[8:]
 	}
 	size := len(body) - o.aead.Overhead()
 	if size < 0 {
-		return 0, nil, false
+		return nil, false
 	}
-	extra := binary.BigEndian.AppendUint64(nil, o.seq)
-	extra = append(extra, head[0], head[1], head[2], byte(size>>8), byte(size))
-	plain, err := o.aead.Open(nil, nonce, body, extra)
-	if err != nil {
-		return 0, nil, false
-	}
-	o.seq++
-	return head[0], plain, true
+	plain, err := o.aead.Open(nil, nonce, body, covered(o.seq, head, size))
+	return plain, err == nil
+}
+
+// covered is what a MAC covers besides what is in the record: its number, its
+// type, its version and its length (RFC 5246 section 6.2.3.1).
+func covered(seq uint64, head []byte, size int) []byte {
+	b := binary.BigEndian.AppendUint64(nil, seq)
+	return append(b, head[0], head[1], head[2], byte(size>>8), byte(size))
 }

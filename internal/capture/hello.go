@@ -15,16 +15,18 @@ const (
 	helloServer   = 2
 	encryptedExts = 8
 	certificates  = 11
+	endOfEarly    = 5
 	finished      = 20
 	keyUpdate     = 24
 )
 
-// Extensions that are read (RFC 6066 3, RFC 7301, RFC 8446 4.2.1).
+// Extensions that are read (RFC 6066 3, RFC 7301, RFC 7366, RFC 8446 4.2).
 const (
-	extServerName = 0
-	extALPN       = 16
-	extEarlyData  = 42
-	extVersions   = 43
+	extServerName   = 0
+	extALPN         = 16
+	extEncryptFirst = 22
+	extEarlyData    = 42
+	extVersions     = 43
 )
 
 // retryRandom marks a server's hello that asks for another of the client's
@@ -67,6 +69,8 @@ type hello struct {
 	name    string
 	alpn    []string
 	early   bool // data may come ahead of the handshake's end
+
+	encryptFirst bool // of CBC: the MAC is that of what is encrypted
 }
 
 // readHello reads RFC 8446 sections 4.1.2 and 4.1.3.
@@ -105,6 +109,8 @@ func (h *hello) extensions(list *fields, server bool) {
 			}
 		case extEarlyData:
 			h.early = true
+		case extEncryptFirst:
+			h.encryptFirst = true
 		case extVersions:
 			if server {
 				h.version = body.number(2)
@@ -137,5 +143,3 @@ func readChain(b []byte, tls13 bool) []trace.Certificate {
 }
 
 func versionName(v int) string { return tls.VersionName(uint16(v)) }
-
-func suiteName(v int) string { return tls.CipherSuiteName(uint16(v)) }

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -38,6 +39,7 @@ type secured struct {
 	told   bool
 	sure   bool // a hello was read
 	began  time.Time
+	early  early
 }
 
 // records is one direction.
@@ -153,7 +155,7 @@ func (s *secured) held() int {
 	for role := range s.sides {
 		n += len(s.sides[role].buf) + len(s.sides[role].message)
 	}
-	return n
+	return n + s.early.size
 }
 
 var recordNames = map[byte]string{recordChange: "change_cipher_spec", recordAlert: "alert", recordHandshake: "handshake", recordData: "application_data", 24: "heartbeat"}
@@ -172,7 +174,9 @@ func (s *secured) record(from ws.Role, b []byte) {
 		return
 	case kind == recordChange:
 		return
-	case s.tls13 && kind == recordData && !side.sealed && from == ws.ClientRole && side.open == nil:
+	case kind == recordData && from == ws.ClientRole && s.earlyRecord(b):
+		return
+	case s.tls13 && s.server.random != nil && kind == recordData && !side.sealed && from == ws.ClientRole && side.open == nil:
 		s.seal13(from, "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
 	}
 	if side.sealed {
@@ -186,7 +190,8 @@ func (s *secured) record(from ws.Role, b []byte) {
 			return
 		}
 	} else if kind == recordData {
-		return // early data, before anything else
+		s.early.closed += len(plain) // before anything else
+		return
 	}
 	s.content(from, kind, plain)
 }
@@ -194,7 +199,8 @@ func (s *secured) record(from ws.Role, b []byte) {
 // undone is a record that could not be opened.
 func (s *secured) undone(from ws.Role) {
 	if from == ws.ClientRole && s.client.early && !s.sides[from].seen {
-		return // early data: it has keys of its own (RFC 8446 section 4.2.10)
+		s.early.closed++ // it has keys of its own (RFC 8446 section 4.2.10)
+		return
 	}
 	s.t.report.TLS.Decrypted = false
 	s.t.report.TLS.Why = fmt.Sprintf("a record of the %s cannot be opened by the secrets that are given", from)
@@ -258,7 +264,9 @@ func (s *secured) message(from ws.Role, kind byte, b []byte) {
 		s.serverHello(b)
 	case kind == encryptedExts && from == ws.ServerRole:
 		f := &fields{b: b}
+		s.server.early = false
 		s.server.extensions(f.vector(2), false)
+		s.decideEarly(s.server.early)
 	case kind == certificates && from == ws.ServerRole:
 		s.t.report.TLS.Certificates = readChain(b, s.tls13)
 	case kind == finished && s.tls13:
@@ -270,13 +278,24 @@ func (s *secured) message(from ws.Role, kind byte, b []byte) {
 
 func (s *secured) clientHello(b []byte) {
 	h, ok := readHello(b, false)
-	if !ok || s.sure {
+	switch {
+	case !ok || s.sure && s.tls13: // again, since the server has asked for another
+		return
+	case s.sure: // renegotiated: the keys are others then (RFC 5246 section 7.4.1.1)
+		s.client, s.keys12 = h, [2]*opener{}
+		s.secrets()
 		return
 	}
 	s.sure, s.client, s.began = true, h, s.t.r.now
 	r := s.t.report.TLS
 	r.ServerName, r.Offered = h.name, h.alpn
 	s.t.r.emit(s.t.id, trace.TLSStart{Side: trace.Client, ServerName: h.name})
+	s.secrets()
+}
+
+// secrets records those of the client's hello.
+func (s *secured) secrets() {
+	h := &s.client
 	for _, l := range s.t.r.keys.lines[string(h.random)] {
 		s.t.r.emit(s.t.id, trace.Secret{Line: fmt.Sprintf("%s %x %s", l.label, h.random, hex.EncodeToString(l.secret))})
 	}
@@ -284,12 +303,17 @@ func (s *secured) clientHello(b []byte) {
 
 func (s *secured) serverHello(b []byte) {
 	h, ok := readHello(b, true)
-	if !ok || string(h.random) == string(retryRandom[:]) {
+	switch {
+	case !ok:
+		return
+	case string(h.random) == string(retryRandom[:]):
+		s.tls13 = true // a ChangeCipherSpec may come behind it, and means nothing
+		s.decideEarly(false)
 		return
 	}
 	s.server = h
 	s.suite, s.known = suiteOf(h.suite)
-	s.tls13 = h.version >= 0x0304
+	s.tls13 = h.version >= tls.VersionTLS13
 	r := s.t.report.TLS
 	r.Version, r.Cipher = versionName(h.version), suiteName(h.suite)
 	if s.tls13 {
@@ -316,6 +340,8 @@ func (s *secured) closed(label string) {
 	case r.Why != "":
 	case !s.sure:
 		r.Why = "the client's hello is not in the capture"
+	case s.server.version < tls.VersionTLS10 && s.server.random != nil:
+		r.Why = "SSL 3.0 is not decrypted here"
 	case !s.known:
 		r.Why = "the cipher suite is not one of those that are decrypted here"
 	case s.t.r.keys.lines[string(s.client.random)] == nil:
@@ -335,6 +361,9 @@ func (s *secured) finished13(from ws.Role) {
 		return
 	}
 	s.sides[from].seen = true
+	if from == ws.ClientRole {
+		s.endEarly()
+	}
 	s.seal13(from, label)
 	s.t.report.TLS.Decrypted = s.sides[from].open != nil
 	if from == ws.ServerRole {
@@ -345,13 +374,16 @@ func (s *secured) finished13(from ws.Role) {
 // change is the ChangeCipherSpec of TLS 1.2: what follows is encrypted.
 func (s *secured) change(from ws.Role) {
 	side := &s.sides[from]
-	if side.sealed {
+	switch {
+	case s.server.random == nil: // of TLS 1.3, ahead of early data: it means nothing (RFC 8446 section D.4)
+		return
+	case side.sealed && (side.open == nil || s.keys12[from] == side.open):
 		return
 	}
 	side.sealed, side.message = true, nil
 	master := s.t.r.keys.find(s.client.random, "CLIENT_RANDOM")
-	if master != nil && s.known && s.keys12[from] == nil {
-		s.keys12 = s.suite.openers12(master, s.client.random, s.server.random)
+	if master != nil && s.known && s.keys12[from] == nil && s.server.version >= tls.VersionTLS10 {
+		s.keys12 = s.suite.openers12(master, s.client, s.server)
 	}
 	if side.open = s.keys12[from]; side.open == nil {
 		s.closed("CLIENT_RANDOM")
@@ -381,6 +413,9 @@ func (s *secured) reportOnce() {
 func (s *secured) end(from ws.Role, whole bool) {
 	if s.sure {
 		s.reportOnce()
+	}
+	if from == ws.ClientRole && s.early.size > 0 {
+		s.t.r.note(s.t.id, fmt.Sprintf("%d bytes of early data (0-RTT) are not shown: whether the server takes them is not known", s.early.size))
 	}
 	if s.sides[from].open != nil && !s.sides[from].lost {
 		s.t.plain.End(from, whole)

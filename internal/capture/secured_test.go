@@ -2,7 +2,10 @@ package capture
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +19,7 @@ import (
 	"github.com/sockkit/sockkit/ws"
 )
 
-// tapped remembers what both ends of a pipe sent, in its order.
+// tapped remembers what both ends of a connection sent, in its order.
 type tapped struct {
 	net.Conn
 	from ws.Role
@@ -53,7 +56,7 @@ func conversation(t *testing.T, adjust func(client, server *tls.Config), talks i
 	adjust(client, server)
 	log := &said{}
 	for range talks {
-		a, b := net.Pipe()
+		a, b := joined(t)
 		done := make(chan error, 1)
 		go func() {
 			s := tls.Server(tapped{b, ws.ServerRole, log}, server)
@@ -79,6 +82,24 @@ func conversation(t *testing.T, adjust func(client, server *tls.Config), talks i
 	return log, keys.String()
 }
 
+// joined are both ends of a connection, neither of which waits for the other to
+// read.
+func joined(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
 func (s *said) file() []byte {
 	c := newSession()
 	for _, u := range s.list {
@@ -93,23 +114,30 @@ func (s *said) file() []byte {
 
 var wantInside = []string{"out GET /chat HTTP/1.1", "in HTTP/1.1 101 Switching Protocols", "upgrade /chat", `in text "Hello"`}
 
-// TestDecrypts opens what crypto/tls has sealed, by every suite of TLS 1.2 that
-// is known here and what TLS 1.3 chooses.
+// TestDecrypts opens what crypto/tls has sealed, by what TLS 1.3 chooses and by
+// each kind of suite that it has of those before.
 func TestDecrypts(t *testing.T) {
 	type try struct {
 		version uint16
 		suite   uint16
 	}
-	tries := []try{{tls.VersionTLS13, 0}}
-	for _, s := range []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256} {
-		tries = append(tries, try{tls.VersionTLS12, s})
+	tries := []try{
+		{tls.VersionTLS13, 0},
+		{tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		{tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
+		{tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256},
+		{tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256},
+		{tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA},
+		{tls.VersionTLS11, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA},
+		{tls.VersionTLS10, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA},
 	}
 	for _, how := range tries {
 		t.Run(fmt.Sprintf("%s %s", tls.VersionName(how.version), tls.CipherSuiteName(how.suite)), func(t *testing.T) {
-			log, keys := conversation(t, func(client, _ *tls.Config) {
+			log, keys := conversation(t, func(client, server *tls.Config) {
 				client.MaxVersion = how.version
+				client.MinVersion, server.MinVersion = tls.VersionTLS10, tls.VersionTLS10
 				if how.suite != 0 {
-					client.CipherSuites = []uint16{how.suite}
+					client.CipherSuites, server.CipherSuites = []uint16{how.suite}, []uint16{how.suite}
 				}
 			}, 1)
 			r, rec, err := readAll(t, bytes.NewReader(log.file()), Options{KeyLog: strings.NewReader(keys)})
@@ -184,6 +212,126 @@ func TestResumed(t *testing.T) {
 			t.Errorf("%s: %+v %q", tls.VersionName(version), r.Connections[0].TLS, story(rec))
 		}
 	}
+}
+
+// A server that asks for another hello of the client (RFC 8446 section 4.1.4)
+// says ChangeCipherSpec behind that, which means nothing.
+func TestHelloRetry(t *testing.T) {
+	log, keys := conversation(t, func(client, server *tls.Config) {
+		client.CurvePreferences, server.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP384}, []tls.CurveID{tls.CurveP384}
+	}, 1)
+	if !bytes.Contains(log.list[1].data, retryRandom[:]) {
+		t.Fatal("the server asked for nothing")
+	}
+	r, rec, err := readAll(t, bytes.NewReader(log.file()), Options{KeyLog: strings.NewReader(keys)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(story(rec), `in text "Hello"`) || !r.Connections[0].TLS.Decrypted {
+		t.Errorf("%+v %q", r.Connections[0].TLS, story(rec))
+	}
+}
+
+// Names are those that crypto/tls has, where it has any.
+func TestSuiteNames(t *testing.T) {
+	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		if got := suiteName(int(s.ID)); got != s.Name {
+			t.Errorf("%#x is %s, want %s", s.ID, got, s.Name)
+		}
+		if _, ok := suiteOf(int(s.ID)); !ok && !strings.Contains(s.Name, "RC4") {
+			t.Errorf("%s is not decrypted", s.Name)
+		}
+	}
+	if got := suiteName(0xfafa); got != "0xFAFA" {
+		t.Error(got)
+	}
+}
+
+// Sealed by OpenSSL: keys and nonces count up from 0 and 16, texts from a.
+func TestCCM(t *testing.T) {
+	count := func(from, n int) (b []byte) {
+		for i := range n {
+			b = append(b, byte(from+i))
+		}
+		return b
+	}
+	extra := []byte{0, 0, 0, 0, 0, 0, 0, 1, 23, 3, 3}
+	for _, test := range []struct {
+		key, tag int
+		text     []byte
+		sealed   string
+	}{
+		{16, 16, count(97, 0), "09344ef56aba5cf0b2196b1af6ff8176"},
+		{16, 8, count(97, 5), "42d7dac427f08a1234282b78df"},
+		{32, 16, count(97, 33), "10d29267032d07080599f6025131df414786d45990724271002f4d045db4108c24e65dabaa95f00b2b059ad9bf28e85c2c"},
+		{32, 8, count(97, 16), "10d29267032d07080599f6025131df41a5d9acb5bd2030a4"},
+	} {
+		a := suite{by: byCCM, tag: test.tag}.aead(count(0, test.key))
+		sealed, _ := hex.DecodeString(test.sealed)
+		if got, err := a.Open(nil, count(16, 12), sealed, extra); err != nil || !bytes.Equal(got, test.text) {
+			t.Errorf("%d and %d: %q %v, want %q", test.key, test.tag, got, err, test.text)
+		}
+		for i := range sealed {
+			sealed[i] ^= 1
+			if _, err := a.Open(nil, count(16, 12), sealed, extra); err == nil {
+				t.Errorf("%d and %d: byte %d was changed unseen", test.key, test.tag, i)
+			}
+			sealed[i] ^= 1
+		}
+		if _, err := a.Open(nil, count(16, 12), sealed[:test.tag-1], extra); err == nil {
+			t.Error("what is too short was opened")
+		}
+	}
+}
+
+// Records by CBC that are bent in any byte are not opened, nor are short ones.
+func TestCBCBent(t *testing.T) {
+	s, _ := suiteOf(0x002f)
+	for _, encryptFirst := range []bool{false, true} {
+		server := hello{version: tls.VersionTLS12, random: make([]byte, 32), encryptFirst: encryptFirst}
+		fresh := func() *opener {
+			return s.openers12(make([]byte, 48), hello{random: make([]byte, 32)}, server)[ws.ClientRole]
+		}
+		record := sealCBC(fresh().cbc, []byte("hello"))
+		if _, plain, ok := fresh().open(record); !ok || string(plain) != "hello" {
+			t.Fatalf("%v: %q %v", encryptFirst, plain, ok)
+		}
+		for i := recordHead; i < len(record); i++ {
+			record[i] ^= 1
+			if _, plain, ok := fresh().open(record); ok {
+				t.Errorf("%v: byte %d: %q", encryptFirst, i, plain)
+			}
+			record[i] ^= 1
+			if _, _, ok := fresh().open(record[:i]); ok {
+				t.Errorf("%v: cut at %d", encryptFirst, i)
+			}
+		}
+	}
+}
+
+// sealCBC makes the first record of a connection, with a vector of zeros and the
+// longest padding that there is.
+func sealCBC(c *cbc, text []byte) []byte {
+	head, size := []byte{recordData, 3, 3, 0, 0}, c.block.BlockSize()
+	mac := func(b []byte) []byte {
+		c.mac.Reset()
+		c.mac.Write(covered(0, head, len(b)))
+		c.mac.Write(b)
+		return c.mac.Sum(nil)
+	}
+	if !c.encryptFirst {
+		text = append(text, mac(text)...)
+	}
+	padding := 255 - (len(text)+256)%size
+	text = append(text, bytes.Repeat([]byte{byte(padding)}, padding+1)...)
+	vector := make([]byte, size)
+	cipher.NewCBCEncrypter(c.block, vector).CryptBlocks(text, text)
+	body := append(vector, text...)
+	if c.encryptFirst {
+		body = append(body, mac(body)...)
+	}
+	binary.BigEndian.PutUint16(head[3:], uint16(len(body)))
+	return append(head, body...)
 }
 
 // FuzzTLS feeds records that are bent, with the right secrets at hand.
