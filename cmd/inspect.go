@@ -90,7 +90,9 @@ are by which adapter, in which namespaces, by what prefix; the streams, and what
 is wrong: servers that do not hear one another, subscribers that others wait for
 in vain, memory that removes what recovery needs. --ask asks the servers, as they
 ask one another, for their sockets and rooms, and says who does not answer. With
-a sio:// address --redis adds the same to the report.
+a sio:// address --redis adds the same to the report. Of rediss:// the flags of
+TLS are the Redis's; beside a sio:// address its URL says the same: ?ca_file=PEM,
+cert_file=PEM&key_file=PEM, server_name=NAME, with & between them.
 
 A FILE is a capture that is read: pcap, pcapng, a browser's HAR export, what
 curl -v wrote, a hex dump, or bytes. Streams are put together, TLS is decrypted

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sockkit/sockkit/internal/endpoint"
 	"github.com/sockkit/sockkit/internal/inspect"
+	"github.com/sockkit/sockkit/socketio/redis"
 )
 
 // clusterFlags are those of inspect that concern the servers at a Redis.
@@ -21,7 +22,7 @@ type clusterFlags struct {
 
 func (f *clusterFlags) add(set *pflag.FlagSet) {
 	f.requestTimeout = duration(5 * time.Second)
-	set.StringVar(&f.url, "redis", "", "with a sio:// address: look at the Redis that joins its servers, too; `URL` is redis://… or rediss://…")
+	set.StringVar(&f.url, "redis", "", "with a sio:// address: look at the Redis that joins its servers, too; `URL` is redis://… or rediss://…, with ?ca_file=PEM and what else TLS wants")
 	set.BoolVar(&f.ask, "ask", false, "ask the servers for their sockets and rooms, as they ask one another; without it nothing is written")
 	set.StringVar(&f.prefix, "prefix", "socket.io", "what the names of the streams begin with; channels are found whatever their `PREFIX`")
 	set.Var(&f.requestTimeout, "request-timeout", "how long answers to --ask are waited for")
@@ -44,6 +45,7 @@ func (o *inspectOptions) completeRedis(c *cobra.Command, args []string) error {
 	scheme := endpoint.TCP
 	if isSecureRedis(args[0]) {
 		scheme = endpoint.TLS
+		o.tls.fromRedis(args[0])
 	}
 	var err error
 	if o.address, err = o.parse([]string{string(scheme) + "://" + inspect.RedisHostPort(args[0])}); err != nil {
@@ -51,6 +53,14 @@ func (o *inspectOptions) completeRedis(c *cobra.Command, args []string) error {
 	}
 	o.hosts, err = (&dialOptions{resolve: o.resolve}).hosts()
 	return err
+}
+
+// fromRedis takes what a Redis's URL says of TLS, for the connection that inspect
+// makes itself.
+func (t *tlsFlags) fromRedis(url string) {
+	of := t.options(nil)
+	redis.TLSParameters(url, &of)
+	t.cert, t.key, t.ca, t.serverName, t.insecure = of.Cert, of.Key, of.CA, of.ServerName, of.Insecure
 }
 
 // checkCluster checks these flags with another address.

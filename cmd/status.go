@@ -179,13 +179,13 @@ func hintFor(err error) string {
 	if errors.As(err, &hint) {
 		return hint.Text
 	}
-	var security *tcp.TLSError
-	if errors.As(err, &security) {
-		return security.Hint
-	}
 	var broker *redis.Trouble
 	if errors.As(err, &broker) {
 		return broker.Hint
+	}
+	var security *tcp.TLSError
+	if errors.As(err, &security) {
+		return security.Hint
 	}
 	if text := socketIOHint(err); text != "" {
 		return text

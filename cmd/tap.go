@@ -82,7 +82,14 @@ who answers and after how long, and which requests were not answered by all, and
 by whom not. It writes nothing, and no server counts it as another. Streams and
 channels are read as they come; sharded channels by MONITOR, which costs Redis
 more, as servers would wait for the answers of one more subscriber. When Redis
-goes it says so, and goes on when that is back. The end is a summary.`,
+goes it says so, and goes on when that is back. The end is a summary.
+
+rediss:// is a Redis with TLS. Its certificate has to be for the host as it is
+written, and by a known authority: --ca names one, --server-name another name,
+--pin the certificate itself. One with tls-auth-clients yes wants --cert and
+--key. Of a Redis Cluster each server is checked for what the cluster calls it,
+an address unless it has cluster-announce-hostname; of sentinels they are, and
+the master that they name.`,
 		Example: `  sockkit tap :8080 localhost:80
   sockkit tap -vvvv tls://:9443 tcp://localhost:9000 --self-signed
   sockkit tap tcp://:9000 tls://example.com:443 --trace tap.pcapng

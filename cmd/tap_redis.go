@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/sockkit/sockkit/internal/inspect"
 	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/socketio/redis"
 	"github.com/sockkit/sockkit/trace"
@@ -172,8 +171,7 @@ var errCounted = errors.New("counted")
 func openRedis(ctx context.Context, url string, o *common, t *trace.Tracer) (*redis.Conn, error) {
 	options := &redis.ConnOptions{Timeout: time.Duration(o.timeout), Tracer: t}
 	if isSecureRedis(url) {
-		secure := o.tls.options(nil)
-		config, err := secure.Client(inspect.RedisHost(url))
+		config, err := redis.TLSConfig(url, o.tls.options(nil))
 		if err != nil {
 			return nil, err
 		}

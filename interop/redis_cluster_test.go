@@ -242,11 +242,13 @@ func TestRedisRingEmitter(t *testing.T) {
 	}
 }
 
-// startSentinel starts one that watches a master.
-func startSentinel(t *testing.T, master *redisServer, password string) *redisServer {
+// startSentinel starts one that watches a master, by its port; more are further lines
+// of its configuration.
+func startSentinel(t *testing.T, master int, password string, more ...string) *redisServer {
 	t.Helper()
 	dir := tempDir(t)
-	config := fmt.Sprintf("sentinel monitor mymaster 127.0.0.1 %d 1\nsentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 3000\n", master.port)
+	config := fmt.Sprintf("sentinel monitor mymaster 127.0.0.1 %d 1\nsentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 3000\n", master)
+	config += strings.Join(more, "\n") + "\n"
 	if password != "" {
 		config += "requirepass " + password + "\n"
 	}
@@ -273,7 +275,7 @@ func TestRedisSentinel(t *testing.T) {
 			master := startRedis(t)
 			replica := startRedis(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(master.port), "--repl-ping-replica-period", "1")
 			poll(t, "the replica", func() bool { return caughtUp(master, replica) })
-			sentinel := startSentinel(t, master, "watch")
+			sentinel := startSentinel(t, master.port, "watch")
 			poll(t, "the sentinel to know the replica", func() bool {
 				return strings.Contains(sentinel.do("--no-auth-warning", "-a", "watch", "SENTINEL", "REPLICAS", "mymaster"), fmt.Sprint(replica.port))
 			})

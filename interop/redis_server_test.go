@@ -98,11 +98,20 @@ func (r *redisServer) try(args ...string) (string, error) {
 func startRedisCluster(t testing.TB) []*redisServer {
 	t.Helper()
 	var all []*redisServer
-	args := []string{"--cluster", "create"}
 	for range 3 {
-		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", fmt.Sprint(patience.Milliseconds()))
-		all = append(all, r)
-		args = append(args, fmt.Sprintf("127.0.0.1:%d@%d", r.port, r.bus))
+		all = append(all, startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", fmt.Sprint(patience.Milliseconds())))
+	}
+	joinRedisCluster(t, all, func(r *redisServer) string { return fmt.Sprintf("127.0.0.1:%d@%d", r.port, r.bus) })
+	return all
+}
+
+// joinRedisCluster makes one cluster of servers, by what each is called, with
+// redis-cli's arguments.
+func joinRedisCluster(t testing.TB, all []*redisServer, called func(*redisServer) string, more ...string) {
+	t.Helper()
+	args := append(more, "--cluster", "create")
+	for _, r := range all {
+		args = append(args, called(r))
 	}
 	out, err := exec.Command("redis-cli", append(args, "--cluster-yes")...).CombinedOutput()
 	if err != nil {
@@ -113,5 +122,4 @@ func startRedisCluster(t testing.TB) []*redisServer {
 			return strings.Contains(r.do("CLUSTER", "INFO"), "cluster_state:ok")
 		})
 	}
-	return all
 }

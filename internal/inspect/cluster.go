@@ -72,7 +72,7 @@ func (in *Inspection) redis(ctx context.Context) error {
 	if in.Report.TLS != nil {
 		in.Report.Reached = ReachedTLS
 	}
-	err := in.census(ctx)
+	err := in.census(ctx, in.o.TLS)
 	var t *broker.Trouble
 	if errors.As(err, &t) {
 		return &brokerError{t}
@@ -83,13 +83,13 @@ func (in *Inspection) redis(ctx context.Context) error {
 	return err
 }
 
-// census opens the Redis, and looks who is there.
-func (in *Inspection) census(ctx context.Context) error {
+// census opens the Redis, and looks who is there. How TLS is spoken is the URL's to
+// say, where secure does not.
+func (in *Inspection) census(ctx context.Context, secure tcp.TLSOptions) error {
 	o := in.o.Redis
 	options := &broker.ConnOptions{Timeout: in.o.Timeout}
 	if isSecureRedis(o.URL) {
-		secure := in.o.TLS
-		config, err := secure.Client(RedisHost(o.URL))
+		config, err := broker.TLSConfig(o.URL, secure)
 		if err != nil {
 			return err
 		}
@@ -110,9 +110,10 @@ func (in *Inspection) census(ctx context.Context) error {
 }
 
 // beside inspects the Redis that a server is said to be connected to. That it
-// cannot be used is a finding.
+// cannot be used is a finding. The options of TLS are those of the server: the Redis
+// has its own, in its URL.
 func (in *Inspection) beside(ctx context.Context) {
-	err := in.census(ctx)
+	err := in.census(ctx, tcp.TLSOptions{KeyLog: in.o.TLS.KeyLog})
 	if err == nil {
 		in.amongFinding()
 		return
@@ -121,6 +122,9 @@ func (in *Inspection) beside(ctx context.Context) {
 	var t *broker.Trouble
 	if errors.As(err, &t) {
 		f.What, f.Hint = "the Redis at "+t.Address+" cannot be used: "+t.Text, t.Hint
+		if t.Kind == broker.Untrusted {
+			f.Hint = "the URL of --redis says what is trusted, and what is shown: ?ca_file=PEM, &cert_file=PEM&key_file=PEM, &server_name=NAME"
+		}
 	}
 	in.Report.add(f)
 }

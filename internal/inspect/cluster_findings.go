@@ -9,7 +9,6 @@ import (
 
 	"github.com/sockkit/sockkit/internal/render"
 	broker "github.com/sockkit/sockkit/socketio/redis"
-	"github.com/sockkit/sockkit/tcp"
 )
 
 // recoveryTime is that of connection-state recovery where a server does not say
@@ -175,27 +174,22 @@ func (in *Inspection) amongFinding() {
 }
 
 // isSecureRedis reports whether an address means TLS.
-func isSecureRedis(url string) bool { return strings.HasPrefix(strings.ToLower(url), "rediss:") }
-
-// RedisHost is the name of the first host of an address.
-func RedisHost(url string) string {
-	host, _, err := net.SplitHostPort(RedisHostPort(url))
-	if err != nil || host == "" {
-		return tcp.Loopback
-	}
-	return host
-}
+func isSecureRedis(url string) bool { return strings.HasPrefix(strings.ToLower(url), "rediss") }
 
 // RedisHostPort is the first host of an address, with its port.
 func RedisHostPort(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
+	scheme, rest, _ := strings.Cut(url, "://")
+	port := "6379"
+	if strings.HasSuffix(scheme, "-sentinel") {
+		port = "26379"
+	}
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		rest = rest[:i]
 	}
 	rest = rest[strings.LastIndex(rest, "@")+1:]
 	rest, _, _ = strings.Cut(rest, ",")
 	if _, _, err := net.SplitHostPort(rest); err != nil {
-		rest = net.JoinHostPort(strings.Trim(rest, "[]"), "6379")
+		rest = net.JoinHostPort(strings.Trim(rest, "[]"), port)
 	}
 	return rest
 }

@@ -115,12 +115,10 @@ func TestClusterText(t *testing.T) {
 func TestRedisHostPort(t *testing.T) {
 	for url, want := range map[string]string{
 		"redis://h": "h:6379", "redis://u:p@h:1/2": "h:1", "rediss://[::1]:7,g:2/0": "[::1]:7", "redis://[::1]": "[::1]:6379", "redis://:a@b@h:3?cluster=true": "h:3",
+		"rediss-sentinel://h?master_name=m": "h:26379",
 	} {
 		if got := RedisHostPort(url); got != want {
 			t.Errorf("%s: %s, want %s", url, got, want)
 		}
-	}
-	if got := RedisHost("redis://:6379"); got != "127.0.0.1" && got != "localhost" {
-		t.Errorf("%s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,9 +10,12 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // parameters are those of a URL that go-redis does not know.
@@ -193,6 +197,41 @@ func (c *Conn) configureTLS(o *goredis.Options, p *parameters) error {
 	}
 	own.Certificates = []tls.Certificate{pair}
 	return nil
+}
+
+// TLSParameters puts what a URL says of TLS behind its question mark into o: ca_file,
+// cert_file, key_file, server_name and skip_verify. What it does not say stays as it
+// is. It is for who looks at such a Redis by other means, too.
+func TLSParameters(address string, o *tcp.TLSOptions) {
+	first, _ := splitHosts(address)
+	u, err := url.Parse(first)
+	if err != nil {
+		return
+	}
+	query := u.Query()
+	p := takeParameters(query)
+	if p.certFile != "" {
+		o.Cert, o.Key = p.certFile, p.keyFile
+	}
+	o.CA, o.ServerName = cmp.Or(p.caFile, o.CA), cmp.Or(p.server, o.ServerName)
+	skip, _ := strconv.ParseBool(query.Get("skip_verify"))
+	o.Insecure = o.Insecure || skip
+}
+
+// TLSConfig is the configuration for the servers of a Redis at a URL: each of them is
+// checked for the host that it is dialled by, where neither the URL nor o names
+// another one.
+func TLSConfig(address string, o tcp.TLSOptions) (*tls.Config, error) {
+	TLSParameters(address, &o)
+	named := o.ServerName != ""
+	if !named {
+		o.ServerName = "host"
+	}
+	config, err := o.Client("")
+	if err == nil && !named {
+		config.ServerName = ""
+	}
+	return config, err
 }
 
 // withPorts gives those hosts a port that have none.

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // errUnsent is that a command has certainly not reached Redis.
@@ -80,13 +82,12 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if own.ServerName == "" {
 		own.ServerName, _, _ = net.SplitHostPort(address)
 	}
-	secure := tls.Client(plain, own)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		plain.Close()
+	secure, err := tcp.ClientTLS(ctx, plain, own, nil)
+	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) { // Redis waits for the end of what it takes for a command
 			err = fmt.Errorf("no answer (a port without TLS wants redis://): %w", err)
 		}
-		return nil, unsentError{fmt.Errorf("%s: TLS: %w", address, err)}
+		return nil, unsentError{err}
 	}
 	return d.greeted(secure, plain, address)
 }
@@ -182,16 +183,27 @@ func (g *greeted) explain(err error) error {
 	if err == nil || g.came.Load() {
 		return err
 	}
-	hint := " (a port for TLS wants rediss://)"
-	if g.secure {
-		hint = " (one that wants a certificate wants cert_file and key_file)"
-	}
-	var late net.Error
-	if errors.As(err, &late) && late.Timeout() {
-		hint = ""
-	}
-	if errors.Is(err, io.EOF) {
+	hint := g.hint(err)
+	var alert *tcp.TLSError
+	switch {
+	case errors.As(err, &alert):
+		return unsentError{fmt.Errorf("%w%s", err, hint)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return unsentError{fmt.Errorf("%s: the connection was closed before Redis said anything%s: %w", g.address, hint, err)}
 	}
 	return unsentError{fmt.Errorf("%s: before Redis said anything%s: %w", g.address, hint, err)}
+}
+
+// hint is what may help where Redis has ended the connection at once.
+func (g *greeted) hint(err error) string {
+	var late net.Error
+	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return ""
+	case !g.secure:
+		return " (a port for TLS wants rediss://)"
+	case len(g.dialer.tls.Certificates) > 0 || g.dialer.tls.GetClientCertificate != nil:
+		return ""
+	}
+	return " (one that wants a certificate wants cert_file and key_file)"
 }

@@ -1,6 +1,27 @@
 package redis
 
-import goredis "github.com/redis/go-redis/v9"
+import (
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// lines is an error of several, as of several sentinels, in one line.
+type lines struct{ error }
+
+// Error implements error.
+func (e lines) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+
+// Unwrap returns them.
+func (e lines) Unwrap() error { return e.error }
+
+// oneLine has an error be told in one line.
+func oneLine(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "\n") {
+		return err
+	}
+	return lines{err}
+}
 
 // isAnswer reports whether an error is what Redis has answered to a command, and
 // not to a greeting.

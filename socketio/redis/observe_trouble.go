@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // TroubleKind says what kind of trouble there is with a Redis.
@@ -55,7 +58,7 @@ func (c *Conn) Check(ctx context.Context) error {
 // trouble words what Redis, or the way there, has said.
 func (c *Conn) trouble(err error) *Trouble {
 	t := &Trouble{Kind: Refused, Address: c.address, Err: err}
-	said := err.Error()
+	said := oneLine(err).Error()
 	for _, row := range replies {
 		if strings.HasPrefix(said, row.prefix) {
 			t.Kind, t.Text, t.Hint = row.kind, row.text, row.hint
@@ -71,6 +74,10 @@ func (c *Conn) trouble(err error) *Trouble {
 		return t
 	}
 	t.unanswered(said)
+	var name x509.HostnameError
+	if c.cluster != nil && errors.As(err, &name) {
+		t.Hint = "a cluster's servers are checked for what it calls them, by address unless each has cluster-announce-hostname and cluster-preferred-endpoint-type hostname; --server-name NAME is for all"
+	}
 	return t
 }
 
@@ -97,23 +104,32 @@ var replies = []struct {
 // unanswered words trouble on the way.
 func (t *Trouble) unanswered(said string) {
 	t.Kind, t.Text = Unreachable, said
-	var header tls.RecordHeaderError
-	var certificate *tls.CertificateVerificationError
-	var alert tls.AlertError
-	var authority x509.UnknownAuthorityError
+	var secure *tcp.TLSError
 	var timeout net.Error
 	switch {
-	case errors.As(t.Err, &header):
-		t.Kind, t.Text, t.Hint = Untrusted, "it speaks no TLS", "write redis:// in place of rediss://"
-	case errors.As(t.Err, &certificate), errors.As(t.Err, &authority):
-		t.Kind, t.Text, t.Hint = Untrusted, strings.TrimPrefix(said, "tls: "), "a certificate of an authority of one's own is trusted by --ca FILE"
-	case errors.As(t.Err, &alert):
-		t.Kind, t.Hint = Untrusted, "where it wants a certificate of clients: --cert FILE --key FILE"
-	case errors.Is(t.Err, io.EOF), errors.Is(t.Err, io.ErrUnexpectedEOF):
+	case errors.As(t.Err, &secure):
+		t.untrusted(secure)
+	case tcp.IsReset(t.Err), errors.Is(t.Err, io.EOF), errors.Is(t.Err, io.ErrUnexpectedEOF):
 		t.Text, t.Hint = "it ended the connection without an answer", "perhaps it wants TLS: write rediss:// in place of redis://"
+		if strings.HasPrefix(t.Address, "rediss") {
+			t.Hint = "perhaps it wants a certificate of clients: --cert FILE --key FILE"
+		}
 	case strings.HasPrefix(said, "redis: invalid reply"), strings.HasPrefix(said, "redis: can't parse"):
 		t.Kind, t.Text = NoRedis, fmt.Sprintf("what is there is no Redis (%s)", strings.TrimPrefix(said, "redis: "))
 	case errors.As(t.Err, &timeout) && timeout.Timeout(), errors.Is(t.Err, context.DeadlineExceeded):
 		t.Text = "no answer in time"
+	}
+}
+
+// untrusted words trouble with TLS. Its text has the address: of a cluster, or of
+// sentinels, it may be any server's.
+func (t *Trouble) untrusted(err *tcp.TLSError) {
+	t.Kind, t.Text, t.Hint = Untrusted, err.Error(), err.Hint
+	var header tls.RecordHeaderError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		t.Kind, t.Hint = Unreachable, "a port without TLS waits just so: write redis:// in place of rediss://"
+	case errors.As(err, &header):
+		t.Hint = "write redis:// in place of rediss://"
 	}
 }

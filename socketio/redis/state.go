@@ -105,10 +105,11 @@ func (c *Conn) unwatch(key any) {
 	delete(c.status.watchers, key)
 }
 
-func (c *Conn) wrote(err error) { c.became(func(s *status) { s.writing = err }) }
+func (c *Conn) wrote(err error) { c.became(func(s *status) { s.writing = oneLine(err) }) }
 
 // heard notes what somebody who reads has found.
 func (c *Conn) heard(who any, err error) {
+	err = oneLine(err)
 	c.became(func(s *status) {
 		if err == nil {
 			delete(s.reading, who)
