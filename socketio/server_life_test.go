@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,15 +15,30 @@ import (
 
 func TestConnectTimeout(t *testing.T) {
 	io := NewServer(&ServerOptions{ConnectTimeout: 20 * time.Millisecond})
-	blocked := make(chan struct{})
-	io.Of("/slow").Use(func(s *Socket) error { <-s.Context().Done(); close(blocked); return nil })
+	entered, blocked, once := make(chan struct{}, 1), make(chan struct{}), sync.Once{}
+	io.Of("/slow").Use(func(s *Socket) error {
+		select {
+		case entered <- struct{}{}:
+		default:
+		}
+		<-s.Context().Done()
+		once.Do(func() { close(blocked) })
+		return nil
+	})
 	io.Of("/slow").OnConnection(func(*Socket) { t.Error("connected after its client was closed") })
 	addr := onHTTP(t, io)
 	dialWebSocket(t, addr, "").ended()
 	dialPolling(t, addr, "").ended()
-	p := dialWebSocket(t, addr, "")
-	p.send("40/slow,") // a middleware that blocks does not put it off
-	p.ended()
+	for inTime := false; !inTime; {
+		p := dialWebSocket(t, addr, "")
+		p.send("40/slow,") // a middleware that blocks does not put it off
+		p.ended()
+		select {
+		case <-entered:
+			inTime = true
+		default: // it was too late with that
+		}
+	}
 	get(t, blocked)
 	soon(t, "forgotten", func() bool {
 		n := io.Of("/slow")

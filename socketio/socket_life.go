@@ -3,6 +3,8 @@ package socketio
 import (
 	"encoding/json"
 	"slices"
+
+	"github.com/sockkit/sockkit/trace"
 )
 
 // send encodes a packet and sends it to this socket alone.
@@ -91,7 +93,8 @@ func (s *Socket) connected() bool {
 	s.lost = nil
 	p := s.welcome()
 	e := s.namespace.server.encode(p)
-	s.conn.write(p, &e, Flags{})
+	s.conn.record(trace.Out, p)
+	e.sendApart(s.conn.session)
 	s.opened()
 	return true
 }

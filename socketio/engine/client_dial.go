@@ -255,10 +255,10 @@ func (d *Dialer) httpClient() *http.Client {
 		netDial = plain.DialContext
 	}
 	t := &http.Transport{
-		DialContext: netDial, MaxIdleConnsPerHost: 4, IdleConnTimeout: keptIdle, DisableCompression: false,
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: noting(netDial), MaxIdleConnsPerHost: 4, IdleConnTimeout: keptIdle, DisableCompression: false,
+		DialTLSContext: noting(func(ctx context.Context, network, address string) (net.Conn, error) {
 			return d.dialTLS(ctx, netDial, dialer, network, address)
-		},
+		}),
 	}
 	return &http.Client{Transport: t, Jar: d.Jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -109,7 +109,8 @@ func (t *clientPolling) write(packets []Packet) error {
 }
 
 func (t *clientPolling) request(ctx context.Context, method string, body []byte, failure string) (answer []byte, binary bool, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, t.target(), bytes.NewReader(body))
+	var conn *endConn
+	req, err := http.NewRequestWithContext(noted(ctx, &conn), method, t.target(), bytes.NewReader(body))
 	if err != nil {
 		return nil, false, &TransportError{Message: failure, Err: err}
 	}
@@ -128,7 +129,7 @@ func (t *clientPolling) request(ctx context.Context, method string, body []byte,
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
-		return nil, false, &TransportError{Message: failure, Err: err}
+		return nil, false, &TransportError{Message: failure, Err: conn.cut(err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

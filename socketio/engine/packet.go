@@ -38,6 +38,8 @@ type Packet struct {
 	Binary bool
 	// NoCompress keeps the packet from being compressed.
 	NoCompress bool
+
+	apart apart // what follows stays away
 }
 
 // ErrParse says that bytes are no packet.

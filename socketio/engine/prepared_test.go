@@ -25,9 +25,7 @@ func TestSendPrepared(t *testing.T) {
 		text.want("4text", "bAQI=", "4behind")
 		seen.want("4text", `binary "\x01\x02"`, "4behind")
 		r.want(r.get(base), 200, "4text\x1ebAQI=\x1e4behind")
-		if n := told.Load(); n != 3 {
-			r.t.Errorf("OnSend was told of %d packets", n)
-		}
+		r.until("OnSend is told of 3 packets", func() bool { return told.Load() == 3 })
 		if len(p.messages) != 2 {
 			r.t.Errorf("%d messages were made ready", len(p.messages))
 		}

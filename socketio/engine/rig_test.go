@@ -245,7 +245,13 @@ func (r *rig) beginSocket(target string) (*Session, *line) {
 	if got := l.next(); !strings.HasPrefix(got, `0{"sid":`) {
 		r.t.Fatalf("the session begins with %q", got)
 	}
-	return <-r.sessions, l
+	s := <-r.sessions
+	r.until("nothing is held back", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.held == nil
+	})
+	return s, l
 }
 
 func (l *line) send(texts ...string) {

@@ -39,7 +39,10 @@ type Session struct {
 	state      state
 	transport  transport
 	buffer     []Packet
-	buffered   int      // bytes that count against Server.MaxBuffered
+	buffered   int         // bytes that count against Server.MaxBuffered
+	held       *time.Timer // what is buffered waits, until it fires; nil else
+	heldBy     apart
+	spoken     bool     // the client has
 	delivering bool     // a callback for what comes runs
 	ending     func()   // OnClose, once it has returned
 	upgrade    *upgrade // that is under way
@@ -121,7 +124,7 @@ func (s *Session) Upgraded() bool {
 func (s *Session) Writable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == stateOpen && len(s.buffer) == 0 && s.transport.idle()
+	return s.state == stateOpen && (s.held != nil || len(s.buffer) == 0) && s.transport.idle()
 }
 
 // Buffered returns how many packets wait for the transport.
@@ -162,7 +165,7 @@ func (s *Session) SendPackets(packets ...Packet) {
 // direct is the WebSocket that packets can be handed to at once: none wait, and
 // nobody is told of it.
 func (s *Session) direct() *socket {
-	if s.state != stateOpen || len(s.buffer) > 0 || s.OnSend != nil || s.OnDrain != nil {
+	if s.state != stateOpen || s.held != nil || len(s.buffer) > 0 || s.OnSend != nil || s.OnDrain != nil {
 		return nil
 	}
 	if t, ok := s.transport.(*socket); ok && !t.closed {
@@ -198,19 +201,21 @@ func call(f func()) {
 // flush hands what is buffered to the transport, under the lock. What it
 // returns is to be called without it.
 func (s *Session) flush() func() {
-	if s.state == stateOpening || s.state == stateClosed || len(s.buffer) == 0 || !s.transport.writable() {
+	if s.state == stateOpening || s.state == stateClosed || s.held != nil || len(s.buffer) == 0 || !s.transport.writable() {
 		return nil
 	}
-	packets := s.buffer
-	s.buffer, s.buffered = nil, 0
+	packets := s.cut()
 	kept := s.transport.send(packets)
 	var end func()
-	if s.state == stateClosing {
+	if s.state == stateClosing && len(s.buffer) == 0 {
 		end = s.closeTransport(false)
 	}
 	onSend, onDrain := s.OnSend, s.OnDrain
+	if len(s.buffer) > 0 {
+		onDrain = nil
+	}
 	if onSend == nil && onDrain == nil && end == nil {
-		if !kept && s.state == stateOpen && cap(packets) <= keptBuffer {
+		if !kept && s.state == stateOpen && s.buffer == nil && cap(packets) <= keptBuffer {
 			clear(packets)
 			s.buffer = packets[:0]
 		}
@@ -262,9 +267,12 @@ func (s *Session) open(packet []byte) bool {
 		return false
 	}
 	s.state, s.delivering = stateOpen, true
-	s.push(Packet{Type: Open, Data: packet})
+	s.push(Packet{Type: Open, Data: packet, apart: untilHeard})
 	if first := s.srv.InitialPacket; first != nil {
 		s.push(Packet{Type: Message, Data: first})
+	}
+	if _, ok := s.transport.(*socket); ok {
+		s.hold(untilHeard) // behind the 101
 	}
 	after := s.flush()
 	s.mu.Unlock()
@@ -296,10 +304,13 @@ func (s *Session) packet(t transport, p Packet) {
 		s.refreshed = true
 		s.startTimeout(s.srv.pingTimeout())
 	}
+	s.spoken = true
+	heard := s.heard()
 	after := s.take(p)
 	s.delivering = true
 	s.mu.Unlock()
 	defer s.delivered()
+	call(heard)
 	if s.OnPacket != nil {
 		s.OnPacket(p)
 	}
@@ -404,6 +415,7 @@ func (s *Session) end(reason, description string) func() {
 	if s.state == stateClosing && reason == ReasonTransportClose {
 		reason = ReasonForcedClose
 	}
+	s.release()
 	s.state = stateClosed
 	for _, t := range []*time.Timer{s.beat, s.closeWait} {
 		if t != nil {
