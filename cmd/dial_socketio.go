@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,13 +70,12 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 	opening, cancel := o.openingWithin(ctx)
 	defer cancel()
 	if err := client.Connect(opening); err != nil {
-		engine := client.Engine()
 		_ = client.Close()
 		reason := reasonOf(opening, err)
-		if opening.Err() != nil && ctx.Err() == nil && engine != nil {
-			reason = &endpoint.Hint{Err: reason, Text: "the transport is open, and the namespace " + client.Namespace() + " was not answered: sockkit dial -vvv shows the packets"}
+		if opening.Err() != nil && ctx.Err() == nil && strings.HasSuffix(reason.Error(), "was not answered") {
+			reason = &endpoint.Hint{Err: reason, Text: "sockkit dial -vvv shows the packets; in the server, io.use has to call next, and the namespace has to be there"}
 		} else if opening.Err() != nil && ctx.Err() == nil && !errors.As(err, new(*tcp.Error)) {
-			reason = &endpoint.Hint{Err: reason, Text: notSocketIO}
+			reason = &endpoint.Hint{Err: reason, Text: "it is connected, and no whole answer came to the handshake: the server hangs, or is none of Socket.IO: sockkit inspect " + o.address.String() + " looks closer"}
 		}
 		return stoppedBy(ctx, failed("dial", o.address, reason))
 	}

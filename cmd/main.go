@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -46,6 +47,7 @@ func (s *Streams) output() io.Writer {
 
 // Main runs the command line args and returns the exit status.
 func Main(args []string, s Streams) int {
+	log.SetOutput(io.Discard) // net/http's, who says there what an error says too
 	s.children = &endpoint.Children{}
 	ctx, stop := onSignals(s.children)
 	defer stop()

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/textproto"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -168,6 +170,7 @@ func TestReadRequest(t *testing.T) {
 
 func TestReaderErrors(t *testing.T) {
 	broken := errors.New("reset by peer")
+	reset := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 1}, Err: os.NewSyscallError("read", broken)}
 	for _, test := range []struct {
 		wire   string
 		source error
@@ -177,6 +180,7 @@ func TestReaderErrors(t *testing.T) {
 	}{
 		{"", io.EOF, io.ErrUnexpectedEOF, "response-empty", "handshake: no response came: the peer closed the connection"},
 		{"", broken, broken, "response-empty", "handshake: no response came: reset by peer"},
+		{"", reset, reset, "response-empty", "handshake: no response came: reset by peer"},
 		{"HTTP/1.1 101 \r\nUpgrade: websocket\r\n", io.EOF, io.ErrUnexpectedEOF, "response-unfinished", "handshake: the response broke off after 35 bytes: the peer closed the connection"},
 		{"\x15\x03\x03\x00\x02", io.EOF, ErrNotHTTP, "response-is-tls", ErrNotHTTP.Error()},
 		{strings.Repeat("HTTP/1.1", 1<<14), io.EOF, ErrTooLarge, "response-too-large", ErrTooLarge.Error()},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 )
 
 // Reader reads heads from a stream, and loses no byte behind them: what it has
@@ -101,7 +103,7 @@ func (e *CutError) Error() string {
 	if e.Response {
 		what = "response"
 	}
-	how := e.Err.Error()
+	how := plainly(e.Err)
 	if errors.Is(e.Err, io.EOF) {
 		how = "the peer closed the connection"
 	}
@@ -109,6 +111,19 @@ func (e *CutError) Error() string {
 		return fmt.Sprintf("handshake: no %s came: %s", what, how)
 	}
 	return fmt.Sprintf("handshake: the %s broke off after %s: %s", what, count(e.Got, "byte", "bytes"), how)
+}
+
+// plainly is what the network says, without the addresses and the call.
+func plainly(err error) string {
+	var op *net.OpError
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		return call.Err.Error()
+	}
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
 }
 
 // Unwrap returns the stream's error, io.ErrUnexpectedEOF in place of io.EOF.

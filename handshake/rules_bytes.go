@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 )
@@ -83,6 +84,9 @@ func foreignWords(h *Head) string {
 	text := quote(h.Raw[:min(len(h.Raw), 48)])
 	if kind := Sniff(h.Raw); kind != "" {
 		return fmt.Sprintf("%s, which looks like %s", text, kind)
+	}
+	if first, _, _ := bytes.Cut(h.Raw, []byte("\r\n")); bytes.HasPrefix(first, []byte("GET /")) && bytes.HasSuffix(first, []byte(" HTTP/1.1")) {
+		return text + ", which is a request: what was sent is sent back"
 	}
 	return text
 }

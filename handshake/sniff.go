@@ -19,7 +19,23 @@ func Sniff(b []byte) string {
 			return s.name
 		}
 	}
+	if follows(b) {
+		return "a response behind something else"
+	}
 	return ""
+}
+
+// follows reports whether a response begins in b, behind other bytes.
+func follows(b []byte) bool {
+	for i := 1; ; i++ {
+		at := bytes.Index(b[min(i, len(b)):], []byte("HTTP/1."))
+		if at < 0 {
+			return false
+		}
+		if i += at; len(b) >= i+12 && b[i+8] == ' ' && len(bytes.Trim(b[i+9:i+12], "0123456789")) == 0 {
+			return true
+		}
+	}
 }
 
 var signatures = [...]struct{ prefix, name string }{

@@ -63,7 +63,7 @@ func (c *Client) Connect(ctx context.Context) error {
 	select {
 	case err = <-w:
 	case <-ctx.Done():
-		err = c.impatient(context.Cause(ctx), w)
+		err = c.impatient(context.Cause(ctx), c.manager.Engine() != nil, w)
 	}
 	if err == nil {
 		return nil
@@ -74,8 +74,9 @@ func (c *Client) Connect(ctx context.Context) error {
 	return fmt.Errorf("socketio: connect to %s: %w", c.where(), err)
 }
 
-// impatient ends the wait of one that has waited long enough.
-func (c *Client) impatient(err error, w chan error) error {
+// impatient ends the wait of one that has waited long enough, with the session
+// open below or not.
+func (c *Client) impatient(err error, session bool, w chan error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, other := range c.waiting {
@@ -90,6 +91,9 @@ func (c *Client) impatient(err error, w chan error) error {
 	}
 	if c.failure != nil {
 		return fmt.Errorf("%w; the last attempt: %w", err, c.failure)
+	}
+	if session {
+		return fmt.Errorf("%w: the session is open, and the namespace %s was not answered", err, c.namespace)
 	}
 	return err
 }

@@ -129,6 +129,38 @@ func TestClientUnreachable(t *testing.T) {
 	_ = c.Close()
 }
 
+// A session that opens, and a namespace that nobody answers.
+func TestClientNamespaceUnanswered(t *testing.T) {
+	noClientLeft(t)
+	asked := make(chan struct{}, 1)
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			fmt.Fprint(w, "ok")
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+		case r.URL.Query().Get("sid") == "":
+			fmt.Fprint(w, `0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}`)
+		default:
+			<-r.Context().Done()
+		}
+	}))
+	defer h.Close()
+	defer h.CloseClientConnections()
+	c := NewClient(h.URL+"/chat", &ClientOptions{NoReconnection: true, Transports: []string{"polling"}})
+	defer c.Close()
+	ctx, cancel := context.WithCancelCause(patient(t))
+	go func() {
+		<-asked
+		cancel(errors.New("enough"))
+	}()
+	if err := c.Connect(ctx); err == nil || !strings.HasSuffix(err.Error(), "enough: the session is open, and the namespace /chat was not answered") {
+		t.Error(err)
+	}
+}
+
 // closedPort is an address where nothing listens.
 func closedPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

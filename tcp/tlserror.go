@@ -131,7 +131,7 @@ func (h *handshake) noTLS(err tls.RecordHeaderError) (reason, hint string) {
 	case h.side == trace.Server:
 		return reason, "the client has to speak TLS here: https://, wss://, tls://"
 	case bytes.HasPrefix(h.wire.seen(), []byte("HTTP/")):
-		return reason, "this is an HTTP server without TLS: http://, ws:// or tcp:// reach it"
+		return reason, "this is an HTTP server without TLS: ws://, sio:// or tcp:// reach it"
 	}
 	return reason, "tcp:// speaks to it without TLS"
 }
@@ -169,10 +169,25 @@ func (h *handshake) local(err error) (reason, hint string) {
 			", and here is " + quoted(h.cfg.NextProtos), "--alpn says which are spoken"
 	case strings.HasPrefix(text, "client didn't provide a certificate"):
 		return "the client sent no certificate, and --client-ca demands one", ""
+	case strings.HasPrefix(text, unexpectedMessage):
+		return h.unexpected(strings.TrimPrefix(text, unexpectedMessage))
 	case strings.HasPrefix(text, "either ServerName or InsecureSkipVerify must be specified"):
 		return "there is no name to check the server's certificate for", "--server-name gives one"
 	}
 	return text, ""
+}
+
+const unexpectedMessage = "received unexpected handshake message of type "
+
+// unexpected words a message of the handshake that was not due. What a server
+// sends is never a ClientHello: whoever does sends back what came.
+func (h *handshake) unexpected(types string) (reason, hint string) {
+	names := strings.NewReplacer("*tls.", "", "Msg", "", "TLS13", "").Replace(types)
+	came, due, _ := strings.Cut(names, " when waiting for ")
+	if h.side == trace.Client && came == "clientHello" {
+		return "the server speaks no TLS: it sends back what it is sent", "an echo service listens there; tcp:// speaks to it without TLS"
+	}
+	return fmt.Sprintf("the %s broke the protocol: its handshake has a %s where a %s is due", h.peer(), came, due), ""
 }
 
 // versions names the TLS versions that this side speaks.

@@ -303,6 +303,14 @@ func TestPeersWithoutTLS(t *testing.T) {
 	}
 }
 
+// An echo service sends the ClientHello back.
+func TestEchoInPlaceOfTLS(t *testing.T) {
+	client, peer := joined(t)
+	go io.Copy(peer, peer)
+	_, err := ClientTLS(testContext(t), client, &tls.Config{ServerName: "localhost"}, nil)
+	failed(t, err, "the server speaks no TLS: it sends back what it is sent", "echo service")
+}
+
 func TestClientWithoutTLS(t *testing.T) {
 	a := newAuthority(t, "Test CA")
 	client, server := joined(t)

@@ -112,7 +112,7 @@ func (d *doctor) judgeDropped() {
 	case ownPage(d.plain):
 		d.say(lastWord, Verdict{ID: WrongPath, Where: WhereProxy, What: "nginx itself answers: nothing in its configuration passes the path on",
 			Change: "add a location for the path with proxy_pass, or correct the path"}, d.plain.seen(), "the page is nginx's own")
-	case sameAnswer(d.plain, page):
+	case sameAnswer(d.plain, page) && d.plain.status >= 200:
 		d.ignored()
 	}
 }
@@ -201,7 +201,7 @@ func (d *doctor) broken() *handshake.Finding {
 		return nil
 	}
 	for _, f := range h.Findings {
-		if f.Level == handshake.Must && f.Part == handshake.InResponse {
+		if (f.Level == handshake.Must || f.Fails) && f.Part == handshake.InResponse {
 			return &f
 		}
 	}
@@ -306,8 +306,10 @@ func (d *doctor) judgeSocketIO() {
 		d.judgeNamespace(refused)
 	case d.gave(OldEngine):
 	case d.in.Report.Reached == ReachedEngine && !d.gave(Intermittent):
-		d.say(found, Verdict{ID: ConnectUnanswered, Where: WhereServer, What: "a session opens, and the CONNECT of the namespace is not answered as is due",
-			Change: "look at the server's middleware (io.use has to call next), and at what handles packets of type 0"}, d.plainly())
+		d.judgeConnect()
+	case d.plain != nil && d.plain.kind == asksEngine && d.plain.cut != nil && d.plain.status == http.StatusOK:
+		d.say(told, Verdict{ID: OpenPacket, Where: WhereServer, What: "the answer that opens a session does not come to its end",
+			Change: "see whether Content-Length is the length of the body, and who writes or rewrites the answer"}, d.plain.seen())
 	case e.answers[4] != nil && e.answers[4].broken != nil:
 		d.say(told, Verdict{ID: OpenPacket, Where: WhereServer, What: "the packet that opens a session is wrong: " + e.answers[4].broken.Error(),
 			Change: "mend the server, or what rewrites its answers: 0{\"sid\":…,\"upgrades\":…,\"pingInterval\":…,\"pingTimeout\":…,\"maxPayload\":…} is due"}, d.plain.seen(), "the body begins "+excerpt(d.plain.body))
@@ -324,6 +326,23 @@ func (d *doctor) judgeSocketIO() {
 		d.say(lastWord, Verdict{ID: NotSocketIO, Where: WhereClient, What: "what answers is no Socket.IO server", Change: "correct the address, or --path, which is /socket.io/ where none is given"},
 			d.plain.seen(), when(len(d.plain.body) > 0, "the body begins "+excerpt(d.plain.body)))
 	}
+}
+
+// judgeConnect is about a session that opens, and a namespace that is not joined.
+func (d *doctor) judgeConnect() {
+	v := Verdict{ID: ConnectUnanswered, Where: WhereServer, What: "a session opens, and the CONNECT of the namespace is not answered as is due",
+		Change: "look at the server's middleware (io.use has to call next), and at what handles packets of type 0"}
+	var refused *engine.TransportError
+	switch failed := errors.As(d.in.failure, &refused); {
+	case failed && refused.Body == engine.UnknownSID.Message(), failed && strings.Contains(refused.Error(), engine.UnknownSID.Message()):
+		v.Where, v.What = WhereProxy, "a session opens, and the next request reaches a server that does not know it"
+		v.Change = "sticky sessions have to be on where there are several servers: ip_hash in nginx, a cookie in haproxy; or have clients use transports: [\"websocket\"]"
+	case errors.Is(d.in.failure, engine.ErrParse):
+		v.What, v.Change = "a session opens, and what comes next is no packet", "look at who writes or rewrites the server's answers, and whether both ends use the same parser"
+	case failed && refused.Status >= 400:
+		v.What, v.Change = fmt.Sprintf("a session opens, and its next request is answered %d", refused.Status), "look at the server's log: it fails where it takes packets"
+	}
+	d.say(found, v, d.plainly())
 }
 
 func (d *doctor) judgeNamespace(refused *NamespaceError) {

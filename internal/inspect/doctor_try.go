@@ -125,6 +125,7 @@ type trial struct {
 	status  int
 	x       *handshake.Exchange // what passed, where HTTP did
 	body    []byte
+	cut     error  // why the body did not come to its end
 	first   []byte // what came where HTTP was due
 	err     error
 	closed  *ws.CloseError // by the peer, as soon as it was open
@@ -240,7 +241,7 @@ func secretField(name string) bool {
 
 // upgrade asks for a WebSocket, and sees whether it stays open.
 func (t *trial) upgrade(ctx context.Context, d *doctor, conn net.Conn) {
-	dialer := &ws.Dialer{Header: t.fields(), Subprotocols: t.subprotocols, Origin: t.origin, Timeout: -1, CloseTimeout: time.Second, Tracer: d.o.Tracer}
+	dialer := &ws.Dialer{Header: t.fields(), Subprotocols: t.subprotocols, Origin: t.origin, Timeout: -1, CloseTimeout: pongTime / 2, Tracer: d.o.Tracer}
 	if !t.noDeflate {
 		dialer.Deflate = &handshake.Deflate{ClientMaxWindowBits: handshake.Unvalued}
 	}
@@ -273,6 +274,9 @@ func (t *trial) keep(x *handshake.Exchange) {
 	t.reached = ReachedHandshake
 }
 
+// pongTime is how long the pong is waited for that shows that a connection stays.
+const pongTime = time.Second
+
 // stays reports whether the connection outlives a ping: servers that have
 // something against a client often open first, and close with a code.
 func (t *trial) stays(ctx context.Context, c *ws.Conn) {
@@ -285,9 +289,18 @@ func (t *trial) stays(ctx context.Context, c *ws.Conn) {
 			}
 		}
 	}()
-	pinging, cancel := context.WithTimeout(ctx, time.Second)
+	pinging, cancel := context.WithTimeout(ctx, pongTime)
 	defer cancel()
 	_, err := c.Ping(pinging)
+	if err != nil { // who reads knows why; a close is waited for less long than a pong
+		select {
+		case err = <-ended:
+		default:
+			if pinging.Err() == nil {
+				err = <-ended
+			}
+		}
+	}
 	var closed *ws.CloseError
 	if errors.As(err, &closed) && !closed.Local && !closed.Orderly() {
 		t.closed = closed
@@ -363,7 +376,7 @@ func (t *trial) answer(conn net.Conn, x *handshake.Exchange) {
 		}
 	}
 	if x.Response != nil && x.Response.Status != 0 {
-		x.Body, _ = reader.Body(x.Response, maxAnswerKept)
+		x.Body, t.cut = reader.Body(x.Response, maxAnswerKept)
 	}
 	t.keep(x)
 	if t.http() {
@@ -383,7 +396,7 @@ func (t *trial) readOpening() {
 	p := &polled{status: t.status, body: t.body}
 	p.readOpening()
 	t.opening = p.opening
-	if t.opens = p.opening != nil && p.version == t.version(); t.opens {
+	if t.opens = p.opening != nil && p.version == t.version() && t.cut == nil; t.opens {
 		t.reached = ReachedEngine
 	}
 }

@@ -27,7 +27,8 @@ const (
 	TLSPort           = "tls_port"            // TLS was due
 	PlainPort         = "plain_port"          // no TLS was due
 	TLSRefused        = "tls"                 // TLS itself fails
-	OtherProtocol     = "other_protocol"      // SSH, Redis...
+	OtherProtocol     = "other_protocol"      // SSH, Redis, an echo...
+	BeforeResponse    = "before_response"     // something stands before the response
 	HTTP2Only         = "http2_only"          //
 	Silence           = "silent"              // connections are taken, and nothing comes
 	ClosesUnanswered  = "closes_unanswered"   // and closed
@@ -264,10 +265,26 @@ func (d *doctor) http2Only() Verdict {
 	return v
 }
 
+// lateResponse is what [handshake.Sniff] says of a response that does not come
+// first.
+var lateResponse = handshake.Sniff([]byte(" HTTP/1.1 200"))
+
 // judgeProtocol is about ports where no HTTP is spoken.
 func (d *doctor) judgeProtocol() {
 	again := d.find(TryAgain)
 	if again == nil || d.plain.http() || d.gave(TLSPort, PlainPort, TLSRefused, WantsClient) {
+		return
+	}
+	for _, t := range []*trial{again, d.flip(), d.find(TryHTTP2)} {
+		if t.echoes() {
+			d.say(told, Verdict{ID: OtherProtocol, Where: WhereClient, What: "what listens there sends back what it is sent: an echo service, and no HTTP", Change: "correct the port or the host"}, t.seen())
+			return
+		}
+	}
+	if again.protocol() == lateResponse {
+		before, _, _ := bytes.Cut(again.first, []byte("HTTP/1."))
+		d.say(told, Verdict{ID: BeforeResponse, Where: WhereServer, What: "the server writes something before its response: " + excerpt(before),
+			Change: "write nothing to the connection before the response: no log line, no byte order mark, no frame"}, again.seen())
 		return
 	}
 	for _, t := range []*trial{d.find(TryHTTP2), again, d.find(TryBanner), d.find(TryPage), d.flip()} {
@@ -300,15 +317,31 @@ func (d *doctor) judgeRedirect() {
 			to = append(to, t)
 		}
 	}
+	if len(to) == 0 && d.circles(d.plain) {
+		d.say(told, Verdict{ID: Redirected, Where: WhereServer, What: "the server sends to the very address that was asked", Change: "mend the redirect: it leads in a circle"}, d.plain.seen())
+	}
 	if len(to) == 0 || d.gave(TLSPort) {
 		return
 	}
 	change := "write " + d.typed(to[0])
+	if d.circles(to[0]) {
+		d.say(told, Verdict{ID: Redirected, Where: WhereServer, What: "the server sends elsewhere, and from there in a circle", Change: "mend the redirect"}, append([]string{d.plain.seen()}, d.seen(TryLocation)...)...)
+		return
+	}
 	if !to[0].opens {
 		change += ", which does not open either as it stands"
 	}
 	d.say(proven, Verdict{ID: Redirected, Where: WhereClient, What: "the server sends elsewhere, and clients need not follow (browsers never do)",
 		Change: change}, append([]string{d.plain.seen()}, d.seen(TryLocation)...)...)
+}
+
+// circles reports whether an answer sends to where it came from.
+func (d *doctor) circles(t *trial) bool {
+	if t == nil || t.x == nil || t.x.Response == nil || t.status/100 != 3 {
+		return false
+	}
+	to, ok := resolveLocation(t.url(), t.x.Response.Get("Location"))
+	return ok && to.URL() == t.url()
 }
 
 // judgeOffers is about what was offered, or should have been.

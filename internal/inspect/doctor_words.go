@@ -41,6 +41,8 @@ func (t *trial) words() string {
 		return t.answered()
 	case errors.As(t.err, new(*tcp.TLSError)):
 		return reasonFor(t.err)
+	case t.echoes():
+		return "sends back what it was sent"
 	case len(t.first) > 0 && t.protocol() != "":
 		return fmt.Sprintf("speaks %s: %s", t.protocol(), excerpt(t.first))
 	case len(t.first) > 0:
@@ -59,6 +61,9 @@ func (t *trial) answered() string {
 	}
 	if line := firstWords(t.body); line != "" {
 		s += ": " + line
+	}
+	if t.cut != nil && t.kind == asksEngine {
+		s += fmt.Sprintf(" (its body breaks off after %s)", plural(len(t.body), "byte"))
 	}
 	return s
 }
@@ -131,4 +136,19 @@ func (t *trial) how() string {
 		return ", namespace " + t.namespace
 	}
 	return ""
+}
+
+// echoes reports whether what came is what was sent.
+func (t *trial) echoes() bool {
+	if t == nil || len(t.first) == 0 {
+		return false
+	}
+	sent := []byte(http2Preface)
+	if t.kind != asksHTTP2 {
+		if t.x == nil || t.x.Request == nil {
+			return false
+		}
+		sent = t.x.Request.AppendTo(nil)
+	}
+	return bytes.HasPrefix(sent, t.first) || bytes.HasPrefix(t.first, sent)
 }

@@ -37,7 +37,11 @@ func (in *Inspection) refusedBy(a *polled) error {
 		return &endpoint.Hint{Err: e, Text: "the server is of Socket.IO 2: it and clients of 3 and 4 do not understand each other"}
 	case a.broken != nil:
 		e = &engine.TransportError{Message: "server error", Err: a.broken}
-		return &endpoint.Hint{Err: e, Text: "without a sid a client cannot name its session: mend the server, or what rewrites its answers"}
+		hint := "without a sid a client cannot name its session: mend the server, or what rewrites its answers"
+		if a.broken != errNoSID {
+			hint = "see whether Content-Length is the length of the body, and who writes or rewrites the answer"
+		}
+		return &endpoint.Hint{Err: e, Text: hint}
 	case a.status == http.StatusOK:
 		return &engine.TransportError{Message: "server error", Err: fmt.Errorf("an open packet of Engine.IO was due, and %s came", printable(fmt.Sprintf("%.60q", a.body)))}
 	case a.status >= 300 && a.status < 400:

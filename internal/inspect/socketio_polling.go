@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -173,7 +174,11 @@ func unanswered(err error) error {
 	if e, ok := err.(*url.Error); ok {
 		err = e.Err
 	}
-	return &engine.TransportError{Message: "no answer came to the handshake", Err: err}
+	if text := err.Error(); strings.Contains(text, "malformed ") { // net/http has no type for it
+		text = strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")
+		return &engine.TransportError{Message: "server error", Err: fmt.Errorf("%w: the answer is no HTTP: %s", engine.ErrParse, text)}
+	}
+	return &engine.TransportError{Message: "no answer came to the request", Err: err}
 }
 
 // open sends a handshake.
@@ -221,16 +226,16 @@ func (a *polled) readOpening() {
 		return
 	}
 	o, err := readOpening(body[1:])
-	if errors.Is(err, errNoSID) {
-		a.broken = err
-	}
-	if err != nil {
+	if a.broken = err; err != nil {
 		return
 	}
 	a.opening, a.version = o, version
 }
 
-var errNoSID = errors.New("the open packet has no sid")
+var (
+	errNoSID  = errors.New("the open packet has no sid")
+	errCutOff = errors.New("the open packet is cut off")
+)
 
 func readOpening(data []byte) (*EngineOpening, error) {
 	var told struct {
@@ -239,8 +244,10 @@ func readOpening(data []byte) (*EngineOpening, error) {
 		PingInterval, PingTimeout int64
 		MaxPayload                int64
 	}
-	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&told); err != nil {
-		return nil, err
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&told); errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, errCutOff
+	} else if err != nil {
+		return nil, fmt.Errorf("the open packet is no such JSON: %w", err)
 	}
 	if told.SID == "" {
 		return nil, errNoSID

@@ -207,6 +207,9 @@ func (s *pollSession) receive(ctx context.Context) (list []engine.Packet, err er
 		list = append(list, p)
 		return true
 	})
+	if err != nil {
+		err = fmt.Errorf("%w: %s is no payload of Engine.IO", err, excerpt(a.body))
+	}
 	return list, err
 }
 

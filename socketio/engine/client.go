@@ -100,11 +100,16 @@ func (c *Client) open(ctx context.Context, name string) (err error) {
 
 // opened takes the open packet.
 func (c *Client) opened(p Packet) error {
-	if p.Type != Open || json.Unmarshal(p.Data, &c.opening) != nil {
-		return &TransportError{Message: "server error", Body: string(p.Data), Err: fmt.Errorf("an open packet was due, and %s came", p.Type)}
+	var wrong error
+	if p.Type != Open {
+		wrong = fmt.Errorf("an open packet was due, and %s came", p.Type)
+	} else if err := json.Unmarshal(p.Data, &c.opening); err != nil {
+		wrong = fmt.Errorf("the open packet cannot be read: %w", err)
+	} else if c.opening.SID == "" {
+		wrong = errors.New("the open packet has no sid")
 	}
-	if c.opening.SID == "" {
-		return &TransportError{Message: "server error", Body: string(p.Data), Err: errors.New("the open packet has no sid")}
+	if wrong != nil {
+		return &TransportError{Message: "server error", Body: string(p.Data), Err: wrong}
 	}
 	return nil
 }
