@@ -144,10 +144,23 @@ func (o *checkOptions) readCapture(ctx context.Context, name string, in io.Reade
 	switch {
 	case err != nil:
 		return nil, fileVerdict("handshake check "+name, report, err)
+	case len(list) == 0 && over2(report) > 0:
+		return nil, &verdictError{statusFailure, fmt.Sprintf("handshake check %s: no opening handshake of a WebSocket over HTTP/1.1 is in this %s, but %d over HTTP/2", name, report.Format, over2(report)),
+			"sockkit inspect " + name + " holds those against the rules"}
 	case len(list) == 0:
 		return nil, &verdictError{statusFailure, fmt.Sprintf("handshake check %s: no opening handshake of a WebSocket is in this %s", name, report.Format), "sockkit inspect " + name + " shows what is in it"}
 	}
 	return list, nil
+}
+
+// over2 counts the WebSockets that stand on streams of HTTP/2.
+func over2(report *capture.Report) (n int) {
+	for _, c := range report.Connections {
+		if c.Stream != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // broken are the findings that break a MUST.

@@ -97,6 +97,8 @@ type fileReport struct {
 }
 
 type fileConnection struct {
+	Network string
+	Packets struct{ Out, In int }
 	End     string
 	Gaps    int
 	Missing int64

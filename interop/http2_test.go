@@ -131,7 +131,7 @@ func TestHTTP2ThroughHAProxy(t *testing.T) {
 	a := newAuthority(t, "Interop CA")
 	cert := a.issue(t, here)
 	p := wsServer(t, wsLibraries["node ws"], wsOptions{Echo: true, Subprotocols: []string{"chat"}})
-	plain, secure := http2HAProxy(t, cert, hostPortOf(p.url))
+	_, plain, secure := http2HAProxy(t, cert, hostPortOf(p.url))
 	for _, args := range [][]string{{"wss://" + secure + "/", "--ca", a.pem}, {"ws://" + plain + "/"}} {
 		us := held(t, append([]string{"dial", "--http2", "-s", "chat", "--linger", "0"}, args...)...)
 		p.next("open")
@@ -145,7 +145,7 @@ func TestHTTP2ThroughHAProxy(t *testing.T) {
 	}
 }
 
-func http2HAProxy(t *testing.T, cert pair, target string) (plain, secure string) {
+func http2HAProxy(t *testing.T, cert pair, target string) (p *proc, plain, secure string) {
 	t.Helper()
 	template, err := os.ReadFile("proxies/haproxy-http2.cfg")
 	if err != nil {
@@ -159,12 +159,12 @@ func http2HAProxy(t *testing.T, cert pair, target string) (plain, secure string)
 		}
 		both = append(both, b...)
 	}
-	_, at := serve(t, "tcp4", func(at place) program {
+	p, at := serve(t, "tcp4", func(at place) program {
 		plain = "127.0.0.1:" + freePort(t)
 		fill := strings.NewReplacer("@LISTEN@", at.hostPort(), "@PLAIN@", plain, "@TARGET@", target, "@CERT@", fileOf(t, both))
 		return program{args: []string{"haproxy", "-db", "-f", fileOf(t, []byte(fill.Replace(string(template))))}}
 	})
-	return plain, at.hostPort()
+	return p, plain, at.hostPort()
 }
 
 // Chromium opens a WebSocket on the HTTP/2 connection that it has fetched a page

@@ -52,6 +52,7 @@ func startChromium(t *testing.T) {
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.IgnoreCertErrors,
 		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"),
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+			cmd.Env = append(environment(), "SSLKEYLOGFILE="+chromiumKeys())
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 			cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		}))
@@ -69,6 +70,9 @@ func startChromium(t *testing.T) {
 		t.Fatalf("chromium: %v", err)
 	}
 }
+
+// chromiumKeys is where the browser logs its secrets of TLS.
+func chromiumKeys() string { return filepath.Join(filepath.Dir(bin), "chromium-keys") }
 
 // endChromium ends the browser, if there is one.
 func endChromium() {

@@ -71,6 +71,7 @@ type wsPeer struct {
 	t   testing.TB
 	url string // where a server is reached
 	act func(wsAct) error
+	it  *proc // nil where it is no program of its own
 
 	mu      sync.Mutex
 	saw     []wsSaw
@@ -171,6 +172,7 @@ func (p *wsPeer) script(o wsOptions, command ...string) {
 	}
 	sightings := &wsSightings{to: p}
 	it := start(p.t, program{args: append(command, string(words)), hold: true, out: sightings})
+	p.it = it
 	p.act = func(a wsAct) error { return json.NewEncoder(it.in).Encode(a) }
 	go func() { <-it.done; p.report(wsSaw{Saw: "ended"}) }()
 	if o.URL != "" {

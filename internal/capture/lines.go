@@ -61,6 +61,9 @@ func (c *Connection) lines() []string {
 	if c.Network == "udp" {
 		return []string{fmt.Sprintf("%s: %s out, %s in", head, counted(c.Data.Out, "datagram"), counted(c.Data.In, "datagram"))}
 	}
+	if c.On != 0 {
+		head += fmt.Sprintf(", stream %d of [%d]", c.Stream, c.On)
+	}
 	if c.Out+c.In > 0 {
 		head += fmt.Sprintf(", %s out, %s in", render.Size(c.Out), render.Size(c.In))
 	}

@@ -155,8 +155,10 @@ func (r *reader) emit(id trace.ID, e trace.Event) { r.tracer.Emit(id, e) }
 func (r *reader) note(id trace.ID, text string) { r.emit(id, trace.Note{Text: text}) }
 
 // follow has a connection followed.
-func (r *reader) follow(id trace.ID) *tap.Follower {
+func (r *reader) follow(id trace.ID, c *Connection) *tap.Follower {
 	f := tap.Following{ID: id, Limits: r.limits(), Kept: mostKept, Now: func() time.Time { return r.now }}
+	s := &streams{r: r, of: c, open: map[trace.ID]*Connection{}}
+	f.OnStream, f.OnStreamEnd = s.begin, s.end
 	if r.OnOpen != nil {
 		f.OnOpen = func(x *handshake.Exchange) { r.OnOpen(id, x) }
 	}

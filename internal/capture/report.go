@@ -52,6 +52,8 @@ const (
 type Connection struct {
 	ID       trace.ID      `json:"id"`
 	Network  string        `json:"network"`
+	On       trace.ID      `json:"on,omitempty"`     // the connection of HTTP/2 that it is a stream of
+	Stream   uint32        `json:"stream,omitempty"` // its number there
 	Client   string        `json:"client"`
 	Server   string        `json:"server"`
 	Opened   time.Time     `json:"opened,omitzero"`

@@ -417,8 +417,8 @@ func (s *secured) end(from ws.Role, whole bool) {
 	if from == ws.ClientRole && s.early.size > 0 {
 		s.t.r.note(s.t.id, fmt.Sprintf("%d bytes of early data (0-RTT) are not shown: whether the server takes them is not known", s.early.size))
 	}
-	if s.sides[from].open != nil && !s.sides[from].lost {
-		s.t.plain.End(from, whole)
+	if s.sides[from].open != nil {
+		s.t.plain.End(from, whole && !s.sides[from].lost)
 	}
 }
 

@@ -19,7 +19,7 @@ type talk struct {
 }
 
 func newTalk(r *reader, id trace.ID, report *Connection) *talk {
-	return &talk{r: r, id: id, report: report, plain: r.follow(id)}
+	return &talk{r: r, id: id, report: report, plain: r.follow(id, report)}
 }
 
 // feed takes bytes as they passed.

@@ -40,7 +40,8 @@ type exchanges struct {
 	ends   [2]sync.Once
 	frames atomic.Pointer[ws.Observer]
 	socket *engine.ObservedSocket
-	good   bool // the upgrade has succeeded
+	good   bool   // the upgrade has succeeded
+	h2c    *asked // what has gone over to HTTP/2
 }
 
 // sent is what one end has sent and is not read yet.
@@ -124,7 +125,7 @@ func (x *exchanges) sent(from ws.Role) *sent {
 // look reads what is complete.
 func (x *exchanges) look(from ws.Role) {
 	s := x.sent(from)
-	for len(s.buf) > 0 && len(s.buf) >= s.need && !x.lost && x.frames.Load() == nil {
+	for len(s.buf) > 0 && len(s.buf) >= s.need && !x.lost && x.frames.Load() == nil && x.h2c == nil {
 		n, err := x.one(from, s)
 		switch {
 		case errors.Is(err, handshake.ErrNeedMore), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -278,6 +279,10 @@ func (x *exchanges) answered(a *asked, answer *http.Response, head *handshake.He
 		return
 	}
 	x.waiting, x.asking = x.waiting[1:], x.asking-len(a.head.Raw)
+	if x.pieces && answer.StatusCode == http.StatusSwitchingProtocols && strings.EqualFold(answer.Header.Get("Upgrade"), "h2c") {
+		x.h2c = a
+		return
+	}
 	if a.exchange != nil {
 		a.exchange.Response(answer.StatusCode, answer.Header, body)
 	}
@@ -316,7 +321,7 @@ func (x *exchanges) upgraded(o *opening, a *asked) {
 	tracer := x.tracer
 	if a.exchange != nil {
 		x.socket = x.io.engine.WebSocket(x.id, a.RequestURI)
-		tracer = tracer.View(&messageTap{x: x, socket: x.socket}, max(tracer.Level, trace.Message))
+		tracer = tracer.View(&messageTap{to: x.tracer, socket: x.socket}, max(tracer.Level, trace.Message))
 	}
 	x.begin(agreed, func() *ws.Observer { return ws.NewObserver(tracer, x.id, agreed, x.limits) })
 	x.frames.Store(x.fresh())
@@ -325,17 +330,17 @@ func (x *exchanges) upgraded(o *opening, a *asked) {
 // messageTap passes records on, and messages to the engine.
 type messageTap struct {
 	mu     sync.Mutex
-	x      *exchanges
-	socket *engine.ObservedSocket
+	to     *trace.Tracer
+	socket *engine.ObservedSocket // nil while there is none
 }
 
 // Record implements [trace.Sink].
 func (m *messageTap) Record(r trace.Record) {
-	if m.x.tracer.On(r.Event.Level()) {
-		m.x.tracer.Sink.Record(r)
+	if m.to.On(r.Event.Level()) {
+		m.to.Sink.Record(r)
 	}
 	e, ok := r.Event.(trace.WSMessage)
-	if !ok {
+	if !ok || m.socket == nil {
 		return
 	}
 	kind := ws.Text

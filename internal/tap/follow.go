@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +51,13 @@ type Following struct {
 	Kept   int                       // bytes of what is not complete, by direction; 0 is 64 MiB
 	Now    func() time.Time          // the time of what is fed; nil is time.Now
 	OnOpen func(*handshake.Exchange) // called with each opening handshake, right or wrong; may be nil
+
+	// OnStream is called where a WebSocket is asked for on a stream of HTTP/2, and
+	// returns the number of its records; OnStreamEnd is called when nothing more
+	// passes there. Ended is false where the stream may go on. Both are nil where
+	// they are the connection's.
+	OnStream    func(stream uint32) trace.ID
+	OnStreamEnd func(id trace.ID, e trace.Close, ended bool)
 }
 
 // Follower follows one connection whose bytes are read somewhere else, such as
@@ -60,13 +68,16 @@ type Follower struct {
 	o       *opening
 	decided decided
 	frames  *ws.Observer
-	over2   *ws.HTTP2Observer // where HTTP/2 is spoken
+	over2   *over2 // where HTTP/2 is spoken
 	lanes   [2]lane
 	kept    [2][]byte // until it is decided
 	scan    handshake.Scanner
 	ended   [2]bool
 	tracer  *trace.Tracer
 	id      trace.ID
+
+	onStream    func(uint32) trace.ID
+	onStreamEnd func(trace.ID, trace.Close, bool)
 }
 
 // decided says which machine follows a connection.
@@ -90,7 +101,7 @@ func (s *SocketIO) Follow(f Following) *Follower {
 	t := s.captured.tracer
 	e := extras{clock: f.Now, told: f.OnOpen, pieces: true}
 	return &Follower{
-		tracer: t, id: f.ID,
+		tracer: t, id: f.ID, onStream: f.OnStream, onStreamEnd: f.OnStreamEnd,
 		x: &exchanges{watched: watched{tracer: t, id: f.ID}, io: s, limits: f.Limits, most: f.Kept, extras: e},
 		o: &opening{tracer: t, id: f.ID, limits: f.Limits, extras: e},
 	}
@@ -116,7 +127,7 @@ func (f *Follower) decide() {
 		return // a server of HTTP/2 may be first
 	case len(first) > 0 && string(first[:min(len(first), len(preface))]) == preface[:min(len(first), len(preface))]:
 		if len(first) >= len(preface) {
-			f.over2 = ws.NewHTTP2Observer(f.tracer, f.id, f.x.limits)
+			f.over2 = f.begin2()
 			f.settle(byHTTP2)
 		}
 		return
@@ -219,7 +230,9 @@ func (f *Follower) feed(from ws.Role, b []byte) {
 		return
 	}
 	f.x.feed(from, b)
-	f.frames = f.x.frames.Load()
+	if f.frames = f.x.frames.Load(); f.x.h2c != nil {
+		f.upgraded2()
+	}
 }
 
 // feedFrames hands bytes to the decoder of their direction.
@@ -245,7 +258,7 @@ func (f *Follower) Gap(from ws.Role, n int64) {
 	f.x.io.tear(f.x.id)
 	switch {
 	case f.over2 != nil:
-		f.over2.Gap(from)
+		f.over2.gap(from)
 	case f.frames != nil:
 		if f.lanes[from].lost {
 			return
@@ -334,6 +347,10 @@ func (f *Follower) End(from ws.Role, whole bool) {
 		f.settle(byOpening)
 	}
 	switch {
+	case f.over2 != nil:
+		if f.ended[from.Peer()] {
+			f.over2.finish(whole)
+		}
 	case f.frames != nil:
 		f.endFrames(from, whole)
 	case f.decided == byOpening && whole:
@@ -365,7 +382,7 @@ func (f *Follower) Held() int {
 		n += f.frames.Held()
 	}
 	if f.over2 != nil {
-		n += f.over2.Held()
+		n += f.over2.held()
 	}
 	for _, l := range f.lanes {
 		if l.frames != nil {
@@ -385,7 +402,7 @@ func (f *Follower) GiveUp(why string) {
 	}
 	switch {
 	case f.over2 != nil:
-		f.over2.GiveUp(why)
+		f.over2.giveUp(why)
 	case f.frames != nil:
 		f.note(why)
 		f.x.io.tear(f.x.id)
@@ -398,6 +415,9 @@ func (f *Follower) GiveUp(why string) {
 		f.x.giveUp(why)
 	}
 }
+
+// most bounds what is kept of a request or a response that is not complete.
+func (f *Follower) most() int { return cmp.Or(f.x.most, mostKept) }
 
 func (f *Follower) note(text string) { f.o.note(text) }
 
