@@ -46,9 +46,10 @@ func (a *acknowledgement) send(args ...any) error {
 }
 
 // handler is a function that an event is given to. Its parameters are, in this
-// order: a context.Context, if it wants one; one for each argument; a function
-// without results, which acknowledges, if it wants one; and, if it is variadic,
-// one for the arguments that are left over.
+// order: a context.Context, if it wants one; one for each argument; [Args] for all
+// that are left over, if it wants them as they came; a function without results,
+// which acknowledges, if it wants one; and, if it is variadic, one for the
+// arguments that are left over.
 type handler struct {
 	invoke  invokeFunc
 	context bool // it takes one
@@ -92,6 +93,7 @@ type handlerShape struct {
 	context bool
 	params  []handlerParam
 	ack     reflect.Type  // or nil
+	all     bool          // Args for those behind params
 	rest    *handlerParam // of a variadic function
 }
 
@@ -135,6 +137,10 @@ func newShape(t reflect.Type) (*handlerShape, error) {
 		last--
 		s.ack = t.In(last)
 	}
+	if last > first && t.In(last-1) == reflect.TypeFor[Args]() && s.rest == nil {
+		last--
+		s.all = true
+	}
 	for i := first; i < last; i++ {
 		if err := decodable(t.In(i)); err != nil {
 			return nil, fmt.Errorf("parameter %d: %w", i+1, err)
@@ -148,6 +154,9 @@ func isAckType(t reflect.Type) bool { return t.Kind() == reflect.Func && t.NumOu
 
 // decodable says why no argument can become a value of a type.
 func decodable(t reflect.Type) error {
+	if t == reflect.TypeFor[Args]() {
+		return errors.New("Args are all that is left over: nothing but the acknowledgement stands behind them")
+	}
 	for t.Kind() == reflect.Pointer && t.Name() == "" {
 		t = t.Elem()
 	}
@@ -183,6 +192,9 @@ func (s *handlerShape) arguments(ctx context.Context, args []json.RawMessage, at
 			return nil, numbered(err, i)
 		}
 		in = append(in, v)
+	}
+	if s.all {
+		in = append(in, reflect.ValueOf(Args{args[min(len(s.params), len(args)):], attachments}))
 	}
 	if s.ack != nil {
 		in = append(in, ackValue(s.ack, ack))

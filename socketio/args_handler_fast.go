@@ -27,8 +27,20 @@ func fastHandler(fn any) invokeFunc {
 		return answerHandler(fn, rawArg)
 	case func(...any):
 		return restHandler(fn)
+	case func(Args):
+		return allHandler(fn)
 	}
 	return nil
+}
+
+func allHandler(fn func(Args)) invokeFunc {
+	if fn == nil {
+		return nil
+	}
+	return func(_ context.Context, args []json.RawMessage, attachments [][]byte, _ *acknowledgement) error {
+		fn(Args{args, attachments})
+		return nil
+	}
 }
 
 func noneHandler(fn func()) invokeFunc {

@@ -47,8 +47,15 @@ func (c *Client) later(f func()) { c.events.must(func() { c.manager.guard(c, f) 
 // guard runs a handler, whose panic ends nothing but itself.
 func (m *Manager) guard(c *Client, f func()) {
 	defer func() {
-		if v := recover(); v != nil && m.options.OnPanic != nil {
-			m.options.OnPanic(c, &tcp.PanicError{Callback: "handler", Value: v, Stack: debug.Stack()})
+		v := recover()
+		if v == nil {
+			return
+		}
+		err := &tcp.PanicError{Callback: "handler", Value: v, Stack: debug.Stack()}
+		if m.options.OnPanic != nil {
+			m.options.OnPanic(c, err)
+		} else {
+			logPanic(err)
 		}
 	}()
 	f()

@@ -22,6 +22,7 @@ type Manager struct {
 	encoder Encoder
 	hooks   hooks
 	lane    lane
+	misfits misfits
 
 	mu      sync.Mutex
 	clients map[string]*Client // by namespace

@@ -95,10 +95,10 @@ type ClientOptions struct {
 	TLSFor func(host string) (*tls.Config, error)
 
 	// OnHandlerError is told of events and acknowledgements whose arguments a
-	// function cannot take.
+	// function cannot take. Nil logs the first of each event by package log.
 	OnHandlerError func(c *Client, event string, err error)
 	// OnPanic is told of panics in handlers. The client goes on; it is nil for
-	// handlers of a [Manager].
+	// handlers of a [Manager]. Nil logs them by package log.
 	OnPanic func(c *Client, err *tcp.PanicError)
 	// Tracer takes the records; nil costs nothing.
 	Tracer *trace.Tracer

@@ -211,6 +211,8 @@ func (c *Client) handlerError(event string, err error) {
 	c.note(fmt.Sprintf("the event %q: %v", event, err))
 	if f := c.manager.options.OnHandlerError; f != nil {
 		f(c, event, err)
+	} else {
+		c.manager.misfits.log(event, err)
 	}
 }
 

@@ -27,6 +27,7 @@ type Server struct {
 	text    bool     // it is that of TextParser
 	files   sync.Map // of ServeClient, compressed
 	crew    crew
+	misfits misfits
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -181,6 +182,8 @@ func (s *Server) handlerError(socket *Socket, event string, err error) {
 	s.note(socket, "the event %q: %v", event, err)
 	if s.OnHandlerError != nil {
 		s.OnHandlerError(socket, event, err)
+	} else {
+		s.misfits.log(event, err)
 	}
 }
 
@@ -212,6 +215,8 @@ func (s *Server) panicked(socket *Socket, v any) error {
 	s.note(socket, "%v", err)
 	if s.OnPanic != nil {
 		s.OnPanic(socket, err)
+	} else {
+		logPanic(err)
 	}
 	return err
 }

@@ -66,10 +66,11 @@ type ServerOptions struct {
 	AttachmentTimeout time.Duration
 
 	// OnHandlerError is told of events whose arguments a handler cannot take. The
-	// socket is nil for events of other servers.
+	// socket is nil for events of other servers. Nil logs the first of each event by
+	// package log.
 	OnHandlerError func(s *Socket, event string, err error)
 	// OnPanic is told of panics in handlers and middlewares. The socket goes on.
-	// The socket is nil where the handler is of none.
+	// The socket is nil where the handler is of none. Nil logs them by package log.
 	OnPanic func(s *Socket, err *tcp.PanicError)
 	// OnAdapterError is told of what an adapter could not do when nobody waited
 	// for it: to begin, to restore a session, to reach its broker.

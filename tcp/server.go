@@ -53,8 +53,8 @@ type Server struct {
 	// handshake that failed (rule "tls"). It may run in the accepting goroutine,
 	// and must not block.
 	OnRefused func(remote net.Addr, rule, reason string)
-	// OnPanic is told of each panic in a callback. Without it the panic is the
-	// error that OnClose gets.
+	// OnPanic is told of each panic in a callback, which is the error that OnClose
+	// gets, too. Nil logs it by package log.
 	OnPanic func(p *Peer, err *PanicError)
 
 	// TLS makes it a TLS server.

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"log"
 	"runtime/debug"
 	"time"
 )
@@ -170,6 +171,7 @@ func (p *Peer) caught(k eventKind) {
 	err := &PanicError{Callback: callbackNames[k], Value: v, Stack: debug.Stack()}
 	p.Abort(err)
 	if p.srv.OnPanic == nil {
+		log.Printf("tcp: %s: %v\n%s", p.RemoteAddr(), err, err.Stack)
 		return
 	}
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
@@ -154,6 +155,8 @@ func (s *Server) panicked(p *Peer, v any) *PanicError {
 	s.count.panics.Add(1)
 	if s.OnPanic != nil {
 		s.OnPanic(p, failure)
+	} else {
+		log.Printf("udp: %v\n%s", failure, failure.Stack)
 	}
 	return failure
 }

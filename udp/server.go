@@ -37,7 +37,7 @@ type Server struct {
 	// socket.
 	OnGone func(p *Peer, reason error)
 	// OnPanic is told of a panic in a callback, which ends the peer (nil if it
-	// was in Allow) and nobody else.
+	// was in Allow) and nobody else. Nil logs it by package log.
 	OnPanic func(p *Peer, err *PanicError)
 
 	// Allow is asked about a new peer's address; an error turns it away, a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -51,7 +52,7 @@ type Server struct {
 	// The error is a [*CloseError].
 	OnClose func(p *Peer, err error)
 	// OnPanic is told of a panic in a callback, or in Handler. The peer is closed
-	// with 1011.
+	// with 1011. Nil logs it by package log.
 	OnPanic func(remote net.Addr, err *tcp.PanicError)
 	// OnRefused is told of each request that is not upgraded: the rule by its
 	// identifier, or the flag that it would be on a command line. It must not
@@ -288,6 +289,7 @@ func (s *Server) refusedBy(remote net.Addr, rule, reason string) {
 func (s *Server) panicked(remote net.Addr, err *tcp.PanicError) {
 	s.count.panics.Add(1)
 	if s.OnPanic == nil {
+		log.Printf("ws: %v: %v\n%s", remote, err, err.Stack)
 		return
 	}
 	defer func() {
