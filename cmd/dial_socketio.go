@@ -87,7 +87,7 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 		out = io.Discard
 	}
 	messages := &session.Messages{
-		Conn: conn, In: o.talk.lines(s, int(o.maxMessage)), Out: out, SendOnly: o.talk.sendOnly, Stay: o.talk.recvOnly,
+		Refused: s.refused(), Conn: conn, In: o.talk.lines(s, int(o.maxMessage)), Out: out, SendOnly: o.talk.sendOnly, Stay: o.talk.recvOnly,
 		Wait: o.limit(), Linger: time.Duration(o.talk.linger), IdleTimeout: time.Duration(o.idle),
 		Expect: &session.Expectation{Count: o.talk.count, Patterns: o.talk.patterns},
 	}

@@ -60,7 +60,7 @@ func (d *webSocketDial) messages(w *session.WebSocket) *session.Messages {
 		out = io.Discard
 	}
 	return &session.Messages{
-		Conn: w, In: d.talk.lines(d.streams, int(d.maxMessage)), Out: out, Framing: d.talk.framing(),
+		Refused: d.streams.refused(), Conn: w, In: d.talk.lines(d.streams, int(d.maxMessage)), Out: out, Framing: d.talk.framing(),
 		SendOnly: d.talk.sendOnly, Stay: d.talk.recvOnly, Wait: d.limit(), Linger: time.Duration(d.talk.linger),
 		IdleTimeout: time.Duration(d.idle), Expect: &session.Expectation{Count: d.talk.count, Patterns: d.talk.patterns},
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sockkit/sockkit/internal/console"
 	"github.com/sockkit/sockkit/internal/endpoint"
+	"github.com/sockkit/sockkit/internal/render"
 )
 
 // Streams are the standard streams that the commands use.
@@ -43,6 +44,16 @@ func (s *Streams) output() io.Writer {
 		return s.console
 	}
 	return s.Out
+}
+
+// refused says at the prompt that a line was not sent; nil where there is none.
+func (s *Streams) refused() func(error) {
+	if s.console == nil {
+		return nil
+	}
+	return func(err error) {
+		fmt.Fprintf(s.console.Notes(), "* not sent: %s\n", render.Printable(err.Error()))
+	}
 }
 
 // Main runs the command line args and returns the exit status.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/ws"
 )
 
@@ -223,4 +224,36 @@ func TestPromptWebSocket(t *testing.T) {
 	if err := <-ended; !errors.As(err, &closed) || closed.Code != 4001 || closed.Reason != "had enough" {
 		t.Fatal(err)
 	}
+}
+
+// A line that is no event is said at the prompt, and ends nothing; at the end the
+// prompt is gone.
+func TestPromptSocketIO(t *testing.T) {
+	server := socketio.NewServer(nil)
+	server.OnConnection(func(s *socketio.Socket) {
+		s.On("hello", func(n int) { _ = s.Emit("hello", n+1) })
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.Serve(l)
+	defer server.Close(t.Context())
+	program := sockkit(t, "dial", "sio://"+l.Addr().String())
+	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	s := watch(terminal)
+	s.wait(t, "> ")
+	_, _ = terminal.WriteString("{\r")
+	s.wait(t, "* not sent: { is no JSON")
+	_, _ = terminal.WriteString("hello 41\r")
+	s.wait(t, "< hello 42")
+	_, _ = terminal.WriteString("/close\r")
+	if err := program.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, "> /close\r\n> \r\x1b[K")
 }

@@ -55,6 +55,7 @@ func New(in, out *os.File) (*Console, error) {
 	c.restore = func() {
 		once.Do(func() {
 			stopSize()
+			_, _ = io.WriteString(out, "\r\x1b[K") // the prompt goes, and whoever comes next begins a line
 			_ = term.Restore(int(in.Fd()), old)
 		})
 	}

@@ -105,7 +105,7 @@ func parsePair(host, port string, o Options) (Address, error) {
 	if o.Unix {
 		return Address{}, fmt.Errorf("-U takes one path; %q and %q came", host, port)
 	}
-	if strings.Contains(host, "://") {
+	if _, second, err := net.SplitHostPort(host); strings.Contains(host, "://") || err == nil && second != "" {
 		return Address{}, fmt.Errorf("%q is an address already; %q is one word too many", host, port)
 	}
 	return hostPort(bareNet(o), strings.Trim(host, "[]"), port)
@@ -136,7 +136,7 @@ func parsePrefixed(s string, o Options) (Address, bool, error) {
 	case TCP, TLS, UDP, WS, WSS, SIO, SIOS:
 		if strings.Contains(rest, ":") {
 			return Address{}, true, &Hint{fmt.Errorf("%q has no slashes behind its scheme", s),
-				fmt.Sprintf("write %s://%s", scheme, rest)}
+				fmt.Sprintf("write %s://%s", scheme, strings.TrimLeft(rest, "/"))}
 		}
 	}
 	return Address{}, false, nil
@@ -218,12 +218,26 @@ func parseHostPort(scheme Scheme, s string) (Address, error) {
 		if ip.Is6() {
 			example = "[" + ip.String() + "]:80"
 		}
+		if host, port, ok := lastColon(s); ok {
+			example = "[" + host + "]:" + port + ", if " + port + " is the port"
+		}
 		return Address{}, &Hint{fmt.Errorf("the address %q has no port", s), "write " + example}
 	}
 	if !strings.Contains(s, ":") {
 		return Address{}, &Hint{fmt.Errorf("the address %q has no port", s), fmt.Sprintf("write %s:80, or %s 80", s, s)}
 	}
 	return Address{}, &Hint{fmt.Errorf("%q is no address", s), "an IPv6 address stands in brackets: [::1]:80"}
+}
+
+// lastColon divides an IPv6 address without brackets that may have its port
+// behind the last colon, as in ::1:9000.
+func lastColon(s string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i <= 0 || strings.Contains(s, "[") || strings.Trim(s[i+1:], "0123456789") != "" || len(s)-i-1 < 2 {
+		return "", "", false
+	}
+	ip, err := netip.ParseAddr(s[:i])
+	return s[:i], s[i+1:], err == nil && ip.Is6()
 }
 
 func hostPort(scheme Scheme, host, port string) (Address, error) {

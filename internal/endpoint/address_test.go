@@ -68,6 +68,8 @@ func TestParseErrors(t *testing.T) {
 		{"", "empty", ""},
 		{"localhost", "has no port", "write localhost:80"},
 		{"::1", "has no port", "write [::1]:80"},
+		{"::1:9000", "has no port", "write [::1]:9000, if 9000 is the port"},
+		{"ws:/localhost:80", "no slashes", "write ws://localhost:80"},
 		{"1:2:3", "is no address", "brackets"},
 		{"localhost:", "port is missing", ""},
 		{"localhost:65536", "out of range", ""},

@@ -40,6 +40,14 @@ func ParseEvent(line string) (name string, args []any, err error) {
 	return name, args, nil
 }
 
+// NotEvent is a line that is no event.
+type NotEvent struct{ Err error }
+
+func (e *NotEvent) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *NotEvent) Unwrap() error { return e.Err }
+
 // word takes one value off the front of a line.
 func word(s string) (v any, rest string, err error) {
 	if strings.ContainsRune(`{["`, rune(s[0])) {

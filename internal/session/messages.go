@@ -40,6 +40,9 @@ type Messages struct {
 	Stay        bool
 	IdleTimeout time.Duration
 	Expect      *Expectation
+	// Refused is told of a line that makes no message, at a prompt, where the
+	// next one may; nil: such a line ends the conversation.
+	Refused func(error)
 }
 
 const defaultWait = 10 * time.Second
@@ -170,7 +173,11 @@ func (r *messages) send() error {
 			return &InputError{err}
 		}
 		if err := r.Conn.WriteMessage(message); err != nil {
-			return &SendError{Number: number, Line: r.fromLines(), Size: len(message), Err: err}
+			err := &SendError{Number: number, Line: r.fromLines(), Size: len(message), Err: err}
+			if r.Refused == nil || !errors.As(err, new(*NotText)) && !errors.As(err, new(*NotEvent)) {
+				return err
+			}
+			r.Refused(err.Err)
 		}
 		r.activity()
 	}

@@ -131,7 +131,7 @@ func (s *SocketIO) WriteMessage(line []byte) error {
 		}
 		var err error
 		if event, args, err = ParseEvent(text); err != nil {
-			return err
+			return &NotEvent{err}
 		}
 	}
 	s.weigh(line, args)
