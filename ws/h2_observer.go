@@ -54,7 +54,7 @@ type http2Side struct {
 	lost    bool // where frames begin
 	deaf    bool // heads cannot be decompressed any more
 	buf     []byte
-	input   bytes.Buffer // one frame, for framer
+	input   bytes.Reader // one frame, for framer
 	largest int          // the largest frame, which framer keeps room for
 	framer  *http2.Framer
 	dec     *hpack.Decoder
@@ -95,10 +95,14 @@ func (o *HTTP2Observer) Feed(from Role, b []byte) {
 	if s.lost {
 		return
 	}
-	s.buf = append(s.buf, b...)
-	rest := s.buf
+	rest := b
+	if len(s.buf) > 0 {
+		s.buf = append(s.buf, b...)
+		rest = s.buf
+	}
 	if from == ClientRole && !s.begun {
 		if len(rest) < len(http2.ClientPreface) {
+			s.buf = append(s.buf[:0], rest...)
 			return
 		}
 		if string(rest[:len(http2.ClientPreface)]) != http2.ClientPreface {
@@ -120,7 +124,11 @@ func (o *HTTP2Observer) Feed(from Role, b []byte) {
 		o.frame(from, rest[:size])
 		rest = rest[size:]
 	}
-	if !s.lost {
+	switch {
+	case s.lost:
+	case len(rest) == 0: // most connections are silent most of the time
+		s.buf = nil
+	default:
 		s.buf = append(s.buf[:0], rest...)
 	}
 }
@@ -128,10 +136,10 @@ func (o *HTTP2Observer) Feed(from Role, b []byte) {
 // frame takes one that is whole.
 func (o *HTTP2Observer) frame(from Role, b []byte) {
 	s := &o.sides[from]
-	s.input.Reset()
-	s.input.Write(b)
+	s.input.Reset(b)
 	s.largest = max(s.largest, len(b))
 	f, err := s.framer.ReadFrame()
+	s.input.Reset(nil)
 	if err != nil {
 		if errors.As(err, new(http2.StreamError)) {
 			o.note("a frame of the " + from.String() + " is wrong: " + err.Error())
@@ -268,7 +276,7 @@ func (o *HTTP2Observer) note(text string) { o.tracer.Emit(o.id, trace.Note{Text:
 func (o *HTTP2Observer) Held() (n int) {
 	for role := range o.sides {
 		s := &o.sides[role]
-		n += cap(s.buf) + cap(s.block) + s.input.Cap() + s.largest + min(s.table, s.decoded)
+		n += cap(s.buf) + cap(s.block) + s.largest + min(s.table, s.decoded)
 	}
 	for _, t := range o.streams {
 		n += t.held()

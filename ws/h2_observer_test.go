@@ -373,23 +373,42 @@ func TestHTTP2ObserverHostile(t *testing.T) {
 	}
 }
 
-// FuzzHTTP2Observer: nothing that passes makes it panic, or keep much.
+// FuzzHTTP2Observer: nothing that passes makes it panic, or keep much, and each
+// stream that was begun is gone in the end.
 func FuzzHTTP2Observer(f *testing.F) {
 	s := newHTTP2Script()
 	s.ask(1)
 	s.head(ServerRole, 1, ":status", "200")
+	s.data(ClientRole, 1, true, &Frame{Fin: true, Opcode: OpText, Masked: true, Payload: []byte("hello")})
+	s.head(ClientRole, 3, ":method", "POST", ":path", "/?EIO=4", ":scheme", "https", ":authority", "a.example")
+	s.data(ClientRole, 3, true, nil)
+	s.head(ServerRole, 3, ":status", "404")
 	var sides [2][]byte
 	for _, step := range s.steps {
 		sides[step.from] = append(sides[step.from], step.bytes...)
 	}
-	f.Add(sides[ClientRole], sides[ServerRole])
-	f.Fuzz(func(t *testing.T, client, server []byte) {
+	f.Add(sides[ClientRole], sides[ServerRole], uint16(40))
+	f.Fuzz(func(t *testing.T, client, server []byte, piece uint16) {
+		begun, gone := 0, 0
 		o := NewHTTP2Observer(trace.New(told(func(trace.Record) {}), trace.Frame), 1, Limits{})
-		o.Feed(ClientRole, client)
-		o.Feed(ServerRole, server)
+		o.OnRequest = func(uint32, *handshake.Head) *HTTP2Stream {
+			begun++
+			return &HTTP2Stream{Gone: func(bool, int64, int64) { gone++ }}
+		}
+		size := len(client) + len(server)
+		for rest := [][]byte{client, server}; len(rest[0])+len(rest[1]) > 0; {
+			for role := range rest {
+				n := min(len(rest[role]), int(piece)+1)
+				o.Feed(Role(role), rest[role][:n])
+				rest[role] = rest[role][n:]
+			}
+		}
+		if held := o.Held(); held > 8*size+2<<20 { // the tables of heads are at most that
+			t.Errorf("%d bytes are held of %d", held, size)
+		}
 		o.Gap(ClientRole)
-		if held := o.Held(); held > 4*(len(client)+len(server))+1<<20 {
-			t.Errorf("%d bytes are held of %d", held, len(client)+len(server))
+		if o.Close(false); begun != gone || len(o.streams) > 0 {
+			t.Errorf("%d streams were begun, and %d are gone", begun, gone)
 		}
 	})
 }

@@ -95,6 +95,17 @@ func TestMemory(t *testing.T) {
 		"many senders": {80_000, 64 << 20, func() func(int) []byte {
 			return func(i int) []byte { return udpPacket(netipPort(i%60_000), serverEnd, body) }
 		}},
+		"many connections of HTTP/2 with long heads": {80_000, 300 << 20, func() func(int) []byte {
+			heads := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+			head := "\x00\x04\xfd\x01\x04\x00\x00\x00\x01" + "@\x01a\x7f\xf8\x08" + body[:1271] // a field for the table (RFC 7541 section 6.2.1)
+			return func(i int) []byte {
+				w := wire{from: netipPort(i % 10_000), to: serverEnd, seq: 1, flags: flagACK, data: heads}
+				if n := i / 10_000; n > 0 {
+					w.seq, w.data = uint32(1+len(heads)+(n-1)*len(head)), head
+				}
+				return w.ip()
+			}
+		}},
 		"fragments without an end": {80_000, 64 << 20, func() func(int) []byte {
 			return func(i int) []byte {
 				p := udpPacket(clientEnd, serverEnd, body[:1000])

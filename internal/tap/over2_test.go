@@ -226,3 +226,64 @@ func TestEngineOverHTTP2(t *testing.T) {
 		})
 	}
 }
+
+// FuzzOver2 sends frames of HTTP/2 in any order, for the engine and for others:
+// nothing panics, nothing is kept behind the end, and each stream ends once.
+func FuzzOver2(f *testing.F) {
+	f.Add([]byte{0, 1, 4, 1, 3, 1, 0, 3, 4, 3, 6, 3})
+	f.Add([]byte{2, 1, 4, 1, 7, 1, 8, 1, 6, 1, 5, 1})
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		k := newTalk2(t)
+		for i := 0; i+1 < len(steps) && i < 400; i += 2 {
+			stream := uint32(steps[i+1]) | 1
+			k.step(steps[i], stream)
+		}
+		k.f.End(ws.ServerRole, true)
+		k.f.End(ws.ClientRole, true)
+		if k.f.over2.bodies != 0 || len(k.f.over2.streams) != 0 {
+			t.Errorf("%d bytes and %d streams are kept", k.f.over2.bodies, len(k.f.over2.streams))
+		}
+		opened := 0
+		for _, e := range trace.Events[trace.HTTPHead](k.records.Records()) {
+			if strings.HasPrefix(e.Line, "CONNECT ") {
+				opened++
+			}
+		}
+		if len(k.streams) > opened {
+			t.Errorf("%d ends of %d streams", len(k.streams), opened)
+		}
+	})
+}
+
+// step is one frame.
+func (k *talk2) step(what byte, stream uint32) {
+	frame := ws.Frame{Fin: true, Opcode: ws.OpText, Masked: what&0x40 != 0, Payload: []byte("42[1]")}
+	switch what & 0x0f {
+	case 0:
+		k.ask(stream, "GET", engine2+"polling", true)
+	case 1:
+		k.ask(stream, "POST", engine2+"polling&sid=abc", what&0x80 != 0)
+	case 2:
+		k.ask(stream, "CONNECT", engine2+"websocket&sid=abc", false)
+	case 3:
+		k.ask(stream, "CONNECT", "/chat", what&0x80 != 0)
+	case 4:
+		k.head(ws.ServerRole, stream, what&0x80 != 0, ":status", "200")
+	case 5:
+		k.answer(stream, "400", `{"code":1,"message":"Session ID unknown"}`)
+	case 6:
+		k.data(ws.ClientRole, stream, what&0x80 != 0, string(frame.AppendTo(nil)))
+	case 7:
+		k.data(ws.ServerRole, stream, what&0x80 != 0, string(frame.AppendTo(nil)))
+	case 8:
+		k.reset(ws.Role(what>>7), stream)
+	case 9:
+		k.head(ws.ClientRole, stream, true, "trailer", "1")
+	case 10:
+		k.f.Gap(ws.Role(what>>7), 5)
+	case 11:
+		k.data(ws.ClientRole, stream, true, strings.Repeat("x", 1500))
+	case 12:
+		k.f.GiveUp("enough")
+	}
+}
