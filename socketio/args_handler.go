@@ -133,6 +133,9 @@ func newShape(t reflect.Type) (*handlerShape, error) {
 		}
 		s.rest = &handlerParam{element, decoderOf(element)}
 	}
+	if last > first && t.In(last-1).Kind() == reflect.Func && t.In(last-1).NumOut() > 0 {
+		return nil, fmt.Errorf("parameter %d: %s returns something: what acknowledges is a function without results", last, t.In(last-1))
+	}
 	if last > first && isAckType(t.In(last-1)) {
 		last--
 		s.ack = t.In(last)
