@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,17 @@ func (s *Streams) output() io.Writer {
 	return s.Out
 }
 
+// logged is the log of the packages below. What net/http says there of answers
+// that are longer than their Content-Length is an error elsewhere already.
+type logged struct{ io.Writer }
+
+func (l *logged) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("Unsolicited response received on idle HTTP channel")) {
+		return len(p), nil
+	}
+	return l.Writer.Write(p)
+}
+
 // refused says at the prompt that a line was not sent; nil where there is none.
 func (s *Streams) refused() func(error) {
 	if s.console == nil {
@@ -58,7 +70,7 @@ func (s *Streams) refused() func(error) {
 
 // Main runs the command line args and returns the exit status.
 func Main(args []string, s Streams) int {
-	log.SetOutput(io.Discard) // net/http's, who says there what an error says too
+	log.SetOutput(&logged{s.Err})
 	s.children = &endpoint.Children{}
 	ctx, stop := onSignals(s.children)
 	defer stop()

@@ -154,8 +154,11 @@ func (b *tcpBench) send(_ context.Context, a tcpWho) (any, error) {
 
 // inWords words an error for the page.
 func inWords(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case isClosed(err):
+		return errors.New("this end is closed already: open a connection anew")
 	}
 	return errors.New(tcp.Reason(err))
 }

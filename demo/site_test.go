@@ -118,6 +118,17 @@ func TestVisit(t *testing.T) {
 			t.Errorf("send %s: %q, want %q", args, r.Error, want)
 		}
 	}
+	if r := ann.call("reset", `{"who":"client"}`); r.Error != "" {
+		t.Errorf("reset: %s", r.Error)
+	}
+	for name, args := range map[string]string{"reset": `{"who":"client"}`, "send": `{"who":"client","text":"hello"}`} {
+		if r := ann.call(name, args); !strings.HasSuffix(r.Error, "this end is closed already: open a connection anew") {
+			t.Errorf("%s after the reset: %q", name, r.Error)
+		}
+	}
+	if r := ann.call("open", ""); r.Error != "" {
+		t.Fatalf("open: %s", r.Error)
+	}
 	if r := ann.call("fly", ""); r.Error != `nothing here is called "fly"` {
 		t.Errorf("an unknown call: %q", r.Error)
 	}
