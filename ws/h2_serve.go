@@ -232,6 +232,13 @@ func withHTTP2(config *tls.Config) *tls.Config {
 	return config
 }
 
+// choseHTTP2 reports whether ALPN has chosen it (RFC 9113 section 3.2): whatever
+// comes is of HTTP/2 then.
+func (p *Peer) choseHTTP2() bool {
+	secure := p.tcp.TLS()
+	return secure != nil && secure.NegotiatedProtocol == "h2"
+}
+
 // isPreface reports whether a head is the beginning of HTTP/2.
 func (s *Server) isPreface(b []byte) bool {
 	return s.HTTP2 != nil && len(b) >= len(preface) && string(b[:len(preface)]) == preface

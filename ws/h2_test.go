@@ -230,6 +230,22 @@ func TestHTTP2Secure(t *testing.T) {
 	roundTrip(t, dial(t, &Dialer{TCP: below}, url), Text, []byte("HTTP/1.1 by ALPN"))
 }
 
+// TestHTTP2Chosen holds that what ALPN has chosen is what is spoken, whatever
+// comes first (RFC 9113 section 3.2).
+func TestHTTP2Chosen(t *testing.T) {
+	url, _ := secureServer(t, &Server{HTTP2: &HTTP2{}})
+	conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(url, "wss://"), "/"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	got, err := io.ReadAll(conn)
+	if bytes.Contains(got, []byte("HTTP/1.1")) || !bytes.Contains(got, []byte("preface")) {
+		t.Errorf("%q, %v; want a GOAWAY that names the preface", got, err)
+	}
+}
+
 func TestHTTP2Pages(t *testing.T) {
 	noLeaks(t)
 	waits, left := make(chan struct{}), make(chan struct{})

@@ -107,6 +107,11 @@ func (p *Peer) headBytes(b []byte) []byte {
 	if w.buf != nil {
 		b = w.buf
 	}
+	if p.srv.HTTP2 != nil && p.choseHTTP2() {
+		p.answered()
+		p.toHTTP2(b)
+		return nil
+	}
 	j := heads.Get().(*judging)
 	defer heads.Put(j)
 	for {

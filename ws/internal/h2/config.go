@@ -62,6 +62,7 @@ const (
 	mostContinuation = 64        // frames of one header block
 	tableSize        = 4096      // of header compression, in both directions
 	lingerTime       = 2 * time.Second
+	restTime         = 100 * time.Millisecond
 	flushTime        = time.Second
 	abruptTime       = 100 * time.Millisecond
 )

@@ -35,12 +35,14 @@ func Get(fields []Field, name string) (string, bool) {
 type block struct {
 	stream uint32
 	end    bool // END_STREAM
+	self   bool // the stream depends on itself
 	frames int
 	bytes  []byte
 }
 
 func (s *Session) beginBlock(f *http2.HeadersFrame) error {
 	s.block = block{stream: f.StreamID, end: f.StreamEnded(), bytes: s.block.bytes[:0]}
+	s.block.self = f.HasPriority() && f.Priority.StreamDep == f.StreamID
 	if !f.HeadersEnded() {
 		_ = s.conn.SetReadDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
 	}
@@ -166,7 +168,7 @@ func (s *Session) request(d *decoding) error {
 		return s.refuse(id, RefusedStream)
 	}
 	length, wrong := d.wrongRequest()
-	if wrong != "" || s.block.end && length > 0 {
+	if wrong != "" || s.block.end && length > 0 || s.block.self {
 		return s.refuse(id, Protocol)
 	}
 	s.accept(id, d).length = length
@@ -269,8 +271,8 @@ func (s *Session) serve(st *Stream) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		st.handling = false
-		if st.outDone && !st.inEnd { // RFC 9113 section 8.1: the rest is of no use
-			st.cancel(&StreamError{Stream: st.id, Code: NoError, Local: true})
+		if st.outDone && !st.inEnd && !st.gone { // RFC 9113 section 8.1: the rest is of no use
+			st.endSoon()
 		}
 		st.release()
 	}()

@@ -172,8 +172,25 @@ func (s *Session) handle(f http2.Frame) error {
 		return s.resetCame(f)
 	case *http2.GoAwayFrame:
 		s.goAwayFrame(f)
+	case *http2.PriorityFrame:
+		return s.priority(f)
 	case *http2.PushPromiseFrame:
 		return broken(Protocol, "8.4", "PUSH_PROMISE, which was never asked for")
+	}
+	return nil
+}
+
+// priority takes what is of no use but for the one rule on it (RFC 7540 section
+// 5.3.1).
+func (s *Session) priority(f *http2.PriorityFrame) error {
+	const clause, reason = "RFC 7540 5.3.1", "a stream that depends on itself"
+	st := s.streams[f.StreamID]
+	switch {
+	case f.StreamDep != f.StreamID:
+	case st != nil:
+		st.cancel(&StreamError{Stream: st.id, Code: Protocol, Clause: clause, Reason: reason, Local: true})
+	case s.isIdle(f.StreamID): // it cannot be reset
+		return &ConnError{Code: Protocol, Clause: clause, Reason: reason, Local: true}
 	}
 	return nil
 }

@@ -188,6 +188,11 @@ func TestClientsThatBreakRules(t *testing.T) {
 			p.head(1, false, and(chat, "x-sleep", "1")...)
 			_ = p.WriteData(1, false, make([]byte, 1001))
 		})},
+		{"RFC 7540 5.3.1: a stream that depends on itself", false, Protocol, opened(func(p *scripted) { _ = p.WritePriority(1, http2.PriorityParam{StreamDep: 1}) })},
+		{"RFC 7540 5.3.1: one that is idle", true, Protocol, sent(func(p *scripted) { _ = p.WritePriority(1, http2.PriorityParam{StreamDep: 1}) })},
+		{"RFC 7540 5.3.1: one that is opened so", false, Protocol, sent(func(p *scripted) {
+			_ = p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.fragment(get...), EndHeaders: true, Priority: http2.PriorityParam{StreamDep: 1, Weight: 9}})
+		})},
 		{"RFC 9113 8.1: trailers without END_STREAM", false, Protocol, opened(func(p *scripted) { p.head(1, false, "x", "y") })},
 		{"RFC 9113 8.1: trailers with a pseudo-header field", false, Protocol, opened(func(p *scripted) { p.head(1, true, ":path", "/") })},
 		{"RFC 9113 8.1.1: content-length of more", false, Protocol, sent(func(p *scripted) {

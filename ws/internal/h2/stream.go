@@ -326,6 +326,19 @@ func (st *Stream) give() {
 	st.cancel(&StreamError{Stream: st.id, Code: Cancel, Reason: "the peer did not end its half", Local: true})
 }
 
+// endSoon resets a stream whose peer has not ended its half of what is over: the
+// rest that is on its way may come, and what is wrong with it is said.
+func (st *Stream) endSoon() {
+	if st.linger != nil {
+		st.linger.Stop()
+	}
+	st.linger = time.AfterFunc(restTime, func() {
+		st.s.mu.Lock()
+		defer st.s.mu.Unlock()
+		st.cancel(&StreamError{Stream: st.id, Code: NoError, Local: true})
+	})
+}
+
 // cancel resets the stream, under the lock.
 func (st *Stream) cancel(err *StreamError) {
 	if st.gone || st.s.err != nil {
