@@ -51,7 +51,11 @@ the trace becomes one, at its time. With --side server it listens on ADDRESS, an
 answers each client that comes as the recorded server did.
 
 TRACE is what --trace FILE.jsonl or --json has written at -vv or more, a capture
-that inspect reads (pcap, pcapng, HAR), or - for standard input. What differs each time, such as dates, is named by --ignore.`,
+that inspect reads (pcap, pcapng, HAR), or - for standard input. What differs
+each time, such as dates, is named by --ignore; the id of a socket of Socket.IO
+may be another without that, and the new one is sent where the old one was. Where
+the other side ended first, its end is compared, too: code and reason of a close
+frame.`,
 		Example: `  sockkit replay session.jsonl ws://localhost:3000/chat
   sockkit replay tap.jsonl localhost:8080 --fast --ignore 'Date: [^\r\n]*'
   sockkit replay capture.pcapng ws://localhost:3000 --fast

@@ -293,6 +293,15 @@ type replayDifference struct {
 type differs struct {
 	file    string
 	of, all int
+	ignores bool // --ignore was given
+}
+
+// hint tells of what differs each time.
+func (d *differs) hint() string {
+	if d.ignores {
+		return ""
+	}
+	return "what differs each time, such as dates and ids, is named by --ignore REGEX"
 }
 
 func (d *differs) Error() string {
@@ -325,7 +334,7 @@ func (p *replaying) report(ctx context.Context, asJSON bool) error {
 		}
 	}
 	if bad > 0 {
-		return &differs{p.file, bad, len(r.Connections)}
+		return &differs{p.file, bad, len(r.Connections), len(p.ignore) > 0}
 	}
 	return nil
 }
@@ -335,7 +344,7 @@ func (p *replaying) compare() *replayReport {
 	r := &replayReport{Version: 1, Trace: p.file, Address: p.address.String(), Side: p.side, Same: true}
 	for _, s := range p.scripts {
 		o := p.outcomes[s]
-		c := comparer.Compare(s, o.Came)
+		c := comparer.Compare(s, o)
 		line := replayConnection{Name: s.Name, Sent: o.Sent, Recorded: c.Recorded, Came: c.Came, Same: c.Same && o.Err == nil}
 		if o.Err != nil {
 			line.Error = tcp.Reason(o.Err)

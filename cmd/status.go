@@ -179,6 +179,10 @@ func hintFor(err error) string {
 	if errors.As(err, &hint) {
 		return hint.Text
 	}
+	var other *differs
+	if errors.As(err, &other) {
+		return other.hint()
+	}
 	var broker *redis.Trouble
 	if errors.As(err, &broker) {
 		return broker.Hint

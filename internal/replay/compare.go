@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sockkit/sockkit/internal/render"
+	"github.com/sockkit/sockkit/ws"
 )
 
 // Line is one line of a comparison. Sign is ' ' for what came as it was recorded,
@@ -37,23 +40,48 @@ type unit struct {
 	text string // what is shown
 }
 
-// Compare compares what a script has heard with what came now.
-func (c *Comparer) Compare(s *Script, came []Item) *Comparison {
+// Compare compares what a script has heard with what came now. The end of the
+// other side belongs to it, where that came first; the id of a socket of Socket.IO,
+// which is another each time, does not.
+func (c *Comparer) Compare(s *Script, o *Outcome) *Comparison {
 	var recorded []Item
 	for _, item := range s.Items {
 		if !item.Ours && !item.End {
 			recorded = append(recorded, item)
 		}
 	}
-	a, b := c.units(recorded), c.units(came)
-	r := &Comparison{Recorded: c.count(recorded), Came: c.count(came)}
-	lines := diff(a, b)
+	a, b := c.units(recorded, s.ID), c.units(o.Came, o.ID)
+	r := &Comparison{Recorded: c.count(recorded), Came: c.count(o.Came)}
+	switch i := s.endsFirst(); {
+	case i >= 0:
+		a, b = append(a, c.endUnit(&s.Items[i])...), append(b, c.endUnit(o.End)...)
+	case len(b) < len(a): // what ended too early is shown
+		b = append(b, c.endUnit(o.End)...)
+	}
+	lines := paired(diff(a, b))
 	r.Same = true
 	for _, l := range lines {
 		r.Same = r.Same && l.Sign == ' '
 	}
 	r.Lines = around(lines)
 	return r
+}
+
+// endUnit is an end as it is compared.
+func (c *Comparer) endUnit(end *Item) []unit {
+	if end == nil {
+		return nil
+	}
+	text := "(the end)"
+	switch {
+	case c.Layer == Messages && end.Code == int(ws.StatusAbnormal):
+		text = "(the connection ended without a close frame)"
+	case c.Layer == Messages && end.Why != "":
+		text = fmt.Sprintf("(closed with %d %q)", end.Code, end.Why)
+	case c.Layer == Messages:
+		text = fmt.Sprintf("(closed with %d)", end.Code)
+	}
+	return []unit{c.keyed(unit{"\x00" + text, text})}
 }
 
 func (c *Comparer) count(items []Item) (n int) {
@@ -67,12 +95,16 @@ func (c *Comparer) count(items []Item) (n int) {
 }
 
 // units are messages, or the lines of a stream: its pieces mean nothing. A stream
-// that is no text is cut into rows.
-func (c *Comparer) units(items []Item) []unit {
+// that is no text is cut into rows. The id is that of the socket.
+func (c *Comparer) units(items []Item, id string) []unit {
 	var units []unit
 	if c.Layer != Stream {
 		for _, item := range items {
-			units = append(units, c.unit(item.Data, item.Text || utf8.Valid(item.Data)))
+			u := c.unit(item.Data, item.Text || utf8.Valid(item.Data))
+			if len(id) >= shortestID {
+				u.key = strings.ReplaceAll(u.key, id, "\x00id\x00")
+			}
+			units = append(units, u)
 		}
 		return units
 	}
@@ -98,11 +130,18 @@ const rowBytes = 16
 
 func (c *Comparer) unit(b []byte, text bool) unit {
 	u := unit{key: string(b)}
-	if text {
+	if c.Layer == Events { // as they are typed
+		u.text = render.Printable(string(b))
+	} else if text {
 		u.text = `"` + render.Printable(string(b)) + `"`
 	} else {
 		u.text = fmt.Sprintf("% x", b)
 	}
+	return c.keyed(u)
+}
+
+// keyed takes out of what is compared what may differ.
+func (c *Comparer) keyed(u unit) unit {
 	for _, pattern := range c.Ignore {
 		u.key = pattern.ReplaceAllString(u.key, "\x00…\x00")
 	}
@@ -133,6 +172,29 @@ func diff(a, b []unit) []Line {
 		head = append(head, tail[i])
 	}
 	return head
+}
+
+// paired shows what came in place of something beside it: of as many lines that
+// are missing as are new, each with its own.
+func paired(lines []Line) []Line {
+	for at := 0; at < len(lines); {
+		gone := at
+		for gone < len(lines) && lines[gone].Sign == '-' {
+			gone++
+		}
+		came := gone
+		for came < len(lines) && lines[came].Sign == '+' {
+			came++
+		}
+		if n := gone - at; n > 1 && came-gone == n {
+			run := slices.Clone(lines[at:came])
+			for i := range n {
+				lines[at+2*i], lines[at+2*i+1] = run[i], run[n+i]
+			}
+		}
+		at = max(came, at+1)
+	}
+	return lines
 }
 
 func oneByOne(a, b []unit) (lines []Line) {

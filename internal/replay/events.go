@@ -13,6 +13,7 @@ import (
 
 // emitter is a socket of Socket.IO, at either side.
 type emitter interface {
+	ID() string
 	Emit(event string, args ...any) error
 	EmitWithAck(ctx context.Context, event string, args ...any) (socketio.Args, error)
 }

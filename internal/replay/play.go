@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -47,10 +48,11 @@ const (
 
 // Outcome is what became of one script.
 type Outcome struct {
-	Sent  int    // things said
-	Came  []Item // things heard
-	Ended bool   // the other side ended the conversation
-	Err   error  // why it could not be played to its end
+	Sent int    // things said
+	Came []Item // things heard
+	End  *Item  // how the other side ended the conversation; nil where it did not
+	ID   string // of the socket of Socket.IO that played
+	Err  error  // why it could not be played to its end
 }
 
 // performance is one script that is being played.
@@ -58,6 +60,7 @@ type performance struct {
 	*Player
 	peer Peer
 
+	id      string // of a socket of Socket.IO, while it is connected
 	mu      sync.Mutex
 	changed chan struct{}
 	came    []Item
@@ -68,6 +71,9 @@ type performance struct {
 // Play plays a script to a peer, and closes it.
 func (p *Player) Play(ctx context.Context, s *Script, peer Peer) *Outcome {
 	f := &performance{Player: p, peer: peer, changed: make(chan struct{})}
+	if named, ok := peer.(interface{ ID() string }); ok {
+		f.id = named.ID()
+	}
 	stop := context.AfterFunc(ctx, func() { _ = peer.Close() })
 	defer stop()
 	done := make(chan struct{})
@@ -75,8 +81,7 @@ func (p *Player) Play(ctx context.Context, s *Script, peer Peer) *Outcome {
 	sent, err := f.say(ctx, s)
 	_ = peer.Close() // it has said all that is waited for
 	<-done
-	o := &Outcome{Sent: sent, Came: f.came, Err: err}
-	o.Ended = f.end != nil && isEnd(f.end)
+	o := &Outcome{Sent: sent, Came: f.came, End: endOf(f.end), ID: f.id, Err: err}
 	if err == nil && f.end != nil && !isEnd(f.end) && !errors.Is(f.end, errClosedHere) {
 		o.Err = f.end
 	}
@@ -87,9 +92,18 @@ func (p *Player) Play(ctx context.Context, s *Script, peer Peer) *Outcome {
 var errClosedHere = errors.New("closed by the player")
 
 // isEnd reports whether the other side has ended a conversation as one does.
-func isEnd(err error) bool {
+func isEnd(err error) bool { return endOf(err) != nil }
+
+// endOf is how the other side has ended; nil where it has not.
+func endOf(err error) *Item {
 	var closed *ws.CloseError
-	return errors.Is(err, io.EOF) || errors.As(err, &closed)
+	switch {
+	case errors.As(err, &closed):
+		return &Item{End: true, Code: int(closed.Code), Why: closed.Reason}
+	case errors.Is(err, io.EOF):
+		return &Item{End: true}
+	}
+	return nil
 }
 
 // mostCame bounds what is kept of what the other side says.
@@ -119,7 +133,8 @@ func (f *performance) hear() {
 func (f *performance) say(ctx context.Context, s *Script) (sent int, err error) {
 	began := time.Now()
 	heard := 0 // of the recording, so far
-	for _, item := range s.Items {
+	first := s.endsFirst()
+	for i, item := range s.Items {
 		if !item.Ours {
 			heard += f.weight(item)
 			continue
@@ -131,6 +146,7 @@ func (f *performance) say(ctx context.Context, s *Script) (sent int, err error) 
 		}
 		if f.Fast || f.Answers {
 			f.await(ctx, heard, f.wait())
+			f.awaitEnd(ctx, first >= 0 && first < i)
 		}
 		if item.End {
 			if item.Code == 0 { // a half-close: more may come
@@ -139,17 +155,29 @@ func (f *performance) say(ctx context.Context, s *Script) (sent int, err error) 
 				f.await(ctx, heard, f.wait())
 				err = f.peer.End(item)
 			}
-		} else if err = f.peer.Send(ctx, item); err == nil {
+		} else if err = f.peer.Send(ctx, s.withID(item, f.id)); err == nil {
 			sent++
 		}
 		if err != nil {
 			return sent, err
 		}
 	}
-	if f.await(ctx, heard, f.wait()) {
+	if f.await(ctx, heard, f.wait()) && !f.awaitEnd(ctx, first >= 0) {
 		f.await(ctx, heard+1, f.linger())
 	}
 	return sent, context.Cause(ctx)
+}
+
+// awaitEnd waits for the end of the other side, where one is due, and reports
+// whether it has come.
+func (f *performance) awaitEnd(ctx context.Context, due bool) bool {
+	if !due {
+		return false
+	}
+	f.await(ctx, math.MaxInt, f.wait())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.end != nil
 }
 
 // weight is how much something that came counts: a stream knows its bytes only.

@@ -143,13 +143,91 @@ func TestCompare(t *testing.T) {
 		if c.ignore != "" {
 			comparer.Ignore = []*regexp.Regexp{regexp.MustCompile(c.ignore)}
 		}
-		r := comparer.Compare(&Script{Items: c.recorded}, c.came)
+		r := comparer.Compare(&Script{Items: c.recorded}, &Outcome{Came: c.came})
 		var lines []string
 		for _, l := range r.Lines {
 			lines = append(lines, string(l.Sign)+l.Text)
 		}
 		if got := strings.Join(lines, "|"); got != c.want || r.Same != (c.want == "") {
 			t.Errorf("%s: %s, same %v; want %s", c.name, got, r.Same, c.want)
+		}
+	}
+}
+
+// TestCompareEnds holds the end of the other side against that which was recorded,
+// where it came before this side's.
+func TestCompareEnds(t *testing.T) {
+	theirs := func(code int, why string) *Item { return &Item{End: true, Code: code, Why: why} }
+	ours := &Item{Ours: true, End: true, Code: 1000}
+	for _, c := range []struct {
+		name     string
+		layer    Layer
+		recorded []*Item
+		came     *Item
+		want     string
+	}{
+		{"the same code", Messages, []*Item{theirs(4001, "so long")}, theirs(4001, "so long"), ""},
+		{"another reason", Messages, []*Item{theirs(4001, "so long")}, theirs(4001, ""), `-(closed with 4001 "so long")|+(closed with 4001)`},
+		{"no close frame", Messages, []*Item{theirs(4001, "")}, theirs(1006, ""), `-(closed with 4001)|+(the connection ended without a close frame)`},
+		{"no end", Messages, []*Item{theirs(1000, "")}, nil, `-(closed with 1000)`},
+		{"an answer to ours", Messages, []*Item{ours, theirs(1000, "")}, theirs(1001, ""), ""},
+		{"a stream", Stream, []*Item{theirs(0, "")}, nil, `-(the end)`},
+		{"none was recorded", Stream, nil, theirs(0, ""), ""},
+		{"too early", Stream, []*Item{{Data: []byte("a")}}, theirs(0, ""), `-"a"|+(the end)`},
+		{"an event", Events, []*Item{{Data: []byte(`said "abcdefgh" 1`)}, {Data: []byte("x")}}, nil, `-said "abcdefgh" 1|-x`},
+	} {
+		var items []Item
+		for _, item := range c.recorded {
+			items = append(items, *item)
+		}
+		r := (&Comparer{Layer: c.layer}).Compare(&Script{Items: items}, &Outcome{End: c.came})
+		var lines []string
+		for _, l := range r.Lines {
+			lines = append(lines, string(l.Sign)+l.Text)
+		}
+		if got := strings.Join(lines, "|"); got != c.want || r.Same != (c.want == "") {
+			t.Errorf("%s: %s, same %v; want %s", c.name, got, r.Same, c.want)
+		}
+	}
+}
+
+// TestOwnID holds that the id of a socket of Socket.IO may be another each time,
+// and goes into what is said.
+func TestOwnID(t *testing.T) {
+	packet := func(dir trace.Dir, kind, name, payload string) trace.SIOPacket {
+		return trace.SIOPacket{Dir: dir, Session: "s", Namespace: "/", Type: kind, EventName: name, Payload: []byte(payload)}
+	}
+	events := recorded(
+		packet(trace.Out, "CONNECT", "", `{"sid":"not this one"}`), packet(trace.In, "CONNECT", "", `{"sid":"recorded-id"}`),
+		packet(trace.In, "EVENT", "welcome", `["welcome","recorded-id"]`), packet(trace.Out, "EVENT", "iam", `["iam","recorded-id"]`))
+	scripts, err := Read(events, Events, trace.Client)
+	if err != nil || len(scripts) != 1 || scripts[0].ID != "recorded-id" {
+		t.Fatalf("%+v %v", scripts, err)
+	}
+	if got := scripts[0].withID(scripts[0].Items[1], "another-id"); string(got.Data) != `iam "another-id"` {
+		t.Errorf("%s", got.Data)
+	}
+	for id, same := range map[string]bool{"another-id": true, "third-id": false} {
+		came := []Item{{Text: true, Data: []byte(`welcome "another-id"`)}}
+		if r := (&Comparer{Layer: Events}).Compare(scripts[0], &Outcome{Came: came, ID: id}); r.Same != same {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+}
+
+// TestPaired shows what came beside what it came in place of.
+func TestPaired(t *testing.T) {
+	for in, want := range map[string]string{"--++": "-+-+", " ---+++ ": " -+-+-+ ", "--+": "--+", "-+-+": "-+-+", "++--": "++--", "--++ --++": "-+-+ -+-+", "": ""} {
+		var lines []Line
+		for _, sign := range []byte(in) {
+			lines = append(lines, Line{Sign: sign})
+		}
+		got := ""
+		for _, l := range paired(lines) {
+			got += string(l.Sign)
+		}
+		if got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
 		}
 	}
 }
@@ -162,12 +240,12 @@ func TestCompareMany(t *testing.T) {
 		a = append(a, Item{Data: fmt.Appendf(nil, "a%d", i)})
 		b = append(b, Item{Data: fmt.Appendf(nil, "b%d", i)})
 	}
-	if r := (&Comparer{Layer: Messages}).Compare(&Script{Items: a}, b); r.Same || len(r.Lines) != 40_000 {
+	if r := (&Comparer{Layer: Messages}).Compare(&Script{Items: a}, &Outcome{Came: b}); r.Same || len(r.Lines) != 40_000 {
 		t.Errorf("%d lines, same %v", len(r.Lines), r.Same)
 	}
 	b = append([]Item(nil), a...)
 	b[10_000] = Item{Data: []byte("x")}
-	r := (&Comparer{Layer: Messages}).Compare(&Script{Items: a}, b)
+	r := (&Comparer{Layer: Messages}).Compare(&Script{Items: a}, &Outcome{Came: b})
 	if len(r.Lines) != 2+2+2+2 || r.Lines[0].Text != "… 9998 the same …" {
 		t.Errorf("the lines are %v", r.Lines)
 	}
@@ -253,6 +331,27 @@ func TestEnds(t *testing.T) {
 		defer cancel()
 		if o := (&Player{Layer: Stream, Fast: true}).Play(ctx, script, Connection(ours, Stream)); o.Err == nil || o.Sent != 0 {
 			t.Errorf("a server that reads nothing: %+v", o)
+		}
+	})
+}
+
+// TestEndThatIsDue waits for the end of a server that was recorded to end first,
+// however long that takes, and for no more than Wait where it does not.
+func TestEndThatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		script := &Script{Items: []Item{{Data: []byte("A")}, {End: true}, {Ours: true, End: true}}}
+		for after, ends := range map[time.Duration]bool{3 * time.Second: true, time.Minute: false} {
+			ours, theirs := net.Pipe()
+			go func() {
+				_, _ = io.WriteString(theirs, "A")
+				time.Sleep(after)
+				theirs.Close()
+			}()
+			o := (&Player{Layer: Stream, Fast: true}).Play(t.Context(), script, Connection(ours, Stream))
+			if o.Err != nil || (o.End != nil) != ends {
+				t.Errorf("after %v: %+v", after, o)
+			}
+			time.Sleep(after)
 		}
 	})
 }

@@ -3,6 +3,7 @@
 package replay
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -48,6 +49,7 @@ type Script struct {
 	Name        string // "connection 2", "session 8f3k…"
 	Target      string // of a WebSocket: the path that was asked for
 	Subprotocol string
+	ID          string // of the socket of Socket.IO, which is another each time
 	Items       []Item
 
 	began   time.Time
@@ -66,6 +68,25 @@ func (s *Script) said(ours bool) (n int) {
 		}
 	}
 	return n
+}
+
+// endsFirst is where the other side ends, if that is before this side does; -1
+// where it is not.
+func (s *Script) endsFirst() int {
+	i := slices.IndexFunc(s.Items, func(item Item) bool { return item.End })
+	if i >= 0 && s.Items[i].Ours {
+		return -1
+	}
+	return i
+}
+
+// withID is what is said, with the id that the socket has now in place of the
+// recorded one.
+func (s *Script) withID(item Item, now string) Item {
+	if s.ID != "" && now != "" {
+		item.Data = bytes.ReplaceAll(item.Data, []byte(s.ID), []byte(now))
+	}
+	return item
 }
 
 // Bounds of what is read, so that no trace fills the memory.
@@ -187,12 +208,20 @@ func (r *reader) datagram(rec trace.Record, e trace.Datagram) {
 // packet takes an event or an acknowledgement. Its attachments stand before it
 // where it came in, and behind it where it went out.
 func (r *reader) packet(rec trace.Record, e trace.SIOPacket) {
-	if r.layer != Events || e.Type != "EVENT" && e.Type != "ACK" {
+	switch {
+	case r.layer != Events:
+		return
+	case e.Type == "EVENT", e.Type == "ACK", e.Type == "CONNECT":
+	default:
 		return
 	}
 	s := r.script("session "+e.Session+" "+e.Namespace, rec)
 	if c := r.scripts[connectionName(rec.Conn)]; c != nil {
 		s.side = cmp.Or(s.side, c.side)
+	}
+	if e.Type == "CONNECT" {
+		s.connected(e)
+		return
 	}
 	r.add(s, rec, e.Dir, Item{Text: true, Ack: e.AckID})
 	key := attached{e.Session, e.Dir}
@@ -205,6 +234,18 @@ func (r *reader) packet(rec trace.Record, e trace.SIOPacket) {
 		r.partials[key] = p
 	}
 }
+
+// connected takes the id that a server gives a socket.
+func (s *Script) connected(e trace.SIOPacket) {
+	var told struct{ SID string }
+	if serves := cmp.Or(s.side, trace.Client) == trace.Server; serves == (e.Dir == trace.Out) && json.Unmarshal(e.Payload, &told) == nil && len(told.SID) >= shortestID {
+		s.ID = told.SID
+	}
+}
+
+// shortestID is how long an id has to be to be known for one in a text; the
+// official server's have 20 characters.
+const shortestID = 8
 
 // attach takes an attachment, of the event that went before or of one that comes.
 func (r *reader) attach(e trace.EIOPacket) {

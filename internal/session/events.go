@@ -60,6 +60,9 @@ func word(s string) (v any, rest string, err error) {
 		if rest = strings.TrimLeft(after, " \t"); rest != "" && rest == after {
 			return nil, "", fmt.Errorf("a space is due before %.60s", rest)
 		}
+		if raw := s[:d.InputOffset()]; !strings.Contains(raw, "_base64") && s[0] != '"' {
+			return json.RawMessage(raw), rest, nil // as it was typed: the order of an object's members, too
+		}
 		return withBinary(v), rest, nil
 	}
 	bare, rest, _ := strings.Cut(s, " ")
