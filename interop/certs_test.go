@@ -34,6 +34,7 @@ type leaf struct {
 	hosts   []string // names and addresses
 	expired bool
 	client  bool
+	both    bool // for servers, and for clients
 }
 
 // here is a certificate for this machine.
@@ -66,6 +67,9 @@ func (a *authority) issue(t *testing.T, l leaf) pair {
 	}
 	if l.client {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	}
+	if l.both {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	}
 	for _, host := range l.hosts {
 		if ip := net.ParseIP(host); ip != nil {

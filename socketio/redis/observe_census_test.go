@@ -1,11 +1,14 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // TestCensusChannels tells adapters apart by the names of channels.
@@ -67,6 +70,10 @@ func TestTrouble(t *testing.T) {
 		{refusal("ERR unknown command 'PING'"), Refused, "it answers ERR unknown command 'PING'"},
 		{io.EOF, Unreachable, "it ended the connection without an answer"},
 		{errors.New(`redis: can't parse reply-type "HTTP/1.1 400"`), NoRedis, "what is there is no Redis"},
+		{&tcp.TLSError{Remote: "h:2", Reason: "the server's certificate expired", Err: errors.New("x509")}, Untrusted, "TLS with h:2: the server's certificate expired"},
+		{&tcp.TLSError{Reason: "the handshake timed out", Err: context.DeadlineExceeded}, Unreachable, "TLS: the handshake timed out"},
+		{unsentError{errors.Join(io.EOF, errors.New("one more"))}, Unreachable, "it ended the connection without an answer"},
+		{errors.Join(errors.New("one sentinel"), errors.New("another")), Unreachable, "one sentinel; another"},
 	} {
 		trouble := c.trouble(row.err)
 		if trouble.Kind != row.kind || !strings.HasPrefix(trouble.Text, row.text) || !errors.Is(trouble, row.err) || !strings.HasPrefix(trouble.Error(), "redis: redis://h:1: ") {
