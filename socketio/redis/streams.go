@@ -116,6 +116,8 @@ type stream struct {
 	pending   []*entry    // written, or about to be, and not read yet
 	timer     *time.Timer // for those that wait too long
 	confirmed string      // the last id that Redis has told of
+
+	late map[string]bool // under the lock of the reader: see lag
 }
 
 func newStream(all *streams, n *socketio.Namespace) *stream {

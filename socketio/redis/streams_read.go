@@ -243,7 +243,7 @@ func (a *stream) came(x goredis.XMessage) {
 }
 
 // cameBack takes an entry of this server's own: in the order in which they were
-// written. Of those that were done early, what is left to do is who got nothing.
+// written. Of those that were done early, what is left to do is who is late.
 func (a *stream) cameBack(m *message, id string) {
 	e, passed := a.pick(m, id)
 	for _, old := range passed {
@@ -251,11 +251,16 @@ func (a *stream) cameBack(m *message, id string) {
 			a.perform(old.message, "")
 		}
 	}
-	if e == nil || e.early && (m.kind != kindBroadcast || !a.recovers) {
-		return
+	switch {
+	case e == nil:
+	case !e.early:
+		a.perform(m, id)
+	case m.kind == kindBroadcast && a.recovers:
+		if m.selection = a.forLate(m.selection); len(m.selection.Rooms) > 0 {
+			a.perform(m, id)
+		}
+		a.caughtUp()
 	}
-	m.selection.Except = append(m.selection.Except, e.reached...)
-	a.perform(m, id)
 }
 
 // pick takes the entry with an id from those that are due, and what stood before

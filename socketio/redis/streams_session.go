@@ -208,6 +208,7 @@ func (a *stream) Enter(id string, rooms []string, lost *socketio.LostSession, be
 	if lost == nil {
 		return nil, true
 	}
+	a.lag(id)
 	for _, p := range lost.Missed {
 		if !behind(p.Offset, r.last) {
 			missed = append(missed, p)

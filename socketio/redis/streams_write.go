@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -248,18 +249,66 @@ func (a *stream) overdue() {
 	for _, e := range due {
 		a.early(e)
 	}
+	a.caughtUp()
 }
 
 // early does an entry here before it is read.
 func (a *stream) early(e *entry) {
-	m := e.message
+	m := *e.message
 	a.pendingMu.Lock()
 	e.early = true
 	if m.kind == kindBroadcast && a.recovers {
+		if !e.at.IsZero() {
+			m.selection.Except = append(slices.Clip(m.selection.Except), slices.Collect(maps.Keys(a.late))...)
+		}
 		e.reached = a.Sockets(m.selection)
 	}
 	a.pendingMu.Unlock()
-	a.perform(m, "")
+	a.perform(&m, "")
+}
+
+// A socket that comes back while entries that were done early have not been read is
+// late: it gets those in their turn, when they are read, and what is done early
+// meanwhile too, so that nothing overtakes. All others that are here when such an
+// entry is read have got it, or have come behind it.
+
+// lag notes a socket that comes back. It is called under the lock of the reader.
+func (a *stream) lag(id string) {
+	if !a.unread() {
+		return
+	}
+	if a.late == nil {
+		a.late = map[string]bool{}
+	}
+	a.late[id] = true
+}
+
+// unread reports whether entries that were done early have still to be read.
+func (a *stream) unread() bool {
+	a.pendingMu.Lock()
+	defer a.pendingMu.Unlock()
+	return slices.ContainsFunc(a.pending, func(e *entry) bool { return e.early })
+}
+
+// caughtUp has nobody be late once there are none.
+func (a *stream) caughtUp() {
+	if len(a.late) > 0 && !a.unread() {
+		a.late = nil
+	}
+}
+
+// forLate narrows a selection to those who are late, by the room that is each one's
+// own.
+func (a *stream) forLate(s socketio.Selection) (late socketio.Selection) {
+	if len(a.late) == 0 {
+		return late
+	}
+	for _, id := range a.Sockets(s) {
+		if a.late[id] {
+			late.Rooms = append(late.Rooms, id)
+		}
+	}
+	return late
 }
 
 // perform does what a message says to the sockets of this server. An event that
