@@ -51,6 +51,11 @@ func usage(c *cobra.Command) error {
 	}
 	if !c.HasParent() {
 		listCommands(w, c)
+	} else if c.HasAvailableSubCommands() {
+		fmt.Fprintf(w, "Commands (%s COMMAND --help says more):\n", c.CommandPath())
+		for _, below := range c.Commands() {
+			fmt.Fprintf(w, "  %-12s %s\n", below.Name(), below.Short)
+		}
 	}
 	listFlags(w, c)
 	return nil

@@ -77,6 +77,9 @@ func noWebSocketFlag(c *cobra.Command, a endpoint.Address, names ...string) erro
 			hint := "did you mean ws://" + a.HostPort() + "?"
 			if name == "subprotocol" {
 				hint += " nc's -s is --source here"
+				if f := c.Flags(); f.Lookup("source") == nil {
+					hint = "nc's -s ADDRESS -p PORT is ADDRESS:PORT here"
+				}
 			}
 			return usagef(fmt.Sprintf("--%s is a WebSocket's, and %s is none", name, a), hint)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -95,7 +96,7 @@ func (c *Conn) correct(err error, n, of int) {
 // CloseWrite ends the sending half: a FIN on TCP, a close_notify on TLS.
 // It fails with [errors.ErrUnsupported] where the connection has no halves.
 func (c *Conn) CloseWrite() error {
-	first := !c.halved.Swap(true)
+	first := !c.halved.Swap(true) && !c.closed.Load() // who has closed has no half any more
 	if first {
 		c.tracer.Emit(c.id, trace.HalfClose{Dir: trace.Out})
 	}
@@ -241,6 +242,8 @@ func Reason(err error) string {
 
 func dnsReason(e *net.DNSError) string {
 	switch {
+	case e.Err == "unknown port": // NETWORK/SERVICE
+		return fmt.Sprintf("the service %q is unknown here; a port may be a number", e.Name[strings.IndexByte(e.Name, '/')+1:])
 	case e.IsTimeout:
 		return fmt.Sprintf("the look-up of %q timed out", e.Name)
 	case e.Server != "":

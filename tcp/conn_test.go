@@ -37,6 +37,17 @@ func TestFailureIsTold(t *testing.T) {
 		t.Errorf("the trace says %v", notes)
 	}
 
+	// One that we have closed has no half any more, and says nothing of it.
+	raw, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = Trace(raw, trace.New(&r, trace.Message), trace.Client, 0).(*Conn)
+	c.Close()
+	before := len(r.Records())
+	if err := c.CloseWrite(); err == nil || len(r.Records()) != before {
+		t.Errorf("%v, and the trace says %v", err, r.Records()[before:])
+	}
 	// A connection that is gone has no half to end.
 	raw, err = net.Dial("tcp", l.Addr().String())
 	if err != nil {

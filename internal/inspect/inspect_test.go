@@ -245,7 +245,7 @@ func TestFamily(t *testing.T) {
 
 func TestServiceName(t *testing.T) {
 	_, err := Run(within(t), Options{Address: tcpAt("127.0.0.1", "nosuchservice")})
-	if err == nil || !strings.Contains(err.Error(), "unknown port") {
+	if err == nil || !strings.Contains(err.Error(), "is unknown here; a port may be a number") {
 		t.Fatal(err)
 	}
 }

@@ -37,9 +37,10 @@ func (m *Mismatch) Error() string {
 
 // Errors of a load.
 var (
-	ErrLate   = error(late{})
-	ErrClosed = errors.New("the server closed the connection")
-	ErrUnsent = errors.New("due, and not sent until the end")
+	ErrLate    = error(late{})
+	ErrStopped = errors.New("the run was stopped before the answer came")
+	ErrClosed  = errors.New("the server closed the connection")
+	ErrUnsent  = errors.New("due, and not sent until the end")
 )
 
 type late struct{}
@@ -124,6 +125,8 @@ func kindOf(err error) string {
 		return "mismatch"
 	case errors.Is(err, ErrUnsent):
 		return "not sent"
+	case errors.Is(err, ErrStopped):
+		return "not waited for"
 	case errors.As(err, &opening) && opening.Refused():
 		return "answered " + strconv.Itoa(opening.Status())
 	case errors.As(err, &broken), errors.As(err, &opening) && opening.Finding != nil:

@@ -300,15 +300,20 @@ func (f *flow) expire(now int64, wait time.Duration) {
 	}
 }
 
-// giveUp counts what is still due at the end.
-func (f *flow) giveUp() {
+// giveUp counts what is still due at the end, which came early where the run was
+// stopped.
+func (f *flow) giveUp(stopped error) {
+	late := ErrLate
+	if stopped != nil {
+		late = ErrStopped
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ending = true
 	if f.done || f.dead || f.times == nil {
 		return
 	}
-	f.run.failures.add(ErrLate, f.sent-f.back)
+	f.run.failures.add(late, f.sent-f.back)
 	f.run.lost.Add(f.sent - f.back)
 	f.run.failures.add(ErrUnsent, f.quota-f.sent)
 	f.run.unsent.Add(f.quota - f.sent)

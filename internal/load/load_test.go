@@ -125,6 +125,19 @@ func TestRateNotKept(t *testing.T) {
 	})
 }
 
+// TestStopped holds that answers which nobody waits for any more are not late.
+func TestStopped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		p := Plan{Target: Target{Dial: piped(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}, Duration: time.Minute, Wait: time.Minute}
+		r, err := p.Run(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(r.First, ErrStopped) || r.Errors[0].Kind != "not waited for" {
+			t.Fatalf("%v, %+v", err, r)
+		}
+	})
+}
+
 // TestNoAnswer holds that a server that never answers ends a run in bounded time.
 func TestNoAnswer(t *testing.T) {
 	for _, mode := range []Mode{Echo, Broadcast} {

@@ -138,7 +138,7 @@ func (r *run) talk(ctx context.Context) error {
 		err = await(ctx, finished, r.Wait)
 	}
 	for _, f := range r.senders {
-		f.giveUp()
+		f.giveUp(err)
 	}
 	return err
 }

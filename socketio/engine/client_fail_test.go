@@ -35,6 +35,16 @@ func saying(status int, body string) http.HandlerFunc {
 	}
 }
 
+// rawly answers with bytes that are no HTTP.
+func rawly(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_, _ = io.WriteString(conn, text)
+			_ = conn.Close()
+		}
+	}
+}
+
 // What a server answers that is no handshake of Engine.IO, in words.
 func TestDialFails(t *testing.T) {
 	polling, websocket := &Dialer{Transports: []string{"polling"}}, &Dialer{Transports: []string{"websocket"}}
@@ -53,6 +63,8 @@ func TestDialFails(t *testing.T) {
 		{"a server of Socket.IO 2", polling, saying(200, `97:0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":5000}2:40`), "server error: parser error: the server speaks Engine.IO 3, which is Socket.IO 2", 0},
 		{"another one", polling, saying(200, `100:0{"sid":"x"}2:40`), "server error: parser error: the server speaks Engine.IO 3, which is Socket.IO 2", 0},
 		{"another packet", polling, saying(200, "4hello"), "server error: an open packet was due, and message came", 0},
+		{"an open packet that is cut off", polling, saying(200, `0{"sid":"a`), "server error: the open packet cannot be read: unexpected end of JSON input", 0},
+		{"no HTTP", polling, rawly("SSH-2.0-OpenSSH_9.9\r\n"), `xhr poll error: the answer is no HTTP: malformed HTTP response "SSH-2.0-OpenSSH_9.9"`, 0},
 		{"an open packet that is none", polling, saying(200, "0{}"), "server error: the open packet has no sid", 0},
 		{"a huge answer", &Dialer{Transports: []string{"polling"}, MaxMessage: 1000}, saying(200, openText+strings.Repeat(" ", 1000)), "xhr poll error: the answer has more than 1000 bytes", 0},
 		{"no WebSocket", websocket, saying(200, "<html>"), "websocket error: the server answered 200 OK", 200},
