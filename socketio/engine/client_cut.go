@@ -2,28 +2,25 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
-
-	"github.com/sockkit/sockkit/tcp"
 )
 
 // endConn notes that a connection has ended. Package net/http takes a head that
 // was cut for one that is malformed, and says so.
 type endConn struct {
 	net.Conn
-	ended atomic.Bool
+	end atomic.Pointer[error] // of what it can be read
 }
 
 // Read implements [io.Reader].
 func (w *endConn) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) { // TLS without a close_notify
-		w.ended.Store(true)
+	if err != nil {
+		w.end.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
@@ -50,11 +47,15 @@ func noted(ctx context.Context, w **endConn) context.Context {
 // cut is what a request failed by: a head that looks malformed where its
 // connection has ended is one that was cut, unless it began as no answer does.
 func (w *endConn) cut(err error) error {
-	if w == nil || !w.ended.Load() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || tcp.IsReset(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if text := err.Error(); w == nil || !strings.Contains(text, "malformed ") || strings.Contains(text, `malformed HTTP response "`) && !strings.Contains(text, `malformed HTTP response "H`) {
 		return err
 	}
-	if text := err.Error(); strings.Contains(text, `malformed HTTP response "`) && !strings.Contains(text, `malformed HTTP response "H`) {
+	switch end := w.end.Load(); {
+	case end == nil:
 		return err
+	case *end == io.EOF:
+		return io.ErrUnexpectedEOF
+	default:
+		return *end
 	}
-	return io.ErrUnexpectedEOF
 }
