@@ -50,7 +50,8 @@ type Adapter interface {
 	// BroadcastWithAck is Broadcast for an event that asks for an acknowledgement
 	// of each socket. Count is called for each server with how many sockets it
 	// reaches, answer with each acknowledgement, until the context ends. Its
-	// deadline is what other servers need to know. It does not wait for them.
+	// deadline is what other servers need to know. It does not wait for them. An
+	// error behind the first count says that others could not be asked.
 	BroadcastWithAck(ctx context.Context, p *Packet, s Selection, f Flags, count func(int), answer func(Args)) error
 	// FetchSockets returns the sockets that are selected, on all servers.
 	FetchSockets(ctx context.Context, s Selection, f Flags) ([]RemoteSocket, error)

@@ -123,7 +123,8 @@ const defaultAckTimeout = 10 * time.Second
 
 // EmitWithAck sends an event to the sockets that are selected, on all servers,
 // and waits for their acknowledgements: until all have come, Timeout is over
-// ([ErrTimeout]) or the context ends. What came is returned with the error. A
+// ([ErrTimeout]) or the context ends. What came is returned with the error, which an
+// adapter has too where other servers could not be asked. A
 // client that leaves meanwhile is waited for in vain, as at the official server.
 func (b *BroadcastOperator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	p, err := b.packet(event, args)
@@ -147,10 +148,15 @@ func (b *BroadcastOperator) emitWithAck(ctx context.Context, p *Packet) ([]Args,
 			return nil, err
 		}
 	}
-	if err := b.namespace.adapter.BroadcastWithAck(ctx, p, b.selection, b.flags, c.count, c.answer); err != nil {
+	err := b.namespace.adapter.BroadcastWithAck(ctx, p, b.selection, b.flags, c.count, c.answer)
+	if err != nil && !c.begun() {
 		return nil, err
 	}
-	return c.wait(ctx)
+	answers, late := c.wait(ctx)
+	if err == nil {
+		err = late
+	}
+	return answers, err
 }
 
 // collector gathers the acknowledgements of a broadcast.
@@ -169,6 +175,13 @@ func (c *collector) count(n int) {
 	c.told++
 	c.expected += n
 	c.check()
+}
+
+// begun reports whether anybody was asked.
+func (c *collector) begun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told > 0
 }
 
 func (c *collector) answer(a Args) {

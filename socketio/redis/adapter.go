@@ -39,7 +39,10 @@ type adapter struct {
 	asked     map[string]*question
 	lastCount int             // of the servers, as far as is known
 	counted   bool            // Redis has told it
+	uncounted error           // why it could not, the last time
 	met       map[string]bool // servers that have said something
+	counting  bool            // for meet, by a goroutine of its own
+	recount   bool            // and once more
 }
 
 // question is who waits for answers of other servers.
@@ -112,14 +115,15 @@ func (a *adapter) Flush(ctx context.Context) error { return a.conn.queue.flush(c
 // known last.
 func (a *adapter) ServerCount(ctx context.Context) (int, error) {
 	n := 0
-	if a.conn.up() {
+	err := a.conn.away()
+	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, a.conn.options.Timeout)
 		defer cancel()
-		n, _ = a.wire.servers(ctx) // who asks finds out by who answers
+		n, err = a.wire.servers(ctx) // who asks finds out by who answers
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if n > 0 {
+	if a.uncounted = err; n > 0 {
 		a.lastCount, a.counted = n, true
 	}
 	return a.lastCount, nil
@@ -205,7 +209,26 @@ func (a *adapter) meet(uid string) {
 		a.met = map[string]bool{}
 	}
 	a.met[uid] = true
-	go func() { _, _ = a.ServerCount(a.conn.ctx) }()
+	if a.recount = true; !a.counting {
+		a.counting = true
+		go a.countAgain()
+	}
+}
+
+// countAgain counts the servers, as long as there are new ones: one goroutine does,
+// however many there are.
+func (a *adapter) countAgain() {
+	for {
+		a.mu.Lock()
+		if !a.recount || a.conn.ctx.Err() != nil {
+			a.counting = false
+			a.mu.Unlock()
+			return
+		}
+		a.recount = false
+		a.mu.Unlock()
+		_, _ = a.ServerCount(a.conn.ctx)
+	}
 }
 
 // took does what another server wishes.

@@ -49,7 +49,7 @@ type hub struct {
 	mu    sync.Mutex
 	subs  map[subKey]*subscription
 	lines map[string]*line // by the server's address
-	gone  []subKey         // to be unsubscribed
+	gone  []*subscription  // to be unsubscribed
 	err   error            // why some do not stand
 	stale bool             // the cluster is not as it was
 	all   sync.WaitGroup   // of the lines
@@ -71,8 +71,7 @@ func (h *hub) subscribe(k kind, name string, handle func(channel string, message
 		s.line, s.stands = old.line, old.stands
 		s.confirm()
 	}
-	h.subs[s.subKey] = s
-	h.gone = slices.DeleteFunc(h.gone, func(k subKey) bool { return k == s.subKey })
+	h.subs[s.subKey] = s // the one before it is not there any more to be unsubscribed
 	h.poke()
 	return s.ready
 }
@@ -80,8 +79,10 @@ func (h *hub) subscribe(k kind, name string, handle func(channel string, message
 func (h *hub) unsubscribe(k kind, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.gone = append(h.gone, subKey{k, name})
-	h.poke()
+	if s := h.subs[subKey{k, name}]; s != nil {
+		h.gone = append(h.gone, s)
+		h.poke()
+	}
 }
 
 func (h *hub) poke() {
@@ -185,27 +186,27 @@ func (h *hub) why() error {
 	return err
 }
 
-// drop unsubscribes.
-func (h *hub) drop(ctx context.Context, gone []subKey) {
-	for _, key := range gone {
+// drop unsubscribes. What has been subscribed to anew meanwhile stays.
+func (h *hub) drop(ctx context.Context, gone []*subscription) {
+	for _, s := range gone {
 		h.mu.Lock()
-		s := h.subs[key]
-		delete(h.subs, key)
-		var l *line
-		if s != nil {
-			l = s.line
+		if h.subs[s.subKey] != s {
+			h.mu.Unlock()
+			continue
 		}
+		delete(h.subs, s.subKey)
+		l := s.line
 		h.mu.Unlock()
 		if l == nil {
 			continue
 		}
-		switch key.kind { // where it fails, the line is lost, and that says so itself
+		switch s.kind { // where it fails, the line is lost, and that says so itself
 		case toChannel:
-			_ = l.ps.Unsubscribe(ctx, key.name)
+			_ = l.ps.Unsubscribe(ctx, s.name)
 		case toPattern:
-			_ = l.ps.PUnsubscribe(ctx, key.name)
+			_ = l.ps.PUnsubscribe(ctx, s.name)
 		case toShard:
-			_ = l.ps.SUnsubscribe(ctx, key.name)
+			_ = l.ps.SUnsubscribe(ctx, s.name)
 		}
 	}
 }
@@ -243,16 +244,31 @@ func (h *hub) settle(ctx context.Context, batch []*subscription) error {
 	}
 	l := h.line(node)
 	names := make([]string, len(batch))
-	h.mu.Lock()
 	for i, s := range batch {
-		s.line, names[i] = l, s.name
+		names[i] = s.name
 	}
-	h.mu.Unlock()
+	if !h.assign(l, batch) {
+		return errLost
+	}
 	if err := l.subscribe(ctx, batch[0].kind, names); err != nil {
 		l.end(err)
 		return err
 	}
 	return nil
+}
+
+// assign puts subscriptions on a line. It reports false where that was lost since it
+// was chosen: nobody would take them off again.
+func (h *hub) assign(l *line, batch []*subscription) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l.lost {
+		return false
+	}
+	for _, s := range batch {
+		s.line = l
+	}
+	return true
 }
 
 // refused notes that Redis does not want a subscription; it does not say which. So
@@ -274,7 +290,7 @@ func (h *hub) told(l *line, m *goredis.Subscription) {
 	h.mu.Lock()
 	if strings.HasSuffix(m.Kind, "unsubscribe") {
 		// Unasked for, it means that the slot has moved to another server.
-		if s := h.subs[subKey{toShard, m.Channel}]; m.Kind == "sunsubscribe" && s != nil && s.line == l && s.stands && !slices.Contains(h.gone, s.subKey) {
+		if s := h.subs[subKey{toShard, m.Channel}]; m.Kind == "sunsubscribe" && s != nil && s.line == l && s.stands && !slices.Contains(h.gone, s) {
 			s.line, s.stands, h.stale = nil, false, true
 			h.poke()
 		}
@@ -310,6 +326,7 @@ func (h *hub) came(m *goredis.Message) {
 
 var (
 	errSilent  = errors.New("no answer in time")
+	errLost    = errors.New("the connection was lost at once")
 	errDemoted = errors.New("it is no master of the cluster any more")
 )
 

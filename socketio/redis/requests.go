@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -97,22 +98,22 @@ func (q *question) first(uid string) bool {
 }
 
 // unknown is an error where Redis has never said how many servers there are, and
-// cannot be asked.
+// could not be asked: nobody is waited for.
 func (a *adapter) unknown(operation string) error {
 	a.mu.Lock()
-	known := a.counted
-	a.mu.Unlock()
-	if away := a.conn.away(); away != nil && !known {
-		return &TimeoutError{Operation: operation, Away: away}
+	defer a.mu.Unlock()
+	if a.counted || a.uncounted == nil {
+		return nil
 	}
-	return nil
+	return &TimeoutError{Operation: operation, Away: oneLine(a.uncounted)}
 }
 
 // silence says who has not answered a question.
 func (a *adapter) silence(operation string, q *question, expected int) *TimeoutError {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	from := maps.Clone(q.from)
 	e := &TimeoutError{Operation: operation, Answered: q.came, Expected: expected}
+	q.mu.Unlock()
 	if e.Away = a.conn.away(); e.Away != nil {
 		return e
 	}
@@ -124,7 +125,7 @@ func (a *adapter) silence(operation string, q *question, expected int) *TimeoutE
 		return e
 	}
 	for _, uid := range members {
-		if uid != a.uid && !q.from[uid] {
+		if uid != a.uid && !from[uid] {
 			e.Missing = append(e.Missing, uid)
 		}
 	}
@@ -200,12 +201,20 @@ func (a *adapter) ServerSideEmit(ctx context.Context, args socketio.Args, answer
 			}
 		}, a.report("serverSideEmit"))
 	}
-	return a.wire.send(m)
+	err := a.wire.send(m)
+	if err == nil && answer != nil {
+		err = a.unknown("serverSideEmit")
+	}
+	return err
 }
 
-// BroadcastWithAck implements [socketio.Adapter].
+// BroadcastWithAck implements [socketio.Adapter]. Where nobody knows how many other
+// servers there are it says so, by a [*TimeoutError]: the sockets of this one are
+// asked all the same.
 func (a *adapter) BroadcastWithAck(ctx context.Context, p *socketio.Packet, s socketio.Selection, f socketio.Flags, count func(int), answer func(socketio.Args)) error {
+	var unknown error
 	if !f.Local {
+		unknown = a.unknown("broadcast with acknowledgements")
 		m := a.newMessage(kindBroadcast, s, f)
 		m.data, m.attachments = p.Data, p.Attachments
 		if deadline, ok := ctx.Deadline(); ok {
@@ -224,7 +233,10 @@ func (a *adapter) BroadcastWithAck(ctx context.Context, p *socketio.Packet, s so
 			a.Namespace().AdapterError(err) // this server's sockets are asked all the same
 		}
 	}
-	return a.MemoryAdapter.BroadcastWithAck(ctx, p, s, f, count, answer)
+	if err := a.MemoryAdapter.BroadcastWithAck(ctx, p, s, f, count, answer); err != nil {
+		return err
+	}
+	return unknown
 }
 
 // maxAckWait bounds the wait of this server for its sockets, on behalf of

@@ -1,0 +1,142 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sockkit/sockkit/socketio"
+)
+
+// asksNobody holds that requests to other servers, of which nobody has ever said how
+// many there are, end at once, and say so.
+func asksNobody(t *testing.T, io *socketio.Server) {
+	t.Helper()
+	server := httptest.NewServer(io)
+	defer server.Close()
+	client := socketio.NewClient(server.URL, &socketio.ClientOptions{Transports: []string{"websocket"}})
+	client.On("question", func(ack func(string)) { ack("here") })
+	if err := client.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	answers, err := io.EmitWithAck(t.Context(), "question")
+	asked := isAway(t, "broadcast with acknowledgements", err)
+	if len(answers) != 1 {
+		t.Errorf("%d clients of this server have answered: %v", len(answers), asked)
+	}
+	if _, err := io.Local().EmitWithAck(t.Context(), "question"); err != nil {
+		t.Errorf("this server's clients alone: %v", err)
+	}
+	sockets, err := io.FetchSockets(t.Context())
+	if isAway(t, "fetchSockets", err); len(sockets) != 1 {
+		t.Errorf("%d sockets of this server", len(sockets))
+	}
+	_, err = io.ServerSideEmitWithAck(t.Context(), "hello")
+	isAway(t, "serverSideEmit", err)
+	if err := io.ServerSideEmit("hello"); err != nil {
+		t.Errorf("without an answer: %v", err)
+	}
+}
+
+func isAway(t *testing.T, operation string, err error) *TimeoutError {
+	t.Helper()
+	var e *TimeoutError
+	if !errors.As(err, &e) || e.Away == nil || e.Operation != operation || !errors.Is(err, socketio.ErrTimeout) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%s: %v", operation, err)
+	}
+	return e
+}
+
+// told is a wire by which nothing goes.
+type told struct {
+	count func() (int, error)
+	who   func() []string
+}
+
+func (w *told) send(*message) error                       { return nil }
+func (w *told) servers(context.Context) (int, error)      { return w.count() }
+func (w *told) members(context.Context) ([]string, error) { return w.who(), nil }
+
+// told makes an adapter whose Redis says so.
+func (w *told) adapter(t *testing.T) *adapter {
+	t.Helper()
+	conn, err := Open("redis://127.0.0.1:1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	var a *adapter
+	io := socketio.NewServer(&socketio.ServerOptions{Adapter: func(n *socketio.Namespace) socketio.Adapter {
+		a = newAdapter(n, conn, "us", 0)
+		a.wire = w
+		return a
+	}})
+	t.Cleanup(func() { io.Close(context.Background()) })
+	return a
+}
+
+// TestUncounted has Redis refuse to be asked how many servers there are, though
+// nothing is known to be wrong with it.
+func TestUncounted(t *testing.T) {
+	refused := refusal("NOPERM this user has no permissions to run the 'pubsub|numsub' command")
+	a := (&told{count: func() (int, error) { return 0, refused }}).adapter(t)
+	_, err := a.FetchSockets(t.Context(), socketio.Selection{}, socketio.Flags{})
+	if e := isAway(t, "fetchSockets", err); e != nil && !errors.Is(e.Away, refused) {
+		t.Error(e.Away)
+	}
+}
+
+// TestSilence has a late answer come while it is asked who has not answered: neither
+// waits for the other.
+func TestSilence(t *testing.T) {
+	q := &question{from: map[string]bool{}}
+	q.first("quick")
+	a := (&told{who: func() []string {
+		q.first("late")
+		return []string{"us", "quick", "late", "never"}
+	}}).adapter(t)
+	if e := a.silence("x", q, 3); !slices.Equal(e.Missing, []string{"late", "never"}) || e.Answered != 1 || e.Among {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestMeet has more servers say something than are remembered, while Redis takes its
+// time: one goroutine counts them.
+func TestMeet(t *testing.T) {
+	asked, answer := make(chan bool, 10*maxMet), make(chan bool)
+	a := (&told{count: func() (int, error) {
+		asked <- true
+		<-answer
+		return 2, nil
+	}}).adapter(t)
+	a.meet("first")
+	<-asked
+	for i := range 3 * maxMet {
+		a.meet(fmt.Sprint(i))
+	}
+	if len(a.met) > maxMet {
+		t.Errorf("%d are remembered", len(a.met))
+	}
+	if len(asked) > 0 {
+		t.Errorf("%d ask Redis at once", len(asked)+1)
+	}
+	answer <- true
+	<-asked // once more, for all those
+	close(answer)
+	for a.isCounting() {
+	}
+	if len(asked) > 0 {
+		t.Errorf("Redis was asked %d times more", len(asked))
+	}
+}
+
+func (a *adapter) isCounting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.counting
+}
