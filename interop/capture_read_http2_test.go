@@ -112,10 +112,9 @@ func TestCaptureReadHTTP2Live(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			row.o.Echo, row.o.Subprotocols = true, []string{"chat", "v2"}
+			dir, port := tempDir(t), freePort(t)
+			row.o.Echo, row.o.Subprotocols, row.o.Port = true, []string{"chat", "v2"}, port
 			p := wsServer(t, http2Node, row.o)
-			_, port, _ := net.SplitHostPort(hostPortOf(p.url))
-			dir := tempDir(t)
 			end := dump(t, dir+"/x.pcap", port, "-i", "lo")
 			args := append([]string{bin, "dial", "--http2", "-s", "v1", "-s", "v2", "--linger", "0", "--trace", dir + "/live.jsonl"}, row.flags...)
 			us := start(t, program{args: append(args, p.url), env: []string{"SSLKEYLOGFILE=" + dir + "/keys"}, hold: true})
@@ -275,7 +274,8 @@ func TestCaptureReadHTTP2Curl(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			dir, port := tempDir(t), freePort(t)
+			l, err := net.Listen("tcp", "127.0.0.1:"+port)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -286,8 +286,6 @@ func TestCaptureReadHTTP2Curl(t *testing.T) {
 				go s.Serve(l)
 			}
 			defer s.Close()
-			_, port, _ := net.SplitHostPort(l.Addr().String())
-			dir := tempDir(t)
 			end := dump(t, dir+"/x.pcap", port, "-i", "lo")
 			base := row.scheme + "://" + l.Addr().String() + "/socket.io/?EIO=4&transport=polling"
 			for _, args := range [][]string{{base}, {base + "&sid=abc", "--data-binary", "40"}, {base + "&sid=abc", "--data-binary", `42["up",{}]`}, {base + "&sid=abc"}} {

@@ -22,6 +22,7 @@ type wsOptions struct {
 	ServerBits   int      `json:"serverBits,omitempty"`
 	ClientBits   int      `json:"clientBits,omitempty"`
 	NoConnect    bool     `json:"noConnect,omitempty"` // over HTTP/2: no WebSockets are offered
+	Port         string   `json:"port,omitempty"`      // over HTTP/2: of the server, where it may not be any
 }
 
 // wsAct is what a peer is told to do.

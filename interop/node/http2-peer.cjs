@@ -35,7 +35,7 @@ function serve() {
     speak(stream, true, subprotocol || '')
   })
   server.on('session', (session) => session.on('goaway', (code) => say('pong', { data: `goaway ${code}` })))
-  server.listen(0, '127.0.0.1', () => say('listening', { size: server.address().port }))
+  server.listen(Number(options.port || 0), '127.0.0.1', () => say('listening', { size: server.address().port }))
 }
 
 function dial() {
