@@ -38,7 +38,7 @@ func (o *dialOptions) webSocket(ctx context.Context, s *Streams, op *endpoint.Op
 		w.Again = func(lost error) (*ws.Conn, error) { return d.again(ctx, lost) }
 	}
 	d.commands(w)
-	err = d.messages(w).Run(ctx)
+	err = d.blamed(d.messages(w).Run(ctx))
 	if _, signal := context.Cause(ctx).(stopped); signal && errors.Is(err, context.Cause(ctx)) {
 		return err
 	}
@@ -52,6 +52,22 @@ type webSocketDial struct {
 	dialer  *ws.Dialer
 	url     string
 	retries int
+	opened  *handshake.Exchange // the last opening handshake that went well
+}
+
+// blamed is a broken rule of frames. Where the 101 breaks one itself, though a
+// client may go on, that comes first: behind one that announces a body there may
+// be one, and no frames.
+func (d *webSocketDial) blamed(err error) error {
+	if d.opened == nil || !errors.As(err, new(*ws.Violation)) {
+		return err
+	}
+	for _, f := range handshake.Check(d.opened) {
+		if f.Part == handshake.InResponse && f.Level == handshake.Must {
+			return &endpoint.Hint{Err: err, Text: "the response was wrong already: " + f.Sentence() + ". " + f.Mend}
+		}
+	}
+	return err
 }
 
 func (d *webSocketDial) messages(w *session.WebSocket) *session.Messages {
@@ -107,6 +123,9 @@ func (d *webSocketDial) open(ctx context.Context) (*ws.Conn, error) {
 	var below *tcp.Error
 	if errors.As(err, &below) && below.Op == "dial" { // say what the user typed
 		err = &tcp.Error{Op: below.Op, Address: d.address.String(), Err: below.Err}
+	}
+	if err == nil {
+		d.opened = x
 	}
 	switch {
 	case err == nil && d.ws.explain && !d.quiet:
