@@ -74,6 +74,9 @@ HTTP/2 in captures, and the WebSockets on its streams (` + "`ws.HTTP2Observer`" 
 The tests talk to these both ways, where there are both: Node's http2 (enableConnectProtocol), Chromium, which opens a WebSocket over HTTP/2 where it has an HTTP/2
 connection to the host already, and haproxy, which takes it and hands it on over HTTP/1.1.
 
+h2spec 2.6, run by hand against ` + "`" + `listen --echo -k` + "`" + `: all of its 145 cases over ` + "`" + `wss://` + "`" + `; 144 over ` + "`" + `ws://` + "`" + `, where what is not the preface of HTTP/2 is taken for
+HTTP/1.1, and answered in it.
+
 `
 
 const http2Limits = `
