@@ -61,7 +61,9 @@ func word(s string) (v any, rest string, err error) {
 			return nil, "", fmt.Errorf("a space is due before %.60s", rest)
 		}
 		if raw := s[:d.InputOffset()]; !strings.Contains(raw, "_base64") && s[0] != '"' {
-			return json.RawMessage(raw), rest, nil // as it was typed: the order of an object's members, too
+			var compact bytes.Buffer
+			err := json.Compact(&compact, []byte(raw))
+			return json.RawMessage(compact.Bytes()), rest, err // the order of an object's members stays
 		}
 		return withBinary(v), rest, nil
 	}

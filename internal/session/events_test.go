@@ -15,7 +15,7 @@ func TestParseEvent(t *testing.T) {
 	}{
 		{"message hello", "message", []any{"hello"}},
 		{`message "hello there" 7 true null`, "message", []any{"hello there", json.Number("7"), true, nil}},
-		{` "chat message"   {"a": [1, "b c"]}  x`, "chat message", []any{json.RawMessage(`{"a": [1, "b c"]}`), "x"}},
+		{` "chat message"   {"a": [1, "b c"]}  x`, "chat message", []any{json.RawMessage(`{"a":[1,"b c"]}`), "x"}},
 		{`order {"b":1,"a":2} [3]`, "order", []any{json.RawMessage(`{"b":1,"a":2}`), json.RawMessage("[3]")}},
 		{"ping", "ping", nil},
 		{`upload {"_base64":"AQID"}`, "upload", []any{[]byte{1, 2, 3}}},
