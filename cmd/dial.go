@@ -255,7 +255,7 @@ func (t *talkFlags) converse(ctx context.Context, s *Streams, o *common, conn ne
 	}
 	limit := int(min(o.maxMessage, 65535))
 	messages := &session.Messages{
-		Conn: session.Packets(conn, limit), In: t.messages(s, min(limit, largestDatagram)), Out: out, Framing: t.framing(),
+		Conn: session.Packets(conn, limit), In: t.datagrams(s, limit), Out: out, Framing: t.framing(),
 		SendOnly: t.sendOnly, Wait: time.Duration(o.timeout), Linger: time.Duration(t.linger),
 		IdleTimeout: time.Duration(o.idle), Expect: expect,
 	}

@@ -63,7 +63,7 @@ func (l *listening) firstPeer(ctx context.Context, sockets []*udp.Socket) (*udp.
 func (l *listening) talkDatagrams(ctx context.Context, conn *udp.Conn) error {
 	limit := int(min(l.maxMessage, 65535))
 	messages := &session.Messages{
-		Conn: session.Packets(conn, limit), In: l.talk.messages(l.Streams, min(limit, largestDatagram)), Out: l.out(), Framing: l.talk.framing(),
+		Conn: session.Packets(conn, limit), In: l.talk.datagrams(l.Streams, limit), Out: l.out(), Framing: l.talk.framing(),
 		SendOnly: l.talk.sendOnly, Stay: len(l.talk.send) == 0, IdleTimeout: time.Duration(l.idle),
 		Wait: time.Duration(l.timeout), Linger: time.Duration(l.talk.linger),
 		Expect: &session.Expectation{Count: l.talk.count, Patterns: l.talk.patterns},
@@ -84,7 +84,7 @@ func (l *listening) serveDatagrams(ctx context.Context, sockets []*udp.Socket) e
 		return err
 	}
 	defer stop()
-	return serve.Datagrams(ctx, l.config(), l.talk.messages(l.Streams, int(min(l.maxMessage, largestDatagram))), l.talk.framing(), server, sockets)
+	return serve.Datagrams(ctx, l.config(), l.talk.datagrams(l.Streams, int(min(l.maxMessage, 65535))), l.talk.framing(), server, sockets)
 }
 
 // datagramSamples are the figures of a server for datagrams.

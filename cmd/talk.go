@@ -96,6 +96,14 @@ func (t *talkFlags) messages(s *Streams, limit int) session.Source {
 	return in
 }
 
+// datagrams is messages, of which those that are pieces fit into datagrams.
+func (t *talkFlags) datagrams(s *Streams, limit int) session.Source {
+	if t.binary {
+		limit = min(limit, largestDatagram)
+	}
+	return t.messages(s, limit)
+}
+
 // lines is messages with the newline left out of each line.
 func (t *talkFlags) lines(s *Streams, limit int) session.Source {
 	in := t.messages(s, limit)
