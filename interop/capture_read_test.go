@@ -73,10 +73,13 @@ func dump(t *testing.T, file, port string, flags ...string) (end func()) {
 				t.Logf("%+v %v", r, err)
 			}
 		}()
-		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			c.Close()
-			t.Fatal("somebody listens still")
-		}
+		poll(t, "nobody to listen", func() bool { // a program that is being started may hold the socket until it runs
+			c, err := net.Dial("tcp", "127.0.0.1:"+port)
+			if err == nil {
+				c.Close()
+			}
+			return err != nil
+		})
 		poll(t, "the end of all connections in the capture", func() bool {
 			r, err := inspectedFile(t, file)
 			return err == nil && slices.ContainsFunc(r.Connections, func(c fileConnection) bool { return c.End == "refused" })
