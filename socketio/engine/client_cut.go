@@ -45,9 +45,14 @@ func noted(ctx context.Context, w **endConn) context.Context {
 }
 
 // cut is what a request failed by: a head that looks malformed where its
-// connection has ended is one that was cut, unless it began as no answer does.
+// connection has ended is one that was cut, unless it began as no answer does. A
+// connection that ends before the request has left is idle to package net/http.
 func (w *endConn) cut(err error) error {
-	if text := err.Error(); w == nil || !strings.Contains(text, "malformed ") || strings.Contains(text, `malformed HTTP response "`) && !strings.Contains(text, `malformed HTTP response "H`) {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "server closed idle connection"):
+		return io.EOF
+	case w == nil || !strings.Contains(text, "malformed ") || strings.Contains(text, `malformed HTTP response "`) && !strings.Contains(text, `malformed HTTP response "H`):
 		return err
 	}
 	switch end := w.end.Load(); {

@@ -29,6 +29,38 @@ func TestAnswerCut(t *testing.T) {
 	}
 }
 
+// TestClosedAtOnce: a connection that ends before its request has left is one that
+// was closed, whatever package net/http calls it.
+func TestClosedAtOnce(t *testing.T) {
+	var none *endConn
+	if err := none.cut(errors.New("http: server closed idle connection")); err != io.EOF {
+		t.Error(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	for range 100 {
+		c, err := (&Dialer{Transports: []string{"polling"}}).Dial(t.Context(), "http://"+l.Addr().String(), Events{})
+		if err == nil {
+			c.Close()
+		}
+		if !errors.Is(err, io.EOF) && !tcp.IsReset(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // dialAnswered dials a server that gives this answer and leaves, or resets the
 // connection.
 func dialAnswered(t *testing.T, answer string, reset bool) error {
