@@ -57,6 +57,12 @@ func Join(t *testing.T, url string) *Client {
 	if err := c.Connect(ctx); err != nil {
 		t.Fatal(err)
 	}
+	for c.Engine().Transport() != "websocket" { // what is volatile finds no poll while it moves
+		if ctx.Err() != nil {
+			t.Fatal("it did not move to a WebSocket")
+		}
+		time.Sleep(time.Millisecond)
+	}
 	return c
 }
 
