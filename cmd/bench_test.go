@@ -7,8 +7,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-
-	"github.com/creack/pty"
 )
 
 // TestBenchTerminal holds that a terminal is shown how far a load is, and that
@@ -28,13 +26,7 @@ func TestBenchTerminal(t *testing.T) {
 			go func() { defer c.Close(); _, _ = io.Copy(c, c) }()
 		}
 	}()
-	program := sockkit(t, "bench", l.Addr().String(), "-d", "1h", "-c", "2", "--rate", "200")
-	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	s := watch(terminal)
+	program, terminal, s := atTerminal(t, 24, 100, "bench", l.Addr().String(), "-d", "1h", "-c", "2", "--rate", "200")
 	s.wait(t, "2 open, ")
 	s.wait(t, "/s, 50 % ")
 	s.wait(t, ", 0 errors")

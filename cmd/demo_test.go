@@ -18,8 +18,14 @@ import (
 // lesson starts a lesson on a terminal that is tall enough for each step.
 func lesson(t *testing.T, args ...string) (*exec.Cmd, *os.File, *screen) {
 	t.Helper()
-	program := sockkit(t, append([]string{"demo"}, args...)...)
-	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 60, Cols: 80})
+	return atTerminal(t, 60, 80, append([]string{"demo"}, args...)...)
+}
+
+// atTerminal starts the program at a terminal of that size.
+func atTerminal(t *testing.T, rows, columns uint16, args ...string) (*exec.Cmd, *os.File, *screen) {
+	t.Helper()
+	program := sockkit(t, args...)
+	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: rows, Cols: columns})
 	if err != nil {
 		t.Fatal(err)
 	}

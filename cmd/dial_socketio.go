@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +71,7 @@ func (o *dialOptions) socketIO(ctx context.Context, s *Streams, op *endpoint.Ope
 	if err := client.Connect(opening); err != nil {
 		_ = client.Close()
 		reason := reasonOf(opening, err)
-		if opening.Err() != nil && ctx.Err() == nil && strings.HasSuffix(reason.Error(), "was not answered") {
+		if opening.Err() != nil && ctx.Err() == nil && errors.As(err, new(*socketio.UnansweredError)) {
 			reason = &endpoint.Hint{Err: reason, Text: "sockkit dial -vvv shows the packets; in the server, io.use has to call next, and the namespace has to be there"}
 		} else if opening.Err() != nil && ctx.Err() == nil && !errors.As(err, new(*tcp.Error)) {
 			reason = &endpoint.Hint{Err: reason, Text: "it is connected, and no whole answer came to the handshake: the server hangs, or is none of Socket.IO: sockkit inspect " + o.address.String() + " looks closer"}

@@ -5,19 +5,11 @@ package cmd_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/creack/pty"
 )
 
 // TestHandshakeInteractive has a person change an answer, and drop another.
 func TestHandshakeInteractive(t *testing.T) {
-	program := sockkit(t, "handshake", "listen", "-k", "127.0.0.1:0", "--interactive", "--hold", "1ms")
-	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 60, Cols: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { terminal.Close() })
-	s := watch(terminal)
+	program, terminal, s := atTerminal(t, 60, 100, "handshake", "listen", "-k", "127.0.0.1:0", "--interactive", "--hold", "1ms")
 	s.wait(t, "/\r\n")
 	s.mu.Lock()
 	_, address, _ := strings.Cut(strings.TrimSpace(s.text.String()), "listening on ")

@@ -43,7 +43,7 @@ func (o *inspectOptions) completeRedis(c *cobra.Command, args []string) error {
 		return err
 	}
 	scheme := endpoint.TCP
-	if isSecureRedis(args[0]) {
+	if redis.Secure(args[0]) {
 		scheme = endpoint.TLS
 		o.tls.fromRedis(args[0])
 	}

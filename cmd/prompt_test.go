@@ -94,13 +94,7 @@ func TestPrompt(t *testing.T) {
 			accepted <- conn
 		}
 	}()
-	program := sockkit(t, "dial", "-v", "tcp://"+l.Addr().String())
-	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 80})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	s := watch(terminal)
+	program, terminal, s := atTerminal(t, 24, 80, "dial", "-v", "tcp://"+l.Addr().String())
 	peer := <-accepted
 	defer peer.Close()
 	s.wait(t, "* connected to")
@@ -202,13 +196,7 @@ func TestPromptWebSocket(t *testing.T) {
 	}
 	go server.Serve(l)
 	defer server.Close()
-	program := sockkit(t, "dial", "-v", "ws://"+l.Addr().String())
-	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 80})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	s := watch(terminal)
+	program, terminal, s := atTerminal(t, 24, 80, "dial", "-v", "ws://"+l.Addr().String())
 	s.wait(t, "the WebSocket is open")
 	_, _ = terminal.WriteString("hello\r")
 	s.wait(t, "< echo hello")
@@ -239,13 +227,7 @@ func TestPromptSocketIO(t *testing.T) {
 	}
 	go server.Serve(l)
 	defer server.Close(t.Context())
-	program := sockkit(t, "dial", "sio://"+l.Addr().String())
-	terminal, err := pty.StartWithSize(program, &pty.Winsize{Rows: 24, Cols: 80})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	s := watch(terminal)
+	program, terminal, s := atTerminal(t, 24, 80, "dial", "sio://"+l.Addr().String())
 	s.wait(t, "> ")
 	_, _ = terminal.WriteString("{\r")
 	s.wait(t, "* not sent: { is no JSON")

@@ -176,7 +176,7 @@ func transportHint(e *engine.TransportError, ours bool) string {
 		return "a payload is larger than the server takes (maxHttpBufferSize), or a proxy"
 	case strings.Contains(e.Error(), "Socket.IO 2"):
 		return codeHint(engine.UnsupportedProtocolVersion)
-	case strings.Contains(e.Error(), "the open packet "):
+	case errors.As(e, new(*engine.OpenPacketError)):
 		return "a server of Engine.IO answers, and its first packet is damaged: see whether Content-Length is the length of the body, and who writes or rewrites the answer"
 	case foreign(e), e.Status == http.StatusOK, e.Status == 0 && errors.As(e, new(*ws.HandshakeError)):
 		return notSocketIO

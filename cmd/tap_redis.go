@@ -46,11 +46,6 @@ func isRedis(word string) bool {
 	return ok && (scheme == "redis" || scheme == "rediss")
 }
 
-// isSecureRedis reports whether that speaks TLS.
-func isSecureRedis(word string) bool {
-	return isRedis(word) && strings.HasPrefix(strings.ToLower(word), "rediss")
-}
-
 // completeRedis reads the words of tap where they name a Redis.
 func (o *tapOptions) completeRedis(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
@@ -77,7 +72,7 @@ func checkRedis(url, op string, o *common) (name string, err error) {
 	if err != nil {
 		return "", usagef(fmt.Sprintf("%s: %v", op, err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster")
 	}
-	secure := isSecureRedis(url)
+	secure := redis.Secure(url)
 	if !secure && o.tls.given() {
 		err = usagef(conn.Address()+" speaks no TLS, so there is nothing to check", "did you mean "+strings.Replace(conn.Address(), "redis://", "rediss://", 1)+"?")
 	}
@@ -170,7 +165,7 @@ var errCounted = errors.New("counted")
 // openRedis opens the way to a Redis that is there.
 func openRedis(ctx context.Context, url string, o *common, t *trace.Tracer) (*redis.Conn, error) {
 	options := &redis.ConnOptions{Timeout: time.Duration(o.timeout), Tracer: t}
-	if isSecureRedis(url) {
+	if redis.Secure(url) {
 		config, err := redis.TLSConfig(url, o.tls.options(nil))
 		if err != nil {
 			return nil, err

@@ -20,10 +20,13 @@ func Sniff(b []byte) string {
 		}
 	}
 	if follows(b) {
-		return "a response behind something else"
+		return LateResponse
 	}
 	return ""
 }
+
+// LateResponse is what Sniff calls a response that other bytes stand before.
+const LateResponse = "a response behind something else"
 
 // follows reports whether a response begins in b, behind other bytes.
 func follows(b []byte) bool {

@@ -69,8 +69,22 @@ func (g *ring) urls() (all []string) {
 	return all
 }
 
+// failsOver kills a master in the middle of the talk of two, and waits until its
+// replica is one.
+func (g *troubled) failsOver(master, replica *redisServer) {
+	g.t.Helper()
+	poll(g.t, "the replica", func() bool { return caughtUp(master, replica) })
+	master.kill()
+	g.becomes(false)
+	for i := range 20 {
+		g.say(g.members[i%2], fmt.Sprint("meanwhile ", i))
+	}
+	isMaster(g.t, replica)
+	g.back()
+}
+
 // isMaster waits until the replica is one.
-func isMaster(t *testing.T, r *redisServer) {
+func isMaster(t testing.TB, r *redisServer) {
 	t.Helper()
 	poll(t, "the replica to be a master", func() bool {
 		role, err := r.try("ROLE") // a sentinel ends all connections
@@ -281,14 +295,7 @@ func TestRedisSentinel(t *testing.T) {
 			})
 			g := startRingMembers(t, kind, []string{fmt.Sprintf("redis-sentinel://127.0.0.1:%d?sentinel_password=watch", sentinel.port)}, recovering(kind), quick)
 			g.everywhere("at first")
-			poll(t, "the replica", func() bool { return caughtUp(master, replica) })
-			master.kill()
-			g.becomes(false)
-			for i := range 20 {
-				g.say(g.members[i%2], fmt.Sprint("meanwhile ", i))
-			}
-			isMaster(t, replica)
-			g.back()
+			g.failsOver(master, replica)
 			if kind == "streams" {
 				g.heardInOrder()
 			}

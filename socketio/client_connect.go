@@ -93,7 +93,7 @@ func (c *Client) impatient(err error, session bool, w chan error) error {
 		return fmt.Errorf("%w; the last attempt: %w", err, c.failure)
 	}
 	if session {
-		return fmt.Errorf("%w: the session is open, and the namespace %s was not answered", err, c.namespace)
+		return &UnansweredError{c.namespace, err}
 	}
 	return err
 }

@@ -307,6 +307,14 @@ func (c *conn) write(p *Packet, e *encoded, f Flags) {
 	e.sendTo(c.session, f)
 }
 
+// writeApart is write for what the client awaits: nothing follows close behind.
+func (c *conn) writeApart(p *Packet, e *encoded) {
+	c.record(trace.Out, p)
+	if !e.empty {
+		c.session.SendApart(append([]engine.Packet{e.first}, e.more...)...)
+	}
+}
+
 // disconnect ends the connection on the server's wish: the sockets hear that it
 // was that.
 func (c *conn) disconnect() {

@@ -71,13 +71,6 @@ func attached(p *Packet) (all []engine.Packet) {
 	return all
 }
 
-// sendApart is sendTo, with nothing close behind.
-func (e *encoded) sendApart(session *engine.Session) {
-	if !e.empty {
-		session.SendApart(append([]engine.Packet{e.first}, e.more...)...)
-	}
-}
-
 // sendTo hands what was encoded to a session.
 func (e *encoded) sendTo(session *engine.Session, f Flags) {
 	switch {

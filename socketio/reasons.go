@@ -50,6 +50,21 @@ func (e *ReservedEventError) Error() string {
 	return fmt.Sprintf("socketio: %q is a reserved event name", e.Event)
 }
 
+// UnansweredError says that [Client.Connect] waited in vain: the session is open,
+// and the server has not said whether it lets the client into the namespace.
+type UnansweredError struct {
+	Namespace string
+	Err       error // what ended the wait
+}
+
+// Error implements error.
+func (e *UnansweredError) Error() string {
+	return fmt.Sprintf("%v: the session is open, and the namespace %s was not answered", e.Err, e.Namespace)
+}
+
+// Unwrap returns what ended the wait.
+func (e *UnansweredError) Unwrap() error { return e.Err }
+
 // reserved reports whether an event's name is the protocol's own: emitting it
 // is an error.
 func reserved(event string) bool { return isReservedEvent(event) }

@@ -3,8 +3,6 @@ package socketio
 import (
 	"encoding/json"
 	"slices"
-
-	"github.com/sockkit/sockkit/trace"
 )
 
 // send encodes a packet and sends it to this socket alone.
@@ -93,8 +91,7 @@ func (s *Socket) connected() bool {
 	s.lost = nil
 	p := s.welcome()
 	e := s.namespace.server.encode(p)
-	s.conn.record(trace.Out, p)
-	e.sendApart(s.conn.session)
+	s.conn.writeApart(p, &e)
 	s.opened()
 	return true
 }

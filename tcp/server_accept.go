@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -172,7 +171,7 @@ func (s *Server) enter(p *Peer) (refusal *Refusal, stopped bool) {
 	case s.stopped():
 		return nil, true
 	case s.conf.maxConns > 0 && s.slots >= s.conf.maxConns:
-		return &Refusal{ruleConns, fmt.Sprintf("%s open, the most allowed", howMany(s.slots))}, false
+		return &Refusal{ruleConns, areOpen(s.slots) + ", the most allowed"}, false
 	case s.MaxConnsPerIP > 0 && ip.IsValid() && s.perIP[ip] >= s.MaxConnsPerIP:
 		return &Refusal{rulePerIP, fmt.Sprintf("%d connections of %s are open, the most allowed", s.perIP[ip], ip)}, false
 	}
@@ -314,9 +313,10 @@ func lingerClose(conn net.Conn, limit time.Duration) {
 
 const mostDiscarded = 1 << 20
 
-func howMany(connections int) string {
+func areOpen(connections int) string {
+	verb := " are open"
 	if connections == 1 {
-		return "1 connection is"
+		verb = " is open"
 	}
-	return strconv.Itoa(connections) + " connections are"
+	return plural(connections, "connection") + verb
 }

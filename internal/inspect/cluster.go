@@ -88,7 +88,7 @@ func (in *Inspection) redis(ctx context.Context) error {
 func (in *Inspection) census(ctx context.Context, secure tcp.TLSOptions) error {
 	o := in.o.Redis
 	options := &broker.ConnOptions{Timeout: in.o.Timeout}
-	if isSecureRedis(o.URL) {
+	if broker.Secure(o.URL) {
 		config, err := broker.TLSConfig(o.URL, secure)
 		if err != nil {
 			return err

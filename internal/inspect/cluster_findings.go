@@ -173,9 +173,6 @@ func (in *Inspection) amongFinding() {
 		Due: "a group of servers in that namespace", Hint: "the server that was inspected has no adapter, another Redis, or no such namespace of its own"})
 }
 
-// isSecureRedis reports whether an address means TLS.
-func isSecureRedis(url string) bool { return strings.HasPrefix(strings.ToLower(url), "rediss") }
-
 // RedisHostPort is the first host of an address, with its port.
 func RedisHostPort(url string) string {
 	scheme, rest, _ := strings.Cut(url, "://")

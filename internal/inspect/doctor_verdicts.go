@@ -265,10 +265,6 @@ func (d *doctor) http2Only() Verdict {
 	return v
 }
 
-// lateResponse is what [handshake.Sniff] says of a response that does not come
-// first.
-var lateResponse = handshake.Sniff([]byte(" HTTP/1.1 200"))
-
 // judgeProtocol is about ports where no HTTP is spoken.
 func (d *doctor) judgeProtocol() {
 	again := d.find(TryAgain)
@@ -281,7 +277,7 @@ func (d *doctor) judgeProtocol() {
 			return
 		}
 	}
-	if again.protocol() == lateResponse {
+	if again.protocol() == handshake.LateResponse {
 		before, _, _ := bytes.Cut(again.first, []byte("HTTP/1."))
 		d.say(told, Verdict{ID: BeforeResponse, Where: WhereServer, What: "the server writes something before its response: " + excerpt(before),
 			Change: "write nothing to the connection before the response: no log line, no byte order mark, no frame"}, again.seen())

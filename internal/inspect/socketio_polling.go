@@ -174,9 +174,8 @@ func unanswered(err error) error {
 	if e, ok := err.(*url.Error); ok {
 		err = e.Err
 	}
-	if text := err.Error(); strings.Contains(text, "malformed ") { // net/http has no type for it
-		text = strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")
-		return &engine.TransportError{Message: "server error", Err: fmt.Errorf("%w: the answer is no HTTP: %s", engine.ErrParse, text)}
+	if err = engine.Readable(err); errors.Is(err, engine.ErrParse) {
+		return &engine.TransportError{Message: "server error", Err: err}
 	}
 	return &engine.TransportError{Message: "no answer came to the request", Err: err}
 }

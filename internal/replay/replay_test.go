@@ -143,14 +143,19 @@ func TestCompare(t *testing.T) {
 		if c.ignore != "" {
 			comparer.Ignore = []*regexp.Regexp{regexp.MustCompile(c.ignore)}
 		}
-		r := comparer.Compare(&Script{Items: c.recorded}, &Outcome{Came: c.came})
-		var lines []string
-		for _, l := range r.Lines {
-			lines = append(lines, string(l.Sign)+l.Text)
-		}
-		if got := strings.Join(lines, "|"); got != c.want || r.Same != (c.want == "") {
-			t.Errorf("%s: %s, same %v; want %s", c.name, got, r.Same, c.want)
-		}
+		wantLines(t, c.name, comparer.Compare(&Script{Items: c.recorded}, &Outcome{Came: c.came}), c.want)
+	}
+}
+
+// wantLines demands these lines of a comparison; none, where all is the same.
+func wantLines(t *testing.T, name string, r *Comparison, want string) {
+	t.Helper()
+	var lines []string
+	for _, l := range r.Lines {
+		lines = append(lines, string(l.Sign)+l.Text)
+	}
+	if got := strings.Join(lines, "|"); got != want || r.Same != (want == "") {
+		t.Errorf("%s: %s, same %v; want %s", name, got, r.Same, want)
 	}
 }
 
@@ -180,14 +185,7 @@ func TestCompareEnds(t *testing.T) {
 		for _, item := range c.recorded {
 			items = append(items, *item)
 		}
-		r := (&Comparer{Layer: c.layer}).Compare(&Script{Items: items}, &Outcome{End: c.came})
-		var lines []string
-		for _, l := range r.Lines {
-			lines = append(lines, string(l.Sign)+l.Text)
-		}
-		if got := strings.Join(lines, "|"); got != c.want || r.Same != (c.want == "") {
-			t.Errorf("%s: %s, same %v; want %s", c.name, got, r.Same, c.want)
-		}
+		wantLines(t, c.name, (&Comparer{Layer: c.layer}).Compare(&Script{Items: items}, &Outcome{End: c.came}), c.want)
 	}
 }
 

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // apart says how long a WebSocket is silent behind a packet.
 type apart uint8
@@ -24,12 +27,9 @@ func (s *Session) SendApart(packets ...Packet) {
 		s.mu.Unlock()
 		return
 	}
-	s.push(packets...)
-	s.buffer[len(s.buffer)-1].apart = forItsTime
-	after := s.flush()
-	if after == nil && s.tooMuch() {
-		after = s.end(ReasonTransportError, tooSlow)
-	}
+	packets = slices.Clone(packets)
+	packets[len(packets)-1].apart = forItsTime
+	after := s.hand(packets)
 	s.mu.Unlock()
 	call(after)
 }
@@ -67,24 +67,21 @@ func (s *Session) hold(by apart) {
 	s.held, s.heldBy = t, by
 }
 
-// heard says that the client has spoken.
-func (s *Session) heard() func() {
-	if s.held == nil || s.heldBy != untilHeard {
-		return nil
+// unhold lets go of what is held, and reports whether anything was.
+func (s *Session) unhold() bool {
+	if s.held == nil {
+		return false
 	}
 	s.held.Stop()
 	s.held = nil
-	return s.flush()
+	return true
 }
 
-// release hands over what was held, before the session ends.
-func (s *Session) release() {
-	if s.held == nil {
-		return
+// heard says that the client has spoken.
+func (s *Session) heard() func() {
+	s.spoken = true
+	if s.heldBy == untilHeard && s.unhold() {
+		return s.flush()
 	}
-	s.held.Stop()
-	s.held = nil
-	if len(s.buffer) > 0 && s.transport.writable() {
-		s.transport.send(s.buffer)
-	}
+	return nil
 }

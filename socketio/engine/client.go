@@ -98,15 +98,22 @@ func (c *Client) open(ctx context.Context, name string) (err error) {
 	return nil
 }
 
+// OpenPacketError says that a server has opened a session by a packet that is
+// damaged.
+type OpenPacketError struct{ Text string }
+
+// Error implements error.
+func (e *OpenPacketError) Error() string { return e.Text }
+
 // opened takes the open packet.
 func (c *Client) opened(p Packet) error {
 	var wrong error
 	if p.Type != Open {
 		wrong = fmt.Errorf("an open packet was due, and %s came", p.Type)
 	} else if err := json.Unmarshal(p.Data, &c.opening); err != nil {
-		wrong = fmt.Errorf("the open packet cannot be read: %w", err)
+		wrong = &OpenPacketError{fmt.Sprintf("the open packet cannot be read: %v", err)}
 	} else if c.opening.SID == "" {
-		wrong = errors.New("the open packet has no sid")
+		wrong = &OpenPacketError{"the open packet has no sid"}
 	}
 	if wrong != nil {
 		return &TransportError{Message: "server error", Body: string(p.Data), Err: wrong}

@@ -37,7 +37,7 @@ func noting(dial dialFunc) dialFunc {
 	}
 }
 
-// watch has the connection of a request kept in w.
+// noted has the connection of a request kept in w.
 func noted(ctx context.Context, w **endConn) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		*w, _ = i.Conn.(*endConn)
@@ -63,4 +63,22 @@ func (w *endConn) cut(err error) error {
 	default:
 		return *end
 	}
+}
+
+// notHTTP is an answer that package net/http cannot read.
+type notHTTP struct{ err error }
+
+func (e *notHTTP) Error() string {
+	return "the answer is no HTTP: " + strings.TrimPrefix(e.err.Error(), "net/http: HTTP/1.x transport connection broken: ")
+}
+
+func (e *notHTTP) Unwrap() []error { return []error{ErrParse, e.err} }
+
+// Readable is an error of package net/http, as an [ErrParse] where what answered
+// speaks no HTTP: there is no type for that.
+func Readable(err error) error {
+	if strings.Contains(err.Error(), "malformed ") {
+		return &notHTTP{err}
+	}
+	return err
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,7 +129,7 @@ func (t *clientPolling) request(ctx context.Context, method string, body []byte,
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
-		return nil, false, &TransportError{Message: failure, Err: readable(conn.cut(err))}
+		return nil, false, &TransportError{Message: failure, Err: Readable(conn.cut(err))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -156,24 +155,6 @@ func (d *Dialer) setHeader(req *http.Request) {
 }
 
 // body reads an answer, and no more of it than may be.
-// notHTTP is an answer that net/http cannot read. It is an [ErrParse].
-type notHTTP struct{ err error }
-
-func (e *notHTTP) Error() string {
-	return "the answer is no HTTP: " + strings.TrimPrefix(e.err.Error(), "net/http: HTTP/1.x transport connection broken: ")
-}
-
-func (e *notHTTP) Unwrap() []error { return []error{ErrParse, e.err} }
-
-// readable is err, told apart where what answers speaks no HTTP; net/http has no
-// type for that.
-func readable(err error) error {
-	if strings.Contains(err.Error(), "malformed ") {
-		return &notHTTP{err}
-	}
-	return err
-}
-
 func (t *clientPolling) body(resp *http.Response) ([]byte, error) {
 	most := t.c.dialer.maxMessage()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, most+1))

@@ -153,13 +153,19 @@ func (s *Session) SendPackets(packets ...Packet) {
 		s.mu.Unlock()
 		return
 	}
+	after := s.hand(packets)
+	s.mu.Unlock()
+	call(after)
+}
+
+// hand buffers packets, and flushes them as far as they may leave.
+func (s *Session) hand(packets []Packet) func() {
 	s.push(packets...)
 	after := s.flush()
 	if after == nil && s.tooMuch() {
 		after = s.end(ReasonTransportError, tooSlow)
 	}
-	s.mu.Unlock()
-	call(after)
+	return after
 }
 
 // direct is the WebSocket that packets can be handed to at once: none wait, and
@@ -304,7 +310,6 @@ func (s *Session) packet(t transport, p Packet) {
 		s.refreshed = true
 		s.startTimeout(s.srv.pingTimeout())
 	}
-	s.spoken = true
 	heard := s.heard()
 	after := s.take(p)
 	s.delivering = true
@@ -415,7 +420,9 @@ func (s *Session) end(reason, description string) func() {
 	if s.state == stateClosing && reason == ReasonTransportClose {
 		reason = ReasonForcedClose
 	}
-	s.release()
+	if s.unhold() && len(s.buffer) > 0 && s.transport.writable() { // it would have left before
+		s.transport.send(s.buffer)
+	}
 	s.state = stateClosed
 	for _, t := range []*time.Timer{s.beat, s.closeWait} {
 		if t != nil {

@@ -199,6 +199,13 @@ func (c *Conn) configureTLS(o *goredis.Options, p *parameters) error {
 	return nil
 }
 
+// Secure reports whether an address is that of a Redis with TLS: rediss:// or
+// rediss-sentinel://.
+func Secure(address string) bool {
+	scheme, _, ok := strings.Cut(strings.ToLower(address), "://")
+	return ok && (scheme == "rediss" || scheme == "rediss-sentinel")
+}
+
 // TLSParameters puts what a URL says of TLS behind its question mark into o: ca_file,
 // cert_file, key_file, server_name and skip_verify. What it does not say stays as it
 // is. It is for who looks at such a Redis by other means, too.
@@ -225,7 +232,7 @@ func TLSConfig(address string, o tcp.TLSOptions) (*tls.Config, error) {
 	TLSParameters(address, &o)
 	named := o.ServerName != ""
 	if !named {
-		o.ServerName = "host"
+		o.ServerName = "host" // Client wants one; each dial puts in its own
 	}
 	config, err := o.Client("")
 	if err == nil && !named {

@@ -111,7 +111,7 @@ func (t *Trouble) unanswered(said string) {
 		t.untrusted(secure)
 	case tcp.IsReset(t.Err), errors.Is(t.Err, io.EOF), errors.Is(t.Err, io.ErrUnexpectedEOF):
 		t.Text, t.Hint = "it ended the connection without an answer", "perhaps it wants TLS: write rediss:// in place of redis://"
-		if strings.HasPrefix(t.Address, "rediss") {
+		if Secure(t.Address) {
 			t.Hint = "perhaps it wants a certificate of clients: --cert FILE --key FILE"
 		}
 	case strings.HasPrefix(said, "redis: invalid reply"), strings.HasPrefix(said, "redis: can't parse"):
