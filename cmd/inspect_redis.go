@@ -22,7 +22,7 @@ type clusterFlags struct {
 
 func (f *clusterFlags) add(set *pflag.FlagSet) {
 	f.requestTimeout = duration(5 * time.Second)
-	set.StringVar(&f.url, "redis", "", "with a sio:// address: look at the Redis that joins its servers, too; `URL` is redis://… or rediss://…, with ?ca_file=PEM and what else TLS wants")
+	set.StringVar(&f.url, "redis", "", "with a sio:// address: look at the Redis that joins its servers, too; `URL` is redis://… or rediss://…, with ?ca_file=PEM and what else TLS wants; or @FILE")
 	set.BoolVar(&f.ask, "ask", false, "ask the servers for their sockets and rooms, as they ask one another; without it nothing is written")
 	set.StringVar(&f.prefix, "prefix", "socket.io", "what the names of the streams begin with; channels are found whatever their `PREFIX`")
 	set.Var(&f.requestTimeout, "request-timeout", "how long answers to --ask are waited for")
@@ -75,9 +75,14 @@ func (o *inspectOptions) checkCluster(c *cobra.Command) error {
 		}
 		return nil
 	case !o.address.SocketIO():
-		return usagef(fmt.Sprintf("--redis joins servers of Socket.IO, and %s is none", o.address), "sockkit inspect "+f.url)
-	case !isRedis(f.url):
-		return usagef(fmt.Sprintf("--redis takes a URL, and %q is none", f.url), "write redis://USER:PASSWORD@HOST:PORT/DATABASE")
+		return usagef(fmt.Sprintf("--redis joins servers of Socket.IO, and %s is none", o.address), "sockkit inspect redis://localhost:6379")
+	}
+	var err error
+	if f.url, err = secretValue("--redis", f.url); err != nil {
+		return &usageError{err, ""}
+	}
+	if !isRedis(f.url) {
+		return usagef("--redis takes a URL that begins with redis://, rediss:// or redis-sentinel://", "write redis://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
 	return f.check("--redis", nil)
 }

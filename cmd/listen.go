@@ -60,6 +60,7 @@ and --addr-file say which.`,
   sockkit listen -k --exec 'tr a-z A-Z' unix:/tmp/upper.sock
   sockkit listen -k --echo ws://:9000
   sockkit listen -k --echo sio://:3000 --require-auth '{"token":"abc"}'
+  sockkit listen -k --broadcast=all sio://:3000 --redis redis://localhost:6379
   sockkit listen -k --broadcast wss://:9443/chat --self-signed -s chat.v1
   sockkit listen -u -k 5353
   sockkit listen 0 --addr-file addr.txt --expect ready -w 5s`,
@@ -70,7 +71,10 @@ and --addr-file say which.`,
 			return runListen(c.Context(), s, o)
 		},
 	}
-	s.flags(c, o.add)
+	s.flags(c, func(f *pflag.FlagSet) {
+		o.add(f)
+		_ = c.RegisterFlagCompletionFunc("redis-adapter", cobra.FixedCompletions([]string{adapterPubSub, adapterSharded, adapterStreams}, cobra.ShellCompDirectiveNoFileComp))
+	})
 	return c
 }
 

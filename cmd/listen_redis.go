@@ -28,7 +28,7 @@ const (
 )
 
 func (f *redisFlags) add(set *pflag.FlagSet) {
-	set.StringVar(&f.url, "redis", "", "be one cluster with all servers at this Redis, official ones too: `URL` is redis://…, rediss://… or redis-sentinel://…")
+	set.StringVar(&f.url, "redis", "", "be one cluster with all servers at this Redis, official ones too: `URL` is redis://…, rediss://… or redis-sentinel://…, or @FILE")
 	set.StringVar(&f.adapter, "redis-adapter", adapterPubSub, "the official `ADAPTER` that the others use: pubsub, sharded or streams")
 }
 
@@ -44,9 +44,13 @@ func (f *redisFlags) complete(recovery bool) error {
 	case f.url == "":
 		return nil
 	}
+	var err error
+	if f.url, err = secretValue("--redis", f.url); err != nil {
+		return &usageError{err, ""}
+	}
 	conn, err := redis.Open(f.url, nil)
 	if err != nil {
-		return usagef(fmt.Sprintf("--redis: %v", err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster; docs/scaling.md has what else a URL can say")
+		return usagef("--redis: "+strings.TrimPrefix(err.Error(), "redis: "), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster; docs/scaling.md has what else a URL can say")
 	}
 	return conn.Close()
 }

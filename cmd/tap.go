@@ -218,7 +218,7 @@ func tapWords(args []string) error {
 	case 0:
 		return usagef("tap wants an address to listen on and a target", hint)
 	case 1:
-		return usagef(fmt.Sprintf("tap wants a target behind %s", args[0]), hint)
+		return usagef("tap wants a target behind "+endpoint.WithoutUser(args[0]), hint)
 	case 2:
 		return nil
 	}

@@ -70,7 +70,7 @@ func (o *tapOptions) completeRedis(c *cobra.Command, args []string) error {
 func checkRedis(url, op string, o *common) (name string, err error) {
 	conn, err := redis.Open(url, nil)
 	if err != nil {
-		return "", usagef(fmt.Sprintf("%s: %v", op, err), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster")
+		return "", usagef(op+": "+strings.TrimPrefix(err.Error(), "redis: "), "write redis://USER:PASSWORD@HOST:PORT/DATABASE; several hosts with commas between them are a cluster")
 	}
 	secure := redis.Secure(url)
 	if !secure && o.tls.given() {

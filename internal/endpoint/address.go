@@ -76,7 +76,7 @@ func Parse(words []string, o Options) (Address, error) {
 		return Address{Scheme: Stdio}, nil
 	}
 	if scheme, rest, ok := strings.Cut(s, "://"); ok {
-		return parseURL(strings.ToLower(scheme), rest, s)
+		return parseURL(strings.ToLower(scheme), rest, WithoutUser(s))
 	}
 	if a, ok, err := parsePrefixed(s, o); ok {
 		return a, err
@@ -156,7 +156,10 @@ func parseURL(scheme, rest, whole string) (Address, error) {
 		return wsUnixAddress(rest)
 	}
 	err := fmt.Errorf("the scheme %q of %q is unknown", scheme, whole)
+	_, rest, _ = strings.Cut(whole, "://")
 	switch scheme {
+	case "redis", "rediss":
+		return Address{}, &Hint{err, "tap and inspect look at a Redis, listen sio:// has --redis; tcp:// are the bytes themselves"}
 	case "http":
 		return Address{}, &Hint{err, "ws://" + rest + " is a WebSocket there, sio:// Socket.IO, tcp:// the bytes themselves"}
 	case "https":
@@ -166,6 +169,24 @@ func parseURL(scheme, rest, whole string) (Address, error) {
 		return Address{}, &Hint{err, fmt.Sprintf("did you mean %s://%s?", near, rest)}
 	}
 	return Address{}, &Hint{err, "known: " + strings.Join(known, ", ")}
+}
+
+// WithoutUser is a word as messages show it: in a URL "…" stands for what is before
+// the @, which may be a password.
+func WithoutUser(word string) string {
+	scheme, rest, ok := strings.Cut(word, "://")
+	if !ok {
+		return word
+	}
+	authority := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority = rest[:i]
+	}
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		return word
+	}
+	return scheme + "://…" + rest[at:]
 }
 
 func parseNetURL(scheme Scheme, rest, whole string) (Address, error) {

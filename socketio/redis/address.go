@@ -42,9 +42,9 @@ func takeParameters(q url.Values) *parameters {
 // open makes the client of a URL.
 func (c *Conn) open(address string) error {
 	first, hosts := splitHosts(address)
-	u, err := url.Parse(first)
-	if err != nil { // its text would hold the password
-		return errors.New("redis: the URL cannot be read; want redis://user:password@host:port/database")
+	u, err := parseURL(first)
+	if err != nil {
+		return err
 	}
 	query := u.Query()
 	p := takeParameters(query)
@@ -56,10 +56,34 @@ func (c *Conn) open(address string) error {
 	if err == nil {
 		err = c.configure(o, p)
 	}
+	if err != nil && u.User == nil && strings.Contains(query.Encode(), "%40") {
+		return errUnreadable // what stands behind a ? may be a password's rest
+	}
 	if err != nil {
 		return fmt.Errorf("redis: %s: %s", c.address, strings.TrimPrefix(err.Error(), "redis: "))
 	}
 	return c.connect(o, p, hosts, sentinels)
+}
+
+// errUnreadable quotes nothing: what cannot be read may be a password.
+var errUnreadable = errors.New("redis: the URL cannot be read; want redis://user:password@host:port/database, and in user and password %2F for /, %3F for ?, %23 for #, %25 for %, %40 for @")
+
+// parseURL reads a URL, whose scheme is one of those that lead to a Redis.
+func parseURL(address string) (*url.URL, error) {
+	scheme, _, ok := strings.Cut(address, "://")
+	if !ok {
+		return nil, errors.New("redis: the address has no scheme; want redis://user:password@host:port/database")
+	}
+	switch strings.ToLower(scheme) {
+	case "redis", "rediss", "redis-sentinel", "rediss-sentinel", "unix":
+	default:
+		return nil, fmt.Errorf("redis: the scheme %q is unknown; want redis, rediss, redis-sentinel, rediss-sentinel or unix", scheme)
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Fragment != "" || u.Scheme != "unix" && strings.Contains(u.Path, "@") {
+		return nil, errUnreadable
+	}
+	return u, nil
 }
 
 // connect makes the client.
