@@ -10,8 +10,9 @@ import (
 // Undelivered returns how many bytes were written to conn that the peer's
 // kernel has not acknowledged: they are in our kernel or on their way, and are
 // lost if the connection fails. On a TLS connection it counts ciphertext. A
-// FIN that is on its way is not counted. A Unix socket hands bytes over as they
-// are written, and has none. Where the system does not tell, the error is an
+// FIN that is on its way is not counted, until the peer resets: then nobody can
+// tell it from a byte. A Unix socket hands bytes over as they are written, and
+// has none. Where the system does not tell, the error is an
 // [errors.ErrUnsupported].
 //
 // That the peer's kernel has a byte does not say that its program read it.

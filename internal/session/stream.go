@@ -326,8 +326,9 @@ func (r *stream) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, linger, &tcp.TimeoutError{After: linger})
 	defer cancel()
 	if _, err := tcp.AwaitDelivered(ctx, r.Conn); err != nil {
+		r.reset = tcp.IsReset(err)
 		if left := r.unacknowledged(); left > 0 {
-			return &Undelivered{Bytes: left, Err: err}
+			return &Undelivered{Bytes: left, Err: errors.Unwrap(err)} // that of tcp has a count of its own, with our end
 		}
 	}
 	return nil
