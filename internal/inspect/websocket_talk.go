@@ -60,9 +60,15 @@ func (in *Inspection) talk(ctx context.Context, c *ws.Conn) error {
 	started := time.Now()
 	in.speak(ctx, c, w)
 	reading, stop := context.WithCancel(ctx)
+	pinging, noPong := context.WithCancelCause(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- w.read(reading, c, started) }()
-	pingErr := w.ping(ctx, c, min(in.o.Timeout, longestPing))
+	go func() {
+		err := w.read(reading, c, started)
+		w.Waited = time.Since(started)
+		noPong(err)
+		ended <- err
+	}()
+	pingErr := w.ping(pinging, c, min(in.o.Timeout, longestPing))
 	var end error
 	rest := time.NewTimer(max(in.o.BannerWait-time.Since(started), 0))
 	defer rest.Stop()
@@ -73,11 +79,10 @@ func (in *Inspection) talk(ctx context.Context, c *ws.Conn) error {
 		stop()
 		end = <-ended
 	}
-	w.Waited = time.Since(started)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	in.peerClosed(w, end, time.Since(started))
+	in.peerClosed(w, end)
 	if pingErr != nil && w.Close == nil {
 		in.Report.add(Finding{ID: NoPong, Severity: Warning, Clause: "RFC 6455 5.5.2", What: "a ping was not answered: " + pingErr.Error(),
 			Due: "a pong, as soon as is practical", Hint: "the program behind it does not read, or something in between holds frames back"})
@@ -135,7 +140,8 @@ func (w *WebSocket) ping(ctx context.Context, c *ws.Conn, limit time.Duration) (
 }
 
 // peerClosed reports that the peer has closed, where it has.
-func (in *Inspection) peerClosed(w *WebSocket, err error, after time.Duration) {
+func (in *Inspection) peerClosed(w *WebSocket, err error) {
+	after := w.Waited
 	var closed *ws.CloseError
 	if !errors.As(err, &closed) {
 		return
