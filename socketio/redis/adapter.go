@@ -38,8 +38,7 @@ type adapter struct {
 	mu        sync.Mutex
 	asked     map[string]*question
 	lastCount int             // of the servers, as far as is known
-	counted   bool            // Redis has told it
-	uncounted error           // why it could not, the last time
+	uncounted error           // why they could not be counted, the last time
 	met       map[string]bool // servers that have said something
 	counting  bool            // for meet, by a goroutine of its own
 	recount   bool            // and once more
@@ -124,7 +123,7 @@ func (a *adapter) ServerCount(ctx context.Context) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.uncounted = err; n > 0 {
-		a.lastCount, a.counted = n, true
+		a.lastCount = n
 	}
 	return a.lastCount, nil
 }

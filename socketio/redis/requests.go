@@ -97,12 +97,12 @@ func (q *question) first(uid string) bool {
 	return true
 }
 
-// unknown is an error where Redis has never said how many servers there are, and
-// could not be asked: nobody is waited for.
+// unknown is an error where no other server is known, and Redis could not be asked
+// whether there are any: nobody is waited for.
 func (a *adapter) unknown(operation string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.counted || a.uncounted == nil {
+	if a.uncounted == nil || a.lastCount > 1 {
 		return nil
 	}
 	return &TimeoutError{Operation: operation, Away: oneLine(a.uncounted)}
@@ -208,8 +208,8 @@ func (a *adapter) ServerSideEmit(ctx context.Context, args socketio.Args, answer
 	return err
 }
 
-// BroadcastWithAck implements [socketio.Adapter]. Where nobody knows how many other
-// servers there are it says so, by a [*TimeoutError]: the sockets of this one are
+// BroadcastWithAck implements [socketio.Adapter]. Where nobody knows whether there
+// are other servers it says so, by a [*TimeoutError]: the sockets of this one are
 // asked all the same.
 func (a *adapter) BroadcastWithAck(ctx context.Context, p *socketio.Packet, s socketio.Selection, f socketio.Flags, count func(int), answer func(socketio.Args)) error {
 	var unknown error

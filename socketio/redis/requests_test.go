@@ -91,6 +91,19 @@ func TestUncounted(t *testing.T) {
 	}
 }
 
+// TestUncountedSince has Redis go away from a server that was alone, when it was
+// counted: others may have come.
+func TestUncountedSince(t *testing.T) {
+	var gone error
+	a := (&told{count: func() (int, error) { return 1, gone }}).adapter(t)
+	if _, err := a.FetchSockets(t.Context(), socketio.Selection{}, socketio.Flags{}); err != nil {
+		t.Error(err)
+	}
+	gone = refusal("CLUSTERDOWN The cluster is down")
+	_, err := a.FetchSockets(t.Context(), socketio.Selection{}, socketio.Flags{})
+	isAway(t, "fetchSockets", err)
+}
+
 // TestSilence has a late answer come while it is asked who has not answered: neither
 // waits for the other.
 func TestSilence(t *testing.T) {
