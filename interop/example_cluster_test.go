@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -13,16 +14,8 @@ import (
 // one of them official, hear one another through nginx; one command takes it down.
 func TestExampleCluster(t *testing.T) {
 	t.Parallel()
-	it := filepath.Join(tempDir(t), "cluster")
-	build := exec.Command("go", "build", "-o", it, "./examples/cluster")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	front := "127.0.0.1:" + freePort(t)
-	modules, err := filepath.Abs("node_modules")
-	must(t, err)
-	us := start(t, program{args: []string{"sh", "-c", `cd .. && exec "$0" -listen "$1"`, it, front}, env: []string{"NODE_PATH=" + modules}})
+	us := exampleCluster(t)("-listen", front)
 	await(t, "the cluster to be up", us.errOrEnd, func() bool {
 		return !us.alive() || strings.Count(us.err.String(), " server ") == 3
 	})
@@ -51,8 +44,49 @@ func TestExampleCluster(t *testing.T) {
 			t.Errorf("the client of %s heard %q", name, p.out.String())
 		}
 	}
-	us.signal(syscall.SIGINT)
+	must(t, syscall.Kill(-us.pid(), syscall.SIGINT)) // as a terminal does
 	us.want(0)
+	if strings.Contains(us.err.String(), "You insist") {
+		t.Errorf("Redis was told to end more than once: by the terminal, too\n%s", us.err)
+	}
+}
+
+// exampleCluster builds the example, and returns what starts it.
+func exampleCluster(t *testing.T) func(args ...string) *proc {
+	t.Helper()
+	it := filepath.Join(tempDir(t), "cluster")
+	build := exec.Command("go", "build", "-o", it, "./examples/cluster")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	modules, err := filepath.Abs("node_modules")
+	must(t, err)
+	return func(args ...string) *proc {
+		return start(t, program{args: append([]string{"sh", "-c", `cd .. && exec "$0" "$@"`, it}, args...), env: []string{"NODE_PATH=" + modules}})
+	}
+}
+
+// What is in the way of a cluster is said before anything is started, or as soon as
+// it is known; who is interrupted while it comes up leaves without a complaint.
+func TestExampleClusterTroubles(t *testing.T) {
+	t.Parallel()
+	run := exampleCluster(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	p := run("-listen", taken.Addr().String())
+	p.wantSays(1, "address already in use")
+	if strings.Contains(p.err.String(), "listening on") {
+		t.Errorf("it said that it listens: %s", p.err)
+	}
+	run("-listen", "127.0.0.1:0", "-redis", "redis://127.0.0.1:1").wantSays(1, "connection refused")
+	early := run("-listen", "127.0.0.1:0")
+	await(t, "Redis to be started", early.errOrEnd, func() bool { return !early.alive() || early.err.String() != "" })
+	early.signal(syscall.SIGINT)
+	if early.want(0); strings.Contains(early.err.String(), "does not answer") {
+		t.Errorf("who was interrupted complained: %s", early.err)
+	}
 }
 
 var welcome = regexp.MustCompile(`welcome "(\w+)"`)

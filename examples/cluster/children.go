@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/template"
 	"time"
 )
@@ -34,8 +33,9 @@ func (c *children) begin(what string, cmd *exec.Cmd) error {
 		c.failed = make(chan error, 8)
 	}
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	apart(cmd)
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w (%s)", what, err, without[what])
 	}
 	one := &child{cmd, make(chan struct{})}
 	c.started = append(c.started, one)
@@ -45,6 +45,13 @@ func (c *children) begin(what string, cmd *exec.Cmd) error {
 		c.failed <- fmt.Errorf("%s has ended: %v", what, err)
 	}()
 	return nil
+}
+
+// without is how it goes without a program.
+var without = map[string]string{
+	"redis-server": "-redis URL names one that runs",
+	"node":         "-node=false goes without it",
+	"nginx":        "-nginx=false goes without it",
 }
 
 // end ends them, the last one first.
@@ -73,6 +80,22 @@ func (c *children) folder() (string, error) {
 	return c.dir, err
 }
 
+// entrance is the address that nginx is to listen on, which nobody else does.
+func entrance(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("-listen: %w", err)
+	}
+	if host == "" || host == "localhost" {
+		host = "127.0.0.1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return "", fmt.Errorf("-listen: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
 // freePort is an address where nobody listens, with a port below those that
 // systems give to clients: none of them takes it in between.
 func freePort() (string, error) {
@@ -88,8 +111,8 @@ func freePort() (string, error) {
 	return "", why
 }
 
-// answers waits until somebody listens at an address.
-func answers(ctx context.Context, what, address string) error {
+// answers waits until somebody listens at an address, or one of them has ended.
+func (c *children) answers(ctx context.Context, what, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var d net.Dialer
@@ -100,6 +123,8 @@ func answers(ctx context.Context, what, address string) error {
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
+		case err := <-c.failed:
+			return err
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer at %s: %w", what, address, err)
 		}
@@ -121,7 +146,7 @@ func (c *children) redis(ctx context.Context) (url string, err error) {
 	if err := c.begin("redis-server", cmd); err != nil {
 		return "", err
 	}
-	return "redis://" + address, answers(ctx, "redis-server", address)
+	return "redis://" + address, c.answers(ctx, "redis-server", address)
 }
 
 // node starts the server in Node, whose packages are installed where they are
@@ -147,7 +172,7 @@ func (c *children) node(ctx context.Context, redis string) (address string, err 
 	if err := c.begin("node", cmd); err != nil {
 		return "", err
 	}
-	return address, answers(ctx, "the Node server", address)
+	return address, c.answers(ctx, "the Node server", address)
 }
 
 // source is the folder of this example.
@@ -180,7 +205,6 @@ func (c *children) nginx(ctx context.Context, front string, backends []backend) 
 	for _, b := range backends {
 		addresses = append(addresses, map[string]string{"Name": b.name, "Address": b.address})
 	}
-	front = strings.Replace(front, "localhost", "127.0.0.1", 1)
 	err = errors.Join(nginxConf.Execute(f, map[string]any{"Dir": dir, "Front": front, "Servers": addresses}), f.Close())
 	if err != nil {
 		return err
@@ -188,5 +212,5 @@ func (c *children) nginx(ctx context.Context, front string, backends []backend) 
 	if err := c.begin("nginx", exec.Command("nginx", "-p", dir, "-c", name, "-e", "stderr")); err != nil {
 		return err
 	}
-	return answers(ctx, "nginx", front)
+	return c.answers(ctx, "nginx", front)
 }

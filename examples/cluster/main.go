@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -34,9 +35,10 @@ func main() {
 	flag.BoolVar(&c.node, "node", true, "a Node server is the third")
 	flag.BoolVar(&c.nginx, "nginx", true, "nginx stands before them")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := c.run(ctx); err != nil {
+	runtime.LockOSThread() // what it starts ends with the thread that has started it
+	if err := c.run(ctx); err != nil && ctx.Err() == nil {
 		log.Fatal(err)
 	}
 }
@@ -60,12 +62,20 @@ type backend struct{ name, address string }
 func (c *cluster) run(ctx context.Context) (err error) {
 	defer c.children.end()
 	defer c.drain()
+	if c.nginx {
+		if c.front, err = entrance(c.front); err != nil {
+			return err
+		}
+	}
 	if c.redis == "" {
 		if c.redis, err = c.children.redis(ctx); err != nil {
 			return err
 		}
 	}
 	if c.conn, err = redis.Open(c.redis, nil); err != nil {
+		return err
+	}
+	if err := c.conn.Ping(ctx); err != nil {
 		return err
 	}
 	for _, name := range []string{"go1", "go2"} {

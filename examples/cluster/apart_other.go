@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "os/exec"
+
+// apart does nothing here: a terminal's Ctrl-C ends all at once.
+func apart(*exec.Cmd) {}
