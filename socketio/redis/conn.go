@@ -127,7 +127,7 @@ func (c *Conn) Close() error {
 // Ping asks Redis whether it is there.
 func (c *Conn) Ping(ctx context.Context) error {
 	if err := c.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("redis: %s: %w", c.address, oneLine(err))
+		return fmt.Errorf("redis: %s: %w", c.address, at(c.address, err))
 	}
 	return nil
 }

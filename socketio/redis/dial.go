@@ -73,7 +73,11 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	defer cancel()
 	plain, err := (&net.Dialer{KeepAlive: d.timeout}).DialContext(ctx, network, address)
 	if err != nil {
-		return nil, unsentError{err}
+		text := reason(err)
+		if isLate(err) {
+			text = (&tcp.TimeoutError{After: d.timeout}).Error()
+		}
+		return nil, unsentError{&lostError{address, text, "", err}}
 	}
 	if d.tls == nil {
 		return d.greeted(plain, plain, address)
@@ -103,7 +107,8 @@ type greeted struct {
 	address string
 	secure  bool
 	socket  syscall.Conn // below TLS; nil where there is none
-	came    atomic.Bool
+	framing framing      // of who reads
+	came    atomic.Bool  // an answer
 	asks    atomic.Bool  // something was sent, and not answered
 	nobody  atomic.Int32 // how often Redis has answered that it does not know who this is
 }
@@ -126,6 +131,9 @@ func (g *greeted) Close() error {
 	return g.Conn.Close()
 }
 
+// monitors lets lines be of any length: who reads those of MONITOR bounds them.
+func (g *greeted) monitors() { g.framing.endless = true }
+
 // greetedSocket lets go-redis look at the socket before it uses it.
 type greetedSocket struct{ *greeted }
 
@@ -135,7 +143,7 @@ type greetedSocket struct{ *greeted }
 var noAuth = []byte("-NOAUTH ")
 
 func (g *greeted) useless() error {
-	return fmt.Errorf("%s: NOAUTH before: the password was missing when it was made: %w", g.address, net.ErrClosed)
+	return &lostError{g.address, "NOAUTH before: the password was missing when the connection was made", "", net.ErrClosed}
 }
 
 // SyscallConn implements [syscall.Conn]: there is none where the connection is of
@@ -151,13 +159,16 @@ func (g *greetedSocket) SyscallConn() (syscall.RawConn, error) {
 func (g *greeted) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
 	if n > 0 {
-		g.came.Store(true)
+		if wrong := g.framing.take(b[:n]); wrong != nil {
+			return 0, g.explain(wrong, false)
+		}
+		g.came.Store(g.framing.whole)
 		g.asks.Store(false)
 		if bytes.HasPrefix(b[:n], noAuth) {
 			g.nobody.Add(1)
 		}
 	}
-	return n, g.explain(err)
+	return n, g.explain(err, g.framing.begun())
 }
 
 // Write implements [net.Conn].
@@ -166,7 +177,7 @@ func (g *greeted) Write(b []byte) (int, error) {
 		return 0, unsentError{g.useless()}
 	}
 	if g.came.Load() && !g.asks.Load() && g.socket != nil && hungUp(g.socket) {
-		return 0, unsentError{fmt.Errorf("%s: Redis has closed the connection: %w", g.address, net.ErrClosed)}
+		return 0, unsentError{&lostError{g.address, "it ended the connection", "", net.ErrClosed}}
 	}
 	g.asks.Store(true)
 	n, err := g.Conn.Write(b)
@@ -176,34 +187,74 @@ func (g *greeted) Write(b []byte) (int, error) {
 			err = why
 		}
 	}
-	return n, g.explain(err)
+	return n, g.explain(err, false)
 }
 
-func (g *greeted) explain(err error) error {
-	if err == nil || g.came.Load() {
-		return err
+// explain words what has happened to the connection. Where Redis has said nothing
+// before, nothing of ours was sent.
+func (g *greeted) explain(err error, amid bool) error {
+	if err == nil {
+		return nil
+	}
+	e := &lostError{g.address, g.words(err, amid), "", err}
+	if g.came.Load() {
+		return e
 	}
 	hint := g.hint(err)
-	var alert *tcp.TLSError
-	switch {
-	case errors.As(err, &alert):
-		return unsentError{fmt.Errorf("%w%s", err, hint)}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return unsentError{fmt.Errorf("%s: the connection was closed before Redis said anything%s: %w", g.address, hint, err)}
+	if errors.As(err, new(*tcp.TLSError)) { // which has the address
+		return unsentError{fmt.Errorf("%w%s", err, inBrackets(hint))}
 	}
-	return unsentError{fmt.Errorf("%s: before Redis said anything%s: %w", g.address, hint, err)}
+	e.hint = hint
+	return unsentError{e}
 }
 
-// hint is what may help where Redis has ended the connection at once.
-func (g *greeted) hint(err error) string {
-	var late net.Error
+func inBrackets(hint string) string {
+	if hint == "" {
+		return ""
+	}
+	return " (" + hint + ")"
+}
+
+func (g *greeted) words(err error, amid bool) string {
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || tcp.IsReset(err)
 	switch {
-	case errors.As(err, &late) && late.Timeout():
+	case isLate(err):
+		return noAnswer
+	case ended && amid:
+		return "it ended the connection in the middle of an answer"
+	case ended && !g.came.Load():
+		return "it ended the connection without an answer"
+	case ended:
+		return "it ended the connection"
+	}
+	return reason(err)
+}
+
+// reason words an error of the way to a server.
+func reason(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return tcp.Reason(op)
+	}
+	return tcp.Reason(err)
+}
+
+func isLate(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// hint is what may help where Redis has ended the connection at once, or has said
+// what is TLS.
+func (g *greeted) hint(err error) string {
+	var wrong framingError
+	switch {
+	case isLate(err), errors.As(err, &wrong) && !wrong.ofTLS():
 		return ""
 	case !g.secure:
-		return " (a port for TLS wants rediss://)"
+		return "a port for TLS wants rediss://"
 	case len(g.dialer.tls.Certificates) > 0 || g.dialer.tls.GetClientCertificate != nil:
 		return ""
 	}
-	return " (one that wants a certificate wants cert_file and key_file)"
+	return "one that wants a certificate wants cert_file and key_file"
 }

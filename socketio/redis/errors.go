@@ -1,26 +1,103 @@
 package redis
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// lines is an error of several, as of several sentinels, in one line.
-type lines struct{ error }
+// worded is an error in words of ours.
+type worded struct {
+	text string
+	err  error
+}
 
 // Error implements error.
-func (e lines) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+func (e worded) Error() string { return e.text }
 
-// Unwrap returns them.
-func (e lines) Unwrap() error { return e.error }
+// Unwrap returns what it says in other words.
+func (e worded) Unwrap() error { return e.err }
 
-// oneLine has an error be told in one line.
-func oneLine(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "\n") {
-		return err
+// lostError is why a connection to a server of Redis is of no use.
+type lostError struct {
+	address    string
+	text, hint string
+	err        error
+}
+
+// Error implements error.
+func (e *lostError) Error() string { return e.address + ": " + e.bare() }
+
+// bare is the error without the address.
+func (e *lostError) bare() string {
+	if e.hint == "" {
+		return e.text
 	}
-	return lines{err}
+	return e.text + " (" + e.hint + ")"
+}
+
+// Unwrap returns the cause.
+func (e *lostError) Unwrap() error { return e.err }
+
+const noAnswer = "no answer in time"
+
+// words has an error be told in one line, and in plain words where it is none of
+// Redis's own: a wait that is over, an answer that nobody can read.
+func words(err error) error {
+	var reply goredis.Error
+	var lost *lostError
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "\n"): // of several sentinels
+		return worded{strings.ReplaceAll(strings.TrimPrefix(err.Error(), "redis: "), "\n", "; "), err}
+	case errors.Is(err, errUnsent), errors.As(err, &reply) && !errors.Is(err, goredis.Nil), errors.As(err, &lost), errors.As(err, new(worded)):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, goredis.ErrPoolTimeout):
+		return worded{noAnswer, err}
+	}
+	if text := unreadable(err); text != "" {
+		return worded{"what answers is no Redis (" + text + ")", err}
+	}
+	return err
+}
+
+// unreadable is what is wrong with an answer that go-redis cannot read, and "" for
+// all other errors.
+func unreadable(err error) string {
+	var number *strconv.NumError
+	text, its := strings.CutPrefix(err.Error(), "redis: ")
+	is := func(begins string) bool { return its && strings.HasPrefix(text, begins) }
+	switch {
+	case errors.Is(err, goredis.Nil):
+		return "nothing came where an answer is due"
+	case errors.As(err, &number):
+		return fmt.Sprintf("%q came where a number is due", number.Num)
+	case is("unsupported pubsub message"):
+		return errMalformed.Error()
+	case is("RESP3 map key"):
+		return "a map came with a list for a key"
+	case is("can't parse"), is("invalid reply"), is("got "), is("the length of"):
+		return text
+	}
+	return ""
+}
+
+// at leaves the address out of an error that is told behind it.
+func at(address string, err error) error {
+	err = words(err)
+	var lost *lostError
+	if _, host, ok := strings.Cut(address, "://"); ok {
+		address = host
+	}
+	if errors.As(err, &lost) && err.Error() == lost.Error() && strings.TrimSuffix(address, ":6379") == strings.TrimSuffix(lost.address, ":6379") {
+		return worded{lost.bare(), err}
+	}
+	return err
 }
 
 // isAnswer reports whether an error is what Redis has answered to a command, and

@@ -325,9 +325,11 @@ func (h *hub) came(m *goredis.Message) {
 }
 
 var (
-	errSilent  = errors.New("no answer in time")
+	errSilent  = errors.New(noAnswer)
 	errLost    = errors.New("the connection was lost at once")
 	errDemoted = errors.New("it is no master of the cluster any more")
+
+	errMalformed = errors.New("what came is no message of a channel")
 )
 
 // masters are those of a cluster, and nil where that is not known. Who listens at

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +50,7 @@ func (l *line) subscribe(ctx context.Context, k kind, names []string) error {
 func (l *line) read() {
 	defer l.hub.all.Done()
 	for {
-		m, err := l.ps.Receive(l.hub.conn.ctx)
+		m, err := l.receive()
 		if err != nil && (!isAnswer(err) || unknown(err)) {
 			l.end(err)
 			return
@@ -66,6 +67,21 @@ func (l *line) read() {
 			l.hub.came(m)
 		}
 	}
+}
+
+// receive waits for what comes. Where the parts of a message are not what they are
+// due to be go-redis panics: to who listens that is a line that was lost.
+func (l *line) receive() (m any, err error) {
+	defer func() {
+		switch wrong := recover().(type) {
+		case nil:
+		case runtime.Error:
+			m, err = nil, errMalformed
+		default:
+			panic(wrong)
+		}
+	}()
+	return l.ps.Receive(l.hub.conn.ctx)
 }
 
 // end gives up a line: what stood on it is placed anew.
@@ -85,7 +101,7 @@ func (l *line) end(err error) {
 	}
 	h.stale = true
 	if h.err == nil && h.conn.ctx.Err() == nil {
-		h.err = fmt.Errorf("subscriptions at %s: %w", l.address, err)
+		h.err = fmt.Errorf("subscriptions at %s: %w", l.address, at(l.address, err))
 	}
 	h.poke()
 	h.mu.Unlock()

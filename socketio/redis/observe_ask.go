@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,7 @@ func (t *taking) ask(ctx context.Context) {
 			asked: map[string]messageKind{}, sockets: map[string]bool{}, rooms: map[string]bool{}, from: map[string]bool{}}
 		g.Answers = &GroupAnswers{Expected: g.Servers, Servers: []ServerAnswer{}}
 		if err := a.run(ctx); err != nil {
-			g.Answers.Error = err.Error()
+			g.Answers.Error = words(err).Error()
 		}
 	}
 }
@@ -79,7 +78,7 @@ func (a *asking) run(ctx context.Context) error {
 	select {
 	case <-ready:
 	case <-ctx.Done():
-		return fmt.Errorf("no subscription in time: %w", ctx.Err())
+		return worded{"no subscription in time", ctx.Err()}
 	}
 	began := time.Now()
 	if err := a.requests(ctx); err != nil {

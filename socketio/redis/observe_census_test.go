@@ -3,7 +3,9 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,11 +70,15 @@ func TestTrouble(t *testing.T) {
 		{errors.New("LOADING Redis is loading the dataset in memory"), NotReady, "it is loading its data"},
 		{errors.New("CLUSTERDOWN The cluster is down"), NotReady, "its cluster is down"},
 		{refusal("ERR unknown command 'PING'"), Refused, "it answers ERR unknown command 'PING'"},
-		{io.EOF, Unreachable, "it ended the connection without an answer"},
+		{&lostError{"h:1", "it ended the connection", "", io.EOF}, Unreachable, "it ended the connection"},
+		{unsentError{&lostError{"g:2", "connection refused", "", io.EOF}}, Unreachable, "g:2: connection refused"},
+		{framingError(`"HTTP/1.1" came where an answer of Redis is due`), NoRedis, `what is there is no Redis ("HTTP/1.1" came`},
+		{&strconv.NumError{Func: "ParseInt", Num: "x", Err: strconv.ErrSyntax}, NoRedis, `what is there is no Redis ("x" came where a number is due)`},
+		{fmt.Errorf("reading: %w", context.DeadlineExceeded), Unreachable, "no answer in time"},
 		{errors.New(`redis: can't parse reply-type "HTTP/1.1 400"`), NoRedis, "what is there is no Redis"},
 		{&tcp.TLSError{Remote: "h:2", Reason: "the server's certificate expired", Err: errors.New("x509")}, Untrusted, "TLS with h:2: the server's certificate expired"},
 		{&tcp.TLSError{Reason: "the handshake timed out", Err: context.DeadlineExceeded}, Unreachable, "TLS: the handshake timed out"},
-		{unsentError{errors.Join(io.EOF, errors.New("one more"))}, Unreachable, "it ended the connection without an answer"},
+		{unsentError{errors.Join(&lostError{"g:2", "connection refused", "", io.EOF}, errors.New("one more"))}, Unreachable, "g:2: connection refused; one more"},
 		{errors.Join(errors.New("one sentinel"), errors.New("another")), Unreachable, "one sentinel; another"},
 	} {
 		trouble := c.trouble(row.err)

@@ -122,10 +122,14 @@ func (l *looking) read(ctx context.Context, name, from string) {
 func (c *Conn) entriesAfter(ctx context.Context, name, from string) ([]goredis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, readBlock+c.options.Timeout)
 	defer cancel()
+	began := time.Now()
 	found, err := c.client.XRead(ctx, &goredis.XReadArgs{Streams: []string{name, from}, Count: 100, Block: readBlock}).Result()
 	if errors.Is(err, goredis.Nil) || len(found) == 0 {
 		if errors.Is(err, goredis.Nil) {
 			err = nil
+		}
+		if err == nil {
+			idle(ctx, readBlock, began)
 		}
 		return nil, err
 	}

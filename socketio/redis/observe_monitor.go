@@ -33,7 +33,7 @@ func (l *looking) follow(ctx context.Context, node *goredis.Client, started chan
 		}
 		if err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
-			l.note("MONITOR at %s: %v; sharded channels are not read", node.Options().Addr, err)
+			l.note("MONITOR at %s: %v; sharded channels are not read", node.Options().Addr, at(node.Options().Addr, err))
 		}
 		select {
 		case <-time.After(wait):
@@ -62,6 +62,9 @@ func (l *looking) monitorOnce(ctx context.Context, node *goredis.Client, begun f
 		return err
 	}
 	defer conn.Close()
+	if g, is := conn.(interface{ monitors() }); is {
+		g.monitors()
+	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	_ = conn.SetDeadline(time.Now().Add(l.conn.options.Timeout))
 	r := bufio.NewReaderSize(conn, 64<<10)

@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 
@@ -58,7 +56,7 @@ func (c *Conn) Check(ctx context.Context) error {
 // trouble words what Redis, or the way there, has said.
 func (c *Conn) trouble(err error) *Trouble {
 	t := &Trouble{Kind: Refused, Address: c.address, Err: err}
-	said := oneLine(err).Error()
+	said := words(err).Error()
 	for _, row := range replies {
 		if strings.HasPrefix(said, row.prefix) {
 			t.Kind, t.Text, t.Hint = row.kind, row.text, row.hint
@@ -73,7 +71,7 @@ func (c *Conn) trouble(err error) *Trouble {
 		t.Text = "it answers " + said
 		return t
 	}
-	t.unanswered(said)
+	t.unanswered()
 	var name x509.HostnameError
 	if c.cluster != nil && errors.As(err, &name) {
 		t.Hint = "a cluster's servers are checked for what it calls them, by address unless each has cluster-announce-hostname and cluster-preferred-endpoint-type hostname; --server-name NAME is for all"
@@ -102,22 +100,30 @@ var replies = []struct {
 }
 
 // unanswered words trouble on the way.
-func (t *Trouble) unanswered(said string) {
-	t.Kind, t.Text = Unreachable, said
+func (t *Trouble) unanswered() {
+	t.Kind, t.Text = Unreachable, at(t.Address, t.Err).Error()
 	var secure *tcp.TLSError
-	var timeout net.Error
+	var lost *lostError
+	var wrong framingError
+	unread := unreadable(t.Err)
+	_ = errors.As(t.Err, &lost)
+	if errors.As(t.Err, &wrong) {
+		unread = string(wrong)
+	}
 	switch {
 	case errors.As(t.Err, &secure):
 		t.untrusted(secure)
-	case tcp.IsReset(t.Err), errors.Is(t.Err, io.EOF), errors.Is(t.Err, io.ErrUnexpectedEOF):
-		t.Text, t.Hint = "it ended the connection without an answer", "perhaps it wants TLS: write rediss:// in place of redis://"
-		if Secure(t.Address) {
-			t.Hint = "perhaps it wants a certificate of clients: --cert FILE --key FILE"
-		}
-	case strings.HasPrefix(said, "redis: invalid reply"), strings.HasPrefix(said, "redis: can't parse"):
-		t.Kind, t.Text = NoRedis, fmt.Sprintf("what is there is no Redis (%s)", strings.TrimPrefix(said, "redis: "))
-	case errors.As(t.Err, &timeout) && timeout.Timeout(), errors.Is(t.Err, context.DeadlineExceeded):
-		t.Text = "no answer in time"
+	case unread != "":
+		t.Kind, t.Text = NoRedis, fmt.Sprintf("what is there is no Redis (%s)", unread)
+	case lost != nil:
+		t.Text = strings.TrimSuffix(t.Text, inBrackets(lost.hint))
+	}
+	if lost == nil || lost.hint == "" {
+		return
+	}
+	t.Hint = "perhaps it wants TLS: write rediss:// in place of redis://"
+	if Secure(t.Address) {
+		t.Hint = "perhaps it wants a certificate of clients: --cert FILE --key FILE"
 	}
 }
 

@@ -153,7 +153,7 @@ func (q *queue) flush(ctx context.Context) error {
 			return nil
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("redis: %s is slow: %d messages did not reach it: %w", q.conn.address, q.size(), context.Cause(ctx))
+			return fmt.Errorf("redis: %s is slow: %d messages did not reach it: %w", q.conn.address, q.size(), words(context.Cause(ctx)))
 		}
 	}
 }
@@ -375,8 +375,8 @@ func (q *queue) judge(j *job, cmd goredis.Cmder) (again bool, why error) {
 		return true, err
 	}
 	q.conn.count.failed.Add(1)
-	q.conn.note("%s: %v", cmd.Name(), err)
-	q.settle(j, nil, fmt.Errorf("redis: %s: %w", cmd.Name(), err))
+	q.conn.note("%s: %v", cmd.Name(), words(err))
+	q.settle(j, nil, fmt.Errorf("redis: %s: %w", cmd.Name(), words(err)))
 	return false, err
 }
 

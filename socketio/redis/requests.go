@@ -105,7 +105,7 @@ func (a *adapter) unknown(operation string) error {
 	if a.uncounted == nil || a.lastCount > 1 {
 		return nil
 	}
-	return &TimeoutError{Operation: operation, Away: oneLine(a.uncounted)}
+	return &TimeoutError{Operation: operation, Away: words(a.uncounted)}
 }
 
 // silence says who has not answered a question.
@@ -121,7 +121,7 @@ func (a *adapter) silence(operation string, q *question, expected int) *TimeoutE
 	defer cancel()
 	members, err := a.wire.members(ctx)
 	if err != nil {
-		e.Away = err
+		e.Away = words(err)
 		return e
 	}
 	for _, uid := range members {

@@ -105,11 +105,11 @@ func (c *Conn) unwatch(key any) {
 	delete(c.status.watchers, key)
 }
 
-func (c *Conn) wrote(err error) { c.became(func(s *status) { s.writing = oneLine(err) }) }
+func (c *Conn) wrote(err error) { c.became(func(s *status) { s.writing = words(err) }) }
 
 // heard notes what somebody who reads has found.
 func (c *Conn) heard(who any, err error) {
-	err = oneLine(err)
+	err = words(err)
 	c.became(func(s *status) {
 		if err == nil {
 			delete(s.reading, who)

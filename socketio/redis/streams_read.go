@@ -81,7 +81,7 @@ func (r *reader) work() {
 		}
 		r.lost = true
 		r.hangUp()
-		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, err))
+		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, words(err)))
 		select {
 		case <-time.After(backoff(tries)):
 			tries++
@@ -196,13 +196,17 @@ func (r *reader) read() error {
 	args := &goredis.XReadArgs{
 		Streams: []string{r.name}, ID: r.position(), Count: int64(r.all.options.ReadCount), Block: r.all.options.BlockTime,
 	}
+	began := time.Now()
 	found, err := conn.XRead(ctx, args).Result()
 	if elsewhere(err) { // the client knows the way, and learns it
 		found, err = r.all.conn.client.XRead(ctx, args).Result()
 		r.hangUp()
 	}
 	if errors.Is(err, goredis.Nil) {
-		return nil
+		err = nil
+	}
+	if err == nil && len(found) == 0 {
+		idle(r.ctx, r.all.options.BlockTime, began)
 	}
 	for _, s := range found {
 		for _, x := range s.Messages {
@@ -210,6 +214,18 @@ func (r *reader) read() error {
 		}
 	}
 	return err
+}
+
+// breath is the least that nothing takes: Redis was asked to wait for an entry, but
+// one that does not, or something between, may say at once that there is none.
+const breath = 100 * time.Millisecond
+
+// idle waits where that was said too soon.
+func idle(ctx context.Context, block time.Duration, began time.Time) {
+	select {
+	case <-time.After(min(block, breath) - time.Since(began)):
+	case <-ctx.Done():
+	}
 }
 
 // handOut gives an entry to the namespace that it is for.

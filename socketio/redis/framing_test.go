@@ -1,0 +1,174 @@
+package redis
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sockkit/sockkit/socketio"
+)
+
+// TestFraming has answers be followed to their ends, however they come, and those
+// beyond all bounds be refused at what they announce.
+func TestFraming(t *testing.T) {
+	for _, row := range []struct{ came, err string }{
+		{"+OK\r\n", ""}, {"-ERR no\r\n", ""}, {":-12\r\n", ""}, {"$2\r\nab\r\n", ""}, {"$0\r\n\r\n", ""}, {"$-1\r\n", ""}, {"*-1\r\n", ""}, {"*0\r\n", ""},
+		{"*2\r\n*1\r\n$1\r\n\n\r\n:1\r\n", ""}, {"%1\r\n+a\r\n*0\r\n", ""}, {"|1\r\n+a\r\n+b\r\n*1\r\n:1\r\n", ""}, {">2\r\n+a\r\n_\r\n", ""},
+		{strings.Repeat("*1\r\n", maxDepth) + ":1\r\n", ""}, {"+" + strings.Repeat("a", maxLine-3) + "\r\n", ""},
+		{"HTTP/1.1 400 Bad Request\r\n", `"HTTP/1.1 400 Bad Request" came where`}, {"+OK\n", "does not end with CR LF"}, {"\r\n", `"" came`},
+		{":x\r\n", "is no number"}, {"$\r\n", "is no number"}, {"*-2\r\n", "less than nothing"}, {"$-2\r\n", "less than nothing"},
+		{"$2147483647\r\n", "announces 2147483647 bytes; up to 536870912"}, {"*1000000000\r\n", "announces 1000000000 values; up to 16777216"},
+		{"*1\r\n%1048577\r\n", "announces 1048577 values; up to 1048576"}, {"$99999999999999999999\r\n", "is no number"},
+		{strings.Repeat("*1\r\n", maxDepth+1), "more than 32 deep"}, {"+" + strings.Repeat("a", maxLine), "a line of more than 65536 bytes"},
+	} {
+		for _, step := range []int{1, 3, len(row.came)} {
+			f, err := &framing{}, error(nil)
+			for rest := row.came + row.came; rest != "" && err == nil; rest = rest[min(step, len(rest)):] {
+				err = f.take([]byte(rest[:min(step, len(rest))]))
+			}
+			name := row.came[:min(30, len(row.came))]
+			if row.err == "" && (err != nil || !f.whole || f.size != 0) {
+				t.Errorf("%q by %d: %v, whole: %v, %d bytes of the next", name, step, err, f.whole, f.size)
+			}
+			if row.err != "" && (err == nil || step > 3 && !strings.Contains(err.Error(), row.err)) {
+				t.Errorf("%q by %d: %v; want %q", name, step, err, row.err)
+			}
+		}
+	}
+	f := &framing{}
+	for range 2 {
+		if f.take([]byte("$536870912\r\n")) != nil {
+			t.Fatal(f.err)
+		}
+		for left := 536870914; left > 0; left -= 1 << 20 {
+			_ = f.take(make([]byte, min(left, 1<<20)))
+		}
+		if f.err != nil || f.size != 0 {
+			t.Errorf("a string of 512 MiB: %v, %d", f.err, f.size)
+		}
+	}
+	if err := f.take([]byte("*3\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for f.err == nil {
+		if f.line == 0 && f.skip == 0 {
+			_ = f.take([]byte("$536870912\r\n"))
+		}
+		_ = f.take(make([]byte, min(1<<20, max(f.skip, 1))))
+	}
+	if !strings.Contains(f.err.Error(), "more than 1073741824 bytes") {
+		t.Error(f.err)
+	}
+}
+
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte("*2\r\n*1\r\n$1\r\na\r\n:1\r\n|1\r\n+a\r\n+b\r\n%1\r\n:1\r\n#t\r\n"), byte(3))
+	f.Fuzz(func(t *testing.T, raw []byte, step byte) {
+		one, parts := &framing{}, &framing{}
+		err := one.take(raw)
+		for rest := raw; len(rest) > 0 && parts.err == nil; rest = rest[min(int(step)+1, len(rest)):] {
+			_ = parts.take(rest[:min(int(step)+1, len(rest))])
+		}
+		if (err == nil) != (parts.err == nil) || one.size != parts.size {
+			t.Errorf("%q: %v and %v, %d and %d", raw, err, parts.err, one.size, parts.size)
+		}
+	})
+}
+
+// TestMalformed is a Redis that pushes what is no message: the line to it is given
+// up, and nothing else.
+func TestMalformed(t *testing.T) {
+	for _, push := range []string{
+		"*0\r\n", "*1\r\n:1\r\n", "*3\r\n$-1\r\n$-1\r\n$-1\r\n", "*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n", "*3\r\n$7\r\nmessage\r\n:1\r\n$1\r\nx\r\n",
+		"*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n*1\r\n:1\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n$1\r\nx\r\n", "*3\r\n$8\r\npmessage\r\n$1\r\nx\r\n$1\r\nx\r\n",
+		"*1\r\n$4\r\npong\r\n", "*9223372036854775807\r\n", "$10000000000000\r\n", strings.Repeat("*1\r\n", 100), ":1\r\n", "HTTP/1.1 200 OK\r\n",
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := make(chan error, 100)
+		conn, err := Open("redis://"+l.Addr().String(), &ConnOptions{Timeout: time.Minute, OnState: func(s State) { lost <- s.Err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.hub.subscribe(toChannel, "x", func(string, []byte) {})
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go answers(c, func(string) string { return "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n" + push })
+			}
+		}()
+		if err := <-lost; err == nil || !strings.Contains(err.Error(), l.Addr().String()) || strings.Contains(err.Error(), "interface") {
+			t.Errorf("%q: %v", push, err)
+		}
+		l.Close()
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// answers is a Redis that knows no HELLO; all else is answered by what.
+func answers(c net.Conn, what func(command string) string) {
+	defer c.Close()
+	b := make([]byte, 4096)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		command, said := strings.ToLower(string(b[:n])), "-ERR unknown command\r\n"
+		if !strings.Contains(command, "hello\r\n") {
+			said = what(command)
+		}
+		if _, err := c.Write([]byte(said)); err != nil {
+			return
+		}
+	}
+}
+
+// TestIdle is a Redis that does not wait for entries: it is asked again, and not all
+// the time.
+func TestIdle(t *testing.T) {
+	for _, none := range []string{"*-1\r\n", "*0\r\n"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan time.Time, 1000)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go answers(c, func(command string) string {
+					if strings.Contains(command, "xread\r\n") {
+						asked <- time.Now()
+						return none
+					}
+					return "*0\r\n"
+				})
+			}
+		}()
+		conn, err := Open("redis://"+l.Addr().String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := &streams{conn: conn, readers: map[string]*reader{}}
+		all.options.fill()
+		all.open(newStream(all, socketio.NewServer(nil).Of("/")))
+		if first := <-asked; (<-asked).Sub(first) < breath/2 {
+			t.Errorf("%q: asked at once", none)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		l.Close()
+	}
+}
