@@ -63,8 +63,11 @@ func (a *admin) obey(s *socketio.Socket, word string, values []any) error {
 			return err
 		}
 	}
-	a.note("the page at %s has %s %q (%q) %s", s.Handshake().Address, c.Namespace, c.Filter, c.Room+c.Event, c.Do)
-	n := a.find(c.Namespace)
+	n, where := a.find(c.Namespace), ""
+	if n == nil && a.others.Load() {
+		where = " at other servers, those in Go, as the namespace is not here"
+	}
+	a.note("the page at %s has %s %q (%q) %s%s", s.Handshake().Address, c.Namespace, c.Filter, c.Room+c.Event, c.Do, where)
 	switch {
 	case n != nil:
 		return do(c, n.To(c.rooms()...))
