@@ -111,7 +111,7 @@ func silentFinding(g broker.ServerGroup) Finding {
 // memoryFindings are about what Redis keeps.
 func (in *Inspection) memoryFindings() {
 	c := in.Report.Cluster
-	keeps := len(c.Streams) > 0
+	keeps := len(c.Streams) > 0 || slices.ContainsFunc(c.Groups, func(g broker.ServerGroup) bool { return g.Adapter == "streams" })
 	if keeps && c.MaxMemory > 0 && c.Policy != "" && c.Policy != "noeviction" {
 		what := "streams and sessions"
 		if strings.HasPrefix(c.Policy, "volatile") {

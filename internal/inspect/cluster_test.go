@@ -47,6 +47,9 @@ func TestClusterFindings(t *testing.T) {
 			c.MaxMemory, c.Policy, c.Streams = 1<<30, "allkeys-lru", []broker.StreamState{{Name: "socket.io"}}
 		}, "eviction"},
 		{"evicts, and keeps nothing", func(c *broker.Census) { c.MaxMemory, c.Policy = 1<<30, "allkeys-lru" }, ""},
+		{"evicts, with a stream to come", func(c *broker.Census) {
+			c.MaxMemory, c.Policy, c.Groups = 1<<30, "allkeys-lru", []broker.ServerGroup{group("streams", "socket.io", "/")}
+		}, "eviction"},
 		{"evicts without a limit", func(c *broker.Census) {
 			c.Policy, c.Streams = "allkeys-lru", []broker.StreamState{{Name: "socket.io"}}
 		}, ""},
