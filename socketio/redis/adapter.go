@@ -32,6 +32,7 @@ type adapter struct {
 	*socketio.MemoryAdapter
 	conn           *Conn
 	wire           wire
+	obey           func(*message) error // does what another server wishes of sockets
 	uid            string
 	requestTimeout time.Duration
 
@@ -53,10 +54,12 @@ type question struct {
 }
 
 func newAdapter(n *socketio.Namespace, c *Conn, uid string, requestTimeout time.Duration) *adapter {
-	return &adapter{
+	a := &adapter{
 		MemoryAdapter: socketio.NewMemoryAdapter(n), conn: c, uid: uid, lastCount: 1,
 		requestTimeout: orDefault(requestTimeout, defaultRequestTimeout), asked: map[string]*question{},
 	}
+	a.obey = a.local
+	return a
 }
 
 // newUID makes an id of n characters, all hexadecimal.
@@ -244,7 +247,7 @@ func (a *adapter) took(m *message) {
 		}
 		_ = a.MemoryAdapter.Broadcast(a.packet(m), m.selection, m.flags)
 	case kindJoin, kindLeave, kindDisconnect:
-		if err := a.local(m); err != nil {
+		if err := a.obey(m); err != nil {
 			a.Namespace().AdapterError(err)
 		}
 	case kindFetch:

@@ -51,10 +51,10 @@ func (c *Conn) ShardedAdapter(options *ShardedOptions) socketio.AdapterFactory {
 		o.SubscriptionMode = Dynamic
 	}
 	return func(n *socketio.Namespace) socketio.Adapter {
-		a := &sharded{adapter: newAdapter(n, c, newUID(16), o.RequestTimeout), mode: o.SubscriptionMode, rooms: map[string]<-chan struct{}{}}
+		a := &sharded{adapter: newAdapter(n, c, newUID(16), o.RequestTimeout), mode: o.SubscriptionMode, rooms: map[string]<-chan struct{}{}, wait: readyTimeout}
 		a.channel = o.ChannelPrefix + "#" + n.Name() + "#"
 		a.response = a.channel + a.uid + "#"
-		a.wire = a
+		a.wire, a.obey = a, a.joinAtOnce
 		return a
 	}
 }
@@ -64,9 +64,11 @@ type sharded struct {
 	*adapter
 	mode              SubscriptionMode
 	channel, response string
+	wait              time.Duration // for the channel of a room
 
 	roomsMu sync.Mutex
 	rooms   map[string]<-chan struct{} // that have channels, and when those stand
+	atOnce  map[string]int             // sockets that join without waiting for them
 	closed  bool
 }
 
@@ -77,12 +79,17 @@ func (a *sharded) Init() error {
 	default:
 		return fmt.Errorf("redis: the subscription mode %q; want dynamic, dynamic-private or static", a.mode)
 	}
+	a.follow()
+	h := a.conn.hub
+	return a.begin(h.subscribe(toShard, a.channel, a.take), h.subscribe(toShard, a.response, a.take))
+}
+
+// follow has rooms have channels.
+func (a *sharded) follow() {
 	if a.mode != Static {
 		a.Namespace().OnRoom(socketio.RoomCreated, func(room, _ string) { a.created(room) })
 		a.Namespace().OnRoom(socketio.RoomDeleted, func(room, _ string) { a.deleted(room) })
 	}
-	h := a.conn.hub
-	return a.begin(h.subscribe(toShard, a.channel, a.take), h.subscribe(toShard, a.response, a.take))
 }
 
 // Close implements [socketio.Adapter].
@@ -130,13 +137,38 @@ func (a *sharded) AddAll(id string, rooms []string) {
 	var ready []<-chan struct{}
 	a.roomsMu.Lock()
 	for _, room := range rooms {
-		if r := a.rooms[room]; r != nil {
+		if r := a.rooms[room]; r != nil && a.atOnce[id] == 0 {
 			ready = append(ready, r)
 		}
 	}
 	a.roomsMu.Unlock()
 	if len(ready) > 0 {
-		a.awaitAll(readyTimeout, ready...)
+		a.awaitAll(a.wait, ready...)
+	}
+}
+
+// joinAtOnce does what another server wishes. Who joins a room then does not wait for
+// its channel: that it stands is said on the line from which the wish has been read,
+// and nobody reads on meanwhile.
+func (a *sharded) joinAtOnce(m *message) error {
+	if m.kind == kindJoin {
+		ids := a.Sockets(m.selection)
+		a.hurry(ids, 1)
+		defer a.hurry(ids, -1)
+	}
+	return a.local(m)
+}
+
+func (a *sharded) hurry(ids []string, by int) {
+	a.roomsMu.Lock()
+	defer a.roomsMu.Unlock()
+	if a.atOnce == nil {
+		a.atOnce = map[string]int{}
+	}
+	for _, id := range ids {
+		if a.atOnce[id] += by; a.atOnce[id] == 0 {
+			delete(a.atOnce, id)
+		}
 	}
 }
 
