@@ -41,11 +41,15 @@ func EncodeMsgpack(document []byte, attachments [][]byte) ([]byte, error) {
 	return buf.Bytes(), w.err
 }
 
+// maxDocumentBinaries is more than one packet has: a document may hold the data of
+// every socket of a server.
+const maxDocumentBinaries = 100_000
+
 // DecodeMsgpack is the reverse of EncodeMsgpack: it takes one document, with no
-// more than 1,000 attachments, and no more than 1,000 arrays and objects within
+// more than 100,000 attachments, and no more than 1,000 arrays and objects within
 // each other. It is a [ParseError] where b is none.
 func DecodeMsgpack(b []byte) (document []byte, attachments [][]byte, err error) {
-	r := newMsgpackReader(b, msgpackDecoder{maxCount: defaultMaxBinaries, maxDepth: defaultMaxDepth})
+	r := newMsgpackReader(b, msgpackDecoder{maxCount: maxDocumentBinaries, maxDepth: defaultMaxDepth})
 	if document, err = r.document(); err != nil {
 		return nil, nil, err
 	}

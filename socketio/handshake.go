@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,10 +73,12 @@ func quotedJSON(s string) json.RawMessage {
 }
 
 // UnmarshalJSON implements [json.Unmarshaler]: it reads what other servers have
-// written, official ones too.
+// written, official ones too. There programs may have put anything in its place: what
+// is of another type than is due is as if it were not there.
 func (h *Handshake) UnmarshalJSON(data []byte) error {
 	var o officialHandshake
-	if err := json.Unmarshal(data, &o); err != nil {
+	var other *json.UnmarshalTypeError
+	if err := json.Unmarshal(data, &o); err != nil && (!errors.As(err, &other) || other.Field == "") {
 		return err
 	}
 	*h = Handshake{

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -93,10 +92,10 @@ func serverArgs(event string, args []any) (Args, error) {
 // is the first of args. Ack takes the acknowledgement; it is nil where none is
 // asked for. ServerEvent is for adapters, and never waits.
 func (n *Namespace) ServerEvent(args Args, ack func(Args)) {
-	var event string
-	if args.Len() == 0 || json.Unmarshal(args.raw[0], &event) != nil {
+	if args.Len() == 0 {
 		return
 	}
+	event := eventName(args.raw[0])
 	n.mu.RLock()
 	handlers := n.onServer[event]
 	n.mu.RUnlock()

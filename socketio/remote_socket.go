@@ -14,7 +14,7 @@ type RemoteSocket struct {
 	ID        string          `json:"id"`
 	Handshake *Handshake      `json:"handshake"`
 	Rooms     []string        `json:"rooms"`
-	Data      json.RawMessage `json:"data"` // what [Socket.SetData] was given; {} where it was not
+	Data      json.RawMessage `json:"data"` // what [Socket.SetData] was given, binary values as base64; {} where it was not
 
 	namespace *Namespace
 	timeout   time.Duration

@@ -297,6 +297,35 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+// A program in Node may have put anything into a handshake: the rest is read.
+func TestHandshakeOdd(t *testing.T) {
+	var h Handshake
+	err := json.Unmarshal([]byte(`{"auth":"token","issued":"then","secure":"yes","headers":{"x":5,"y":"z"},"query":[],"time":{},"address":{"ip":1},"url":"/u","xdomain":true}`), &h)
+	if err != nil || h.Auth == nil || len(h.Auth) > 0 || h.Secure || !h.XDomain || h.URL != "/u" || h.Headers.Get("Y") != "z" || h.Query == nil {
+		t.Errorf("%+v, %v", h, err)
+	}
+	for _, text := range []string{`"x"`, `[]`, `7`} {
+		if err := json.Unmarshal([]byte(text), &h); err == nil {
+			t.Errorf("%s is a handshake", text)
+		}
+	}
+}
+
+// To official servers a number may name an event; to a Go program that is its text.
+func TestServerEventNumber(t *testing.T) {
+	io := NewServer(nil)
+	came := make(chan string, 1)
+	io.OnServer("7", func(text string) { came <- text })
+	args, err := ParseArgs([]byte(`[7,"x"]`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Of("/").ServerEvent(args, nil)
+	if got := get(t, came); got != "x" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestAttach(t *testing.T) {
 	io := NewServer(&ServerOptions{Path: "/rt"})
 	mux := http.NewServeMux()

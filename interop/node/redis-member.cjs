@@ -71,6 +71,8 @@ const acts = {
   // commands in order.
   close: async (io) => { await io.close(); await pub.ping() },
   count: async (io) => io.of('/').adapter.serverCount(),
+  // script does what only JavaScript can say: it is a function of the server.
+  script: async (io, act) => { (0, eval)(act.event)(io) },
 }
 
 async function begin() {

@@ -114,7 +114,7 @@ func decodeClassicRequest(raw []byte) (m *message, namespace string, err error) 
 	if r.Type == nil {
 		return nil, "", errMessage("a request has no type")
 	}
-	m.uid, m.request, m.rooms = r.UID, requestID(r.RequestID), r.Rooms
+	m.uid, m.request, m.rooms = r.UID, requestID(r.RequestID), r.Rooms.named()
 	if r.Opts != nil {
 		r.Opts.read(m)
 	}
@@ -175,7 +175,7 @@ func (m *message) fillChange(r *classicRequest) error {
 func (m *message) readRoom(raw json.RawMessage) error {
 	var rooms roomNames
 	err := json.Unmarshal(append(append([]byte{'['}, raw...), ']'), &rooms)
-	m.rooms = rooms
+	m.rooms = rooms.named()
 	return err
 }
 
@@ -242,10 +242,18 @@ func (m *message) readNames(raw []json.RawMessage) {
 	}
 }
 
+// wireSocket is a socket as it is read.
+type wireSocket struct {
+	ID        string              `json:"id"`
+	Handshake *socketio.Handshake `json:"handshake"`
+	Rooms     roomNames           `json:"rooms"`
+	Data      json.RawMessage     `json:"data"`
+}
+
 // readSockets reads those that a server has found.
 func (m *message) readSockets(raw []json.RawMessage) error {
 	for _, one := range raw {
-		var s socketio.RemoteSocket
+		var s wireSocket
 		if len(one) > 0 && one[0] != '{' {
 			m.readNames([]json.RawMessage{one})
 			continue
@@ -256,7 +264,27 @@ func (m *message) readSockets(raw []json.RawMessage) error {
 		if s.Handshake == nil {
 			s.Handshake = &socketio.Handshake{Auth: map[string]any{}}
 		}
-		m.sockets = append(m.sockets, s)
+		m.sockets = append(m.sockets, socketio.RemoteSocket{ID: s.ID, Handshake: s.Handshake, Rooms: s.Rooms.named(), Data: m.plain(s.Data)})
 	}
 	return nil
+}
+
+// plain is a value with what is binary in it as text in base64: as JSON of Go has it,
+// and as a []byte takes it.
+func (m *message) plain(value json.RawMessage) json.RawMessage {
+	if len(m.attachments) == 0 || len(value) == 0 {
+		return value
+	}
+	args, err := single(value, m.attachments)
+	if err != nil {
+		return value
+	}
+	all, err := args.Values()
+	if err != nil {
+		return value
+	}
+	if text, err := marshal(all[0]); err == nil {
+		return text
+	}
+	return value
 }

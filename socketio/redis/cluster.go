@@ -91,7 +91,7 @@ func (m *message) readCluster(data json.RawMessage) error {
 	if err := json.Unmarshal(data, &d); err != nil || d == nil {
 		return errMessage("a message of type %d has no data", m.kind)
 	}
-	m.request, m.rooms, m.close, m.count = requestID(d.RequestID), d.Rooms, d.Close, d.ClientCount
+	m.request, m.rooms, m.close, m.count = requestID(d.RequestID), d.Rooms.named(), d.Close, d.ClientCount
 	if d.Opts != nil {
 		d.Opts.read(m)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sockkit/sockkit/socketio"
@@ -61,6 +63,11 @@ func errMessage(format string, args ...any) error { return fmt.Errorf("no messag
 // roomNames are names of rooms. To JavaScript they may be numbers.
 type roomNames []string
 
+// noRoom begins what stands for a room that is neither a text nor a number, as
+// undefined is: no room is called so, for it is no UTF-8. It stays among the names,
+// because no names at all would mean everybody.
+const noRoom = "\xff"
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (r *roomNames) UnmarshalJSON(data []byte) error {
 	var all []any
@@ -75,10 +82,19 @@ func (r *roomNames) UnmarshalJSON(data []byte) error {
 		case float64:
 			*r = append(*r, strconv.FormatFloat(v, 'f', -1, 64))
 		default:
-			return errMessage("a room is a %T", v)
+			text, err := json.Marshal(v)
+			if err != nil {
+				return err
+			}
+			*r = append(*r, noRoom+string(text))
 		}
 	}
 	return nil
+}
+
+// named are those that can be joined and left.
+func (r roomNames) named() []string {
+	return slices.DeleteFunc(slices.Clone(r), func(name string) bool { return strings.HasPrefix(name, noRoom) })
 }
 
 // wireOptions are the options of a broadcast.
@@ -90,17 +106,32 @@ type wireOptions struct {
 
 type wireFlags struct {
 	Volatile bool    `json:"volatile,omitempty"`
-	Compress *bool   `json:"compress,omitempty"`
-	Timeout  float64 `json:"timeout,omitempty"` // milliseconds
+	Compress any     `json:"compress,omitempty"` // false, or what counts as true
+	Timeout  float64 `json:"timeout,omitempty"`  // milliseconds
 }
 
-var uncompressed = false
+// UnmarshalJSON implements [json.Unmarshaler]. A flag of another type than is due
+// is as if it were not there.
+func (f *wireFlags) UnmarshalJSON(data []byte) error {
+	type plain wireFlags
+	return fitting(json.Unmarshal(data, (*plain)(f)))
+}
+
+// fitting is no error where a value alone is of another type than is due: all others
+// have been read then.
+func fitting(err error) error {
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) && other.Field != "" {
+		return nil
+	}
+	return err
+}
 
 func optionsOf(s socketio.Selection, f socketio.Flags) *wireOptions {
 	o := &wireOptions{Rooms: list(s.Rooms), Except: list(s.Except)}
 	o.Flags.Volatile = f.Volatile
 	if f.NoCompress {
-		o.Flags.Compress = &uncompressed
+		o.Flags.Compress = false
 	}
 	o.Flags.Timeout = float64(f.Timeout) / float64(time.Millisecond)
 	return o
@@ -124,7 +155,7 @@ func list(names []string) roomNames {
 func (o *wireOptions) read(m *message) {
 	m.selection = socketio.Selection{Rooms: o.Rooms, Except: o.Except}
 	m.flags.Volatile = o.Flags.Volatile
-	m.flags.NoCompress = o.Flags.Compress != nil && !*o.Flags.Compress
+	m.flags.NoCompress = o.Flags.Compress == false
 	if t := o.Flags.Timeout; t > 0 && t < 1e9 {
 		m.flags.Timeout = time.Duration(t * float64(time.Millisecond))
 	}
@@ -148,11 +179,15 @@ func event(data []byte, attachments [][]byte) (socketio.Args, error) {
 	if err != nil {
 		return args, err
 	}
-	if first := args.JSON(0); args.Len() == 0 || first[0] != '"' {
+	if args.Len() == 0 || !isName(args.JSON(0)[0]) {
 		return args, errMessage("an event has no name")
 	}
 	return args, nil
 }
+
+// isName reports whether a value that begins so names an event: a text, or a number,
+// which official servers and clients allow.
+func isName(first byte) bool { return first == '"' || first == '-' || first >= '0' && first <= '9' }
 
 // single makes arguments of the one value that an answer carries.
 func single(value []byte, attachments [][]byte) (socketio.Args, error) {

@@ -77,7 +77,7 @@ func decodeSession(value string) (*socketio.LostSession, error) {
 	if err != nil {
 		return nil, err
 	}
-	document, _, err := socketio.DecodeMsgpack(raw)
+	document, attachments, err := socketio.DecodeMsgpack(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -88,11 +88,15 @@ func decodeSession(value string) (*socketio.LostSession, error) {
 	if w.SID == "" || w.PID == "" {
 		return nil, errMessage("a session without ids")
 	}
-	s := &socketio.LostSession{SID: w.SID, PID: w.PID, Rooms: w.Rooms}
-	if len(w.Data) > 0 {
-		err = json.Unmarshal(w.Data, &s.Data)
+	s := &socketio.LostSession{SID: w.SID, PID: w.PID, Rooms: w.Rooms.named()}
+	data, err := single(w.Data, attachments)
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	if all, err := data.Values(); err == nil && len(all) > 0 {
+		s.Data = all[0]
+	}
+	return s, nil
 }
 
 // RestoreSession implements [socketio.Adapter]. While Redis is away it waits for
