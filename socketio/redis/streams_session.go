@@ -100,8 +100,8 @@ func decodeSession(value string) (*socketio.LostSession, error) {
 }
 
 // RestoreSession implements [socketio.Adapter]. While Redis is away it waits for
-// it, and for a session that another server has had no time to write. Who takes a
-// session removes it.
+// it, for a session that another server has had no time to write, and until what the
+// client has got was read here. Who takes a session removes it.
 func (a *stream) RestoreSession(pid, offset string) (*socketio.LostSession, error) {
 	if _, _, ok := parseID(offset); !ok {
 		return nil, nil // of another adapter
@@ -118,7 +118,7 @@ func (a *stream) RestoreSession(pid, offset string) (*socketio.LostSession, erro
 		case lost != nil:
 			return lost, nil
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("redis: no session of %s: Redis is away: %w", pid, errors.Join(err, ctx.Err()))
+			return nil, fmt.Errorf("redis: no session of %s: Redis is away, or slow: %w", pid, errors.Join(err, ctx.Err()))
 		case err == nil && !a.mayComeLate() && time.Since(began) > lateMove:
 			return nil, nil
 		}
@@ -146,6 +146,9 @@ func (a *stream) mayComeLate() bool {
 	return was && back < lateSession
 }
 
+// errAhead is that a client has got more than was read here: it would get that again.
+var errAhead = errors.New("this server has not read yet what it was sent")
+
 // restore tries once. It returns nil where there is no such session, or its
 // offset is not in the stream any more.
 func (a *stream) restore(ctx context.Context, pid, offset string) (*socketio.LostSession, error) {
@@ -166,6 +169,9 @@ func (a *stream) restore(ctx context.Context, pid, offset string) (*socketio.Los
 	}
 	if at, err := client.XRange(ctx, a.name, offset, offset).Result(); err != nil || len(at) == 0 {
 		return nil, err
+	}
+	if behind(offset, a.reader.position()) {
+		return nil, errAhead
 	}
 	if lost.Missed, lost.Offset, err = a.since(ctx, offset, "+", lost.Rooms); err != nil {
 		return nil, err
