@@ -232,11 +232,13 @@ func (o *tapOptions) summary(s *Streams, seen redis.ObserverSummary) error {
 }
 
 func summaryLines(seen redis.ObserverSummary) []string {
-	lines := []string{"", "servers seen, each namespace of one by an id of its own: " + fmt.Sprint(len(seen.Servers))}
+	lines := []string{"", "servers seen (each namespace of a server has an id of its own): " + fmt.Sprint(len(seen.Servers))}
 	for _, one := range seen.Servers {
 		lines = append(lines, fmt.Sprintf("  %-8s %-18s in %s: %s", one.Adapter, render.Printable(one.ID), render.Printable(one.Namespace), counted(one.Messages, "message")))
 	}
-	lines = append(lines, "messages:")
+	if len(seen.Messages) > 0 {
+		lines = append(lines, "messages:")
+	}
 	for _, k := range seen.Messages {
 		lines = append(lines, fmt.Sprintf("  %-8s %-26s %8d, %s", k.Adapter, k.Type, k.Messages, render.Size(k.Bytes)))
 	}
