@@ -144,7 +144,7 @@ func (p *page) redis(c *Cluster) {
 		nodes = plural(c.Nodes, "master") + " asked"
 	}
 	p.lines(
-		sentence(", ", printable(c.Redis), when(c.Version != "", "version "+printable(c.Version)), printable(c.Mode), nodes, printable(c.Role), "answers in "+render.Duration(c.RTT)),
+		sentence(", ", printable(c.Redis), when(c.Version != "", sentence(" ", printable(c.Product), "version "+printable(c.Version))), printable(c.Mode), nodes, printable(c.Role), "answers in "+render.Duration(c.RTT)),
 		fmt.Sprintf("%s, %s a second, memory %s of %s%s", plural(c.Clients, "client"), plural(c.Commands, "command"), render.Size(c.Memory), limit,
 			when(c.Policy != "", ", "+printable(c.Policy))),
 		when(c.Buffer != nil, bufferText(c.Buffer)),

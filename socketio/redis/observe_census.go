@@ -14,6 +14,7 @@ import (
 // Census is what Redis tells of itself, and of the Socket.IO servers that are
 // connected to it.
 type Census struct {
+	Product   string        `json:"product,omitempty"` // valkey; nothing where it is Redis, or says so
 	Version   string        `json:"version,omitempty"`
 	Mode      string        `json:"mode,omitempty"` // standalone, cluster or sentinel
 	Role      string        `json:"role,omitempty"` // master or slave
@@ -173,6 +174,9 @@ func (t *taking) info(info string) {
 		return n
 	}
 	t.Version, t.Mode, t.Role = infoField(info, "redis_version"), infoField(info, "redis_mode"), infoField(info, "role")
+	if v := infoField(info, "valkey_version"); v != "" { // the other version is of the Redis that it is like
+		t.Product, t.Version, t.Mode = infoField(info, "server_name"), v, infoField(info, "server_mode")
+	}
 	t.Clients += int(number("connected_clients"))
 	t.Commands += int(number("instantaneous_ops_per_sec"))
 	t.Memory += number("used_memory")

@@ -160,8 +160,32 @@ func monitored(line []byte) (channel string, raw []byte, ok bool) {
 	if !ok {
 		return "", nil, false
 	}
-	raw, _, ok = unescaped(bytes.TrimPrefix(rest, []byte(" ")))
+	text := bytes.TrimPrefix(rest, []byte(" "))
+	raw, rest, ok = unescaped(text)
+	if ok && len(bytes.TrimSpace(rest)) > 0 {
+		raw = halfEscaped(text)
+	}
 	return string(first), raw, ok
+}
+
+// halfEscaped reads the last string in quotes of a line of Valkey 8.1.0 and 8.1.1,
+// which escape neither quotes nor backslashes (its issue 2035). In JSON what is
+// escaped by a letter is JSON's own.
+func halfEscaped(text []byte) (raw []byte) {
+	text = bytes.TrimSuffix(bytes.TrimSpace(text), []byte{'"'})[1:]
+	isJSON := bytes.HasPrefix(text, []byte{'{'})
+	for len(text) > 0 {
+		if v, size, ok := escaped(text); ok && (size == len(`\x00`) || !isJSON && v < ' ') {
+			raw, text = append(raw, v), text[size:]
+			continue
+		}
+		size := 1
+		if isJSON && bytes.HasPrefix(text, []byte(`\\`)) {
+			size = 2
+		}
+		raw, text = append(raw, text[:size]...), text[size:]
+	}
+	return raw
 }
 
 // escapes are those of one letter that Redis writes.
@@ -173,27 +197,34 @@ func unescaped(p []byte) (text, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	text = make([]byte, 0, len(p))
-	for i := 1; i < len(p); i++ {
-		switch c := p[i]; {
+	for p = p[1:]; len(p) > 0; {
+		switch c := p[0]; {
 		case c == '"':
-			return text, p[i+1:], true
+			return text, p[1:], true
 		case c != '\\':
-			text = append(text, c)
-		case i+3 < len(p) && p[i+1] == 'x':
-			v, err := strconv.ParseUint(string(p[i+2:i+4]), 16, 8)
-			if err != nil {
+			text, p = append(text, c), p[1:]
+		default:
+			v, size, ok := escaped(p)
+			if !ok {
 				return nil, nil, false
 			}
-			text, i = append(text, byte(v)), i+3
-		case i+1 < len(p):
-			v, known := escapes[p[i+1]]
-			if !known {
-				return nil, nil, false
-			}
-			text, i = append(text, v), i+1
+			text, p = append(text, v), p[size:]
 		}
 	}
 	return nil, nil, false
+}
+
+// escaped reads a byte that a backslash begins, and says how long that is.
+func escaped(p []byte) (v byte, size int, ok bool) {
+	switch {
+	case len(p) >= 4 && p[0] == '\\' && p[1] == 'x':
+		n, err := strconv.ParseUint(string(p[2:4]), 16, 8)
+		return byte(n), 4, err == nil
+	case len(p) >= 2 && p[0] == '\\':
+		v, ok = escapes[p[1]]
+		return v, 2, ok
+	}
+	return 0, 0, false
 }
 
 // infoField is the value of a line of INFO.
