@@ -66,21 +66,25 @@ func escapePattern(name string) string {
 // Init implements [socketio.Adapter].
 func (a *classic) Init() error {
 	h := a.conn.hub
+	if err := h.claim(toChannel, a.request, a.adapter); err != nil {
+		return err
+	}
 	return a.begin(
-		h.subscribe(toPattern, a.pattern, a.onBroadcast),
-		h.subscribe(toChannel, a.request, a.onRequest),
-		h.subscribe(toChannel, a.response, a.onResponse),
-		h.subscribe(toChannel, a.specific, a.onResponse),
+		h.subscribe(a, toPattern, a.pattern, a.onBroadcast),
+		h.subscribe(a, toChannel, a.request, a.onRequest),
+		h.subscribe(a, toChannel, a.response, a.onResponse),
+		h.subscribe(a, toChannel, a.specific, a.onResponse),
 	)
 }
 
 // Close implements [socketio.Adapter].
 func (a *classic) Close() error {
 	h := a.conn.hub
-	h.unsubscribe(toPattern, a.pattern)
-	h.unsubscribe(toChannel, a.request)
-	h.unsubscribe(toChannel, a.response)
-	h.unsubscribe(toChannel, a.specific)
+	h.release(toChannel, a.request, a.adapter)
+	h.unsubscribe(a, toPattern, a.pattern)
+	h.unsubscribe(a, toChannel, a.request)
+	h.unsubscribe(a, toChannel, a.response)
+	h.unsubscribe(a, toChannel, a.specific)
 	a.finish()
 	return nil
 }

@@ -93,7 +93,7 @@ func TestMalformed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.hub.subscribe(toChannel, "x", func(string, []byte) {})
+		conn.hub.subscribe(conn, toChannel, "x", func(string, []byte) {})
 		go func() {
 			for {
 				c, err := l.Accept()

@@ -30,6 +30,7 @@ type subKey struct {
 // to.
 type subscription struct {
 	subKey
+	owner  any
 	handle func(channel string, message []byte)
 	ready  chan struct{} // closed once Redis has confirmed it for the first time
 
@@ -48,11 +49,12 @@ type hub struct {
 
 	mu    sync.Mutex
 	subs  map[subKey]*subscription
-	lines map[string]*line // by the server's address
-	gone  []*subscription  // to be unsubscribed
-	err   error            // why some do not stand
-	stale bool             // the cluster is not as it was
-	all   sync.WaitGroup   // of the lines
+	lines map[string]*line    // by the server's address
+	gone  []*subscription     // to be unsubscribed
+	heads map[subKey]*adapter // by the channels by which servers are counted
+	err   error               // why some do not stand
+	stale bool                // the cluster is not as it was
+	all   sync.WaitGroup      // of the lines
 }
 
 func newHub(c *Conn) *hub {
@@ -61,12 +63,13 @@ func newHub(c *Conn) *hub {
 	return h
 }
 
-// subscribe has handle called with what comes over a channel, by one goroutine.
-// The channel that it returns is closed once the subscription stands.
-func (h *hub) subscribe(k kind, name string, handle func(channel string, message []byte)) <-chan struct{} {
+// subscribe has handle called with what comes over a channel, by one goroutine, in
+// place of who was subscribed to it before. The channel that it returns is closed once
+// the subscription stands.
+func (h *hub) subscribe(owner any, k kind, name string, handle func(channel string, message []byte)) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &subscription{subKey: subKey{k, name}, handle: handle, ready: make(chan struct{})}
+	s := &subscription{subKey: subKey{k, name}, owner: owner, handle: handle, ready: make(chan struct{})}
 	if old := h.subs[s.subKey]; old != nil { // it was to be unsubscribed, perhaps
 		s.line, s.stands = old.line, old.stands
 		s.confirm()
@@ -76,12 +79,39 @@ func (h *hub) subscribe(k kind, name string, handle func(channel string, message
 	return s.ready
 }
 
-func (h *hub) unsubscribe(k kind, name string) {
+// unsubscribe ends a subscription, unless it is another's by now: the namespace that
+// takes the place of one may begin before that has ended.
+func (h *hub) unsubscribe(owner any, k kind, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.subs[subKey{k, name}]; s != nil {
+	if s := h.subs[subKey{k, name}]; s != nil && s.owner == owner {
 		h.gone = append(h.gone, s)
 		h.poke()
+	}
+}
+
+// claim has a namespace of a server go by this Conn. Another server has to have one of
+// its own: here it would be counted as the same, and take its messages.
+func (h *hub) claim(k kind, name string, a *adapter) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := subKey{k, name}
+	if old := h.heads[key]; old != nil && old.Namespace().Server() != a.Namespace().Server() {
+		return fmt.Errorf("redis: the namespace %s of another server is at this Conn; open one for each server", a.Namespace().Name())
+	}
+	if h.heads == nil {
+		h.heads = map[subKey]*adapter{}
+	}
+	h.heads[key] = a
+	return nil
+}
+
+// release is the end of a claim.
+func (h *hub) release(k kind, name string, a *adapter) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if key := (subKey{k, name}); h.heads[key] == a {
+		delete(h.heads, key)
 	}
 }
 

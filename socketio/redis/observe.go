@@ -153,7 +153,7 @@ func (o *Observer) patterns() []string {
 
 func (o *Observer) subscribe() (ready []<-chan struct{}) {
 	for _, p := range o.patterns() {
-		ready = append(ready, o.conn.hub.subscribe(toPattern, p, func(channel string, raw []byte) {
+		ready = append(ready, o.conn.hub.subscribe(o, toPattern, p, func(channel string, raw []byte) {
 			o.see(sight{channel: channel, raw: raw})
 		}))
 	}
@@ -162,7 +162,7 @@ func (o *Observer) subscribe() (ready []<-chan struct{}) {
 
 func (o *Observer) unsubscribe() {
 	for _, p := range o.patterns() {
-		o.conn.hub.unsubscribe(toPattern, p)
+		o.conn.hub.unsubscribe(o, toPattern, p)
 	}
 }
 

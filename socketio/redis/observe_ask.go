@@ -68,13 +68,13 @@ func (a *asking) run(ctx context.Context) error {
 	defer cancel()
 	kind, name := a.answerChannel()
 	hub := a.conn.hub
-	ready := hub.subscribe(kind, name, func(channel string, raw []byte) {
+	ready := hub.subscribe(a, kind, name, func(channel string, raw []byte) {
 		select {
 		case a.came <- reply{time.Now(), channel, raw}:
 		default:
 		}
 	})
-	defer hub.unsubscribe(kind, name)
+	defer hub.unsubscribe(a, kind, name)
 	select {
 	case <-ready:
 	case <-ctx.Done():

@@ -79,9 +79,12 @@ func (a *sharded) Init() error {
 	default:
 		return fmt.Errorf("redis: the subscription mode %q; want dynamic, dynamic-private or static", a.mode)
 	}
-	a.follow()
 	h := a.conn.hub
-	return a.begin(h.subscribe(toShard, a.channel, a.take), h.subscribe(toShard, a.response, a.take))
+	if err := h.claim(toShard, a.channel, a.adapter); err != nil {
+		return err
+	}
+	a.follow()
+	return a.begin(h.subscribe(a, toShard, a.channel, a.take), h.subscribe(a, toShard, a.response, a.take))
 }
 
 // follow has rooms have channels.
@@ -95,11 +98,12 @@ func (a *sharded) follow() {
 // Close implements [socketio.Adapter].
 func (a *sharded) Close() error {
 	h := a.conn.hub
-	h.unsubscribe(toShard, a.channel)
-	h.unsubscribe(toShard, a.response)
+	h.release(toShard, a.channel, a.adapter)
+	h.unsubscribe(a, toShard, a.channel)
+	h.unsubscribe(a, toShard, a.response)
 	a.roomsMu.Lock()
 	for room := range a.rooms {
-		h.unsubscribe(toShard, a.channel+room+"#")
+		h.unsubscribe(a, toShard, a.channel+room+"#")
 	}
 	a.rooms, a.closed = map[string]<-chan struct{}{}, true
 	a.roomsMu.Unlock()
@@ -118,7 +122,7 @@ func (a *sharded) created(room string) {
 	if a.closed || !a.HasRoom(room) {
 		return
 	}
-	a.rooms[room] = a.conn.hub.subscribe(toShard, a.channel+room+"#", a.take)
+	a.rooms[room] = a.conn.hub.subscribe(a, toShard, a.channel+room+"#", a.take)
 }
 
 func (a *sharded) deleted(room string) {
@@ -126,7 +130,7 @@ func (a *sharded) deleted(room string) {
 	defer a.roomsMu.Unlock()
 	if _, has := a.rooms[room]; has && !a.HasRoom(room) {
 		delete(a.rooms, room)
-		a.conn.hub.unsubscribe(toShard, a.channel+room+"#")
+		a.conn.hub.unsubscribe(a, toShard, a.channel+room+"#")
 	}
 }
 

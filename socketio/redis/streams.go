@@ -147,6 +147,9 @@ func streamName(o *StreamsOptions, namespace string) string {
 // Init implements [socketio.Adapter].
 func (a *stream) Init() error {
 	a.reader = a.all.open(a)
+	if err := a.conn.hub.claim(a.channelKind(), a.channel, a.adapter); err != nil {
+		return err
+	}
 	a.conn.watch(a.private, func(s State) {
 		if !s.Up && !a.recovers {
 			a.wait(0)
@@ -155,7 +158,7 @@ func (a *stream) Init() error {
 	kind := a.channelKind()
 	h := a.conn.hub
 	return errors.Join(
-		a.begin(h.subscribe(kind, a.channel, a.takeEphemeral), h.subscribe(kind, a.private, a.takeEphemeral), a.reader.begun),
+		a.begin(h.subscribe(a, kind, a.channel, a.takeEphemeral), h.subscribe(a, kind, a.private, a.takeEphemeral), a.reader.begun),
 	)
 }
 
@@ -169,8 +172,9 @@ func (a *stream) channelKind() kind {
 // Close implements [socketio.Adapter]. What was broadcast reaches Redis first.
 func (a *stream) Close() error {
 	h := a.conn.hub
-	h.unsubscribe(a.channelKind(), a.channel)
-	h.unsubscribe(a.channelKind(), a.private)
+	h.release(a.channelKind(), a.channel, a.adapter)
+	h.unsubscribe(a, a.channelKind(), a.channel)
+	h.unsubscribe(a, a.channelKind(), a.private)
 	a.conn.unwatch(a.private)
 	a.finish()
 	a.all.close(a)
