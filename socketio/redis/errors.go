@@ -53,6 +53,8 @@ func words(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case unsharded(err):
+		return worded{"it has no sharded channels, which Redis has from version 7 on", err}
 	case strings.Contains(err.Error(), "\n"): // of several sentinels
 		return worded{strings.ReplaceAll(strings.TrimPrefix(err.Error(), "redis: "), "\n", "; "), err}
 	case errors.Is(err, errUnsent), errors.As(err, &reply) && !errors.Is(err, goredis.Nil), errors.As(err, &lost), errors.As(err, new(worded)):
@@ -64,6 +66,12 @@ func words(err error) error {
 		return worded{"what answers is no Redis (" + text + ")", err}
 	}
 	return err
+}
+
+// unsharded reports whether Redis does not know a command of sharded channels.
+func unsharded(err error) bool {
+	text := strings.ToLower(err.Error())
+	return goredis.HasErrorPrefix(err, "unknown command") && (strings.Contains(text, "ssubscribe") || strings.Contains(text, "spublish"))
 }
 
 // unreadable is what is wrong with an answer that go-redis cannot read, and "" for
