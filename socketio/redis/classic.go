@@ -12,7 +12,8 @@ import (
 )
 
 // AdapterOptions configure [Conn.Adapter]. The zero value has the official
-// defaults; nil is the zero value. Key has to be the same on all servers.
+// defaults; nil is the zero value. Key has to be the same on all servers. The official
+// parser is not here: servers that have another one than MessagePack are not understood.
 type AdapterOptions struct {
 	// Key is what the names of all channels begin with; "" is socket.io.
 	Key string

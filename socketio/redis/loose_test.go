@@ -112,6 +112,39 @@ func TestManySockets(t *testing.T) {
 	}
 }
 
+// TestSessionData is data of a socket that comes back: it is as it was, as far as JSON
+// and bytes go.
+func TestSessionData(t *testing.T) {
+	type user struct {
+		Name string `json:"name"`
+		Key  []byte `json:"key,omitempty"`
+	}
+	for _, row := range []struct {
+		data any
+		want string
+	}{
+		{nil, `{}`}, {"text", `"text"`}, {map[string]any{"n": 1.5}, `{"n":1.5}`}, {user{Name: "<ü>"}, `{"name":"<ü>"}`}, {(*user)(nil), `{}`},
+		{user{"x", []byte{1, 2}}, `{"key":"AQI=","name":"x"}`}, {[]byte{1}, `"AQ=="`}, {map[int]bool{7: true}, `{"7":true}`},
+	} {
+		value, err := encodeSession(&socketio.LostSession{SID: "s", PID: "p", Rooms: []string{"s"}, Data: row.data})
+		if err != nil {
+			t.Errorf("%v: %v", row.data, err)
+			continue
+		}
+		s, err := decodeSession(value)
+		if err != nil {
+			t.Errorf("%v: %v", row.data, err)
+			continue
+		}
+		if got, _ := marshal(s.Data); string(got) != row.want {
+			t.Errorf("%v came back as %s", row.data, got)
+		}
+		if raw, is := row.data.([]byte); is && !slices.Equal(s.Data.([]byte), raw) {
+			t.Errorf("%v came back as %T", row.data, s.Data)
+		}
+	}
+}
+
 // TestLooseSession is the session of a socket with binary data and odd rooms.
 func TestLooseSession(t *testing.T) {
 	s, err := decodeSession("hKNzaWShc6NwaWShcKVyb29tc5OhcwfApGRhdGGCo2tlecQCAQKhbgE=")

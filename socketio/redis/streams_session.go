@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -57,18 +56,20 @@ func (a *stream) PersistSession(s *socketio.LostSession) {
 }
 
 func encodeSession(s *socketio.LostSession) (string, error) {
-	data, err := marshal(s.Data)
+	data, err := socketio.NewServerEvent("data", s.Data) // with what is binary as that, as the official server has it
 	if err != nil {
 		return "", err
 	}
-	if bytes.Equal(data, []byte("null")) {
-		data = []byte("{}") // as the official server has it
+	value := data.JSON(1)
+	if string(value) == "null" {
+		value = []byte("{}") // as the official server has it
 	}
-	document, err := marshal(wireSession{s.SID, s.PID, list(s.Rooms), data})
+	_, attachments := data.Data()
+	document, err := marshal(wireSession{s.SID, s.PID, list(s.Rooms), value})
 	if err != nil {
 		return "", err
 	}
-	raw, err := socketio.EncodeMsgpack(document, nil)
+	raw, err := socketio.EncodeMsgpack(document, attachments)
 	return base64.StdEncoding.EncodeToString(raw), err
 }
 
