@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -301,6 +302,44 @@ func TestRedisInspectTrouble(t *testing.T) {
 		p.wantSays(4, "it wants a password")
 		p = sockkit(t, verb, strings.Replace(r.url(), "://", "://:wrong@", 1))
 		p.wantSays(4, "the name or the password is wrong")
+	}
+}
+
+// TestRedisObserveForbidden holds what tap needs, as docs/scaling.md has it, and has
+// what is not allowed be said.
+func TestRedisObserveForbidden(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, less, kind, said string }{
+		{"all that is needed, pubsub", "", "classic", ""},
+		{"all that is needed, sharded", "", "sharded", ""},
+		{"all that is needed, streams", "", "streams", ""},
+		{"no pattern", "-psubscribe", "", "NOPERM.*psubscribe"},
+		{"no type", "-type", "streams", "streams with a number are not looked for: NOPERM"},
+		{"no stream", "-xread", "", "the stream socket.io is not read: NOPERM"},
+		{"no last entry", "-xrevrange", "streams", "what the stream socket.io has is not known: NOPERM"},
+		{"no sharded channels", "-pubsub|shardchannels", "", "sharded channels are not looked for: NOPERM"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := startRedis(t)
+			r.do(append([]string{"ACL", "SETUSER", "look", "on", ">pass"}, strings.Fields(redisACL["tap"]+" "+row.less)...)...)
+			var m *goMember
+			if row.kind != "" {
+				m = startGoMember(t, memberWords{Name: "go", Kind: row.kind, Redis: []string{r.url()}}, nil, nil)
+			}
+			tap := sockkit(t, "tap", "--json", strings.Replace(r.url(), "://", "://look:pass@", 1))
+			if row.said != "" {
+				await(t, "what is not allowed to be said", tap.outOrEnd, func() bool { return regexp.MustCompile(row.said).MatchString(tap.out.String()) })
+			}
+			if m != nil {
+				await(t, "tap to observe", tap.errOrEnd, func() bool { return strings.Contains(tap.err.String(), "observing redis://") })
+				m.call(t, clusterAct{Do: "emit", Event: "seen"}, nil)
+				awaitObserved(t, tap, "an event", func(o observed) bool { return o.Name == "seen" })
+			}
+			if log := r.do("ACL", "LOG"); row.said == "" && strings.TrimSpace(log) != "" {
+				t.Errorf("refused was\n%s", log)
+			}
+		})
 	}
 }
 

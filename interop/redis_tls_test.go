@@ -129,6 +129,8 @@ var redisACL = map[string]string{
 	"sharded": "+ping +spublish +ssubscribe +sunsubscribe +pubsub|shardnumsub +pubsub|shardchannels resetchannels &socket.io#*",
 	"streams": "+ping +publish +subscribe +unsubscribe +pubsub|numsub +pubsub|channels +xadd +xread +xrange +xrevrange +set +get +del " +
 		"resetchannels &socket.io#* ~socket.io ~sio:session:*",
+	"tap": "resetchannels &socket.io#* &socket.io-request#* &socket.io-response#* ~socket.io* " +
+		"+ping +type +pubsub +psubscribe +punsubscribe +xread +xrevrange +info +monitor",
 	"emitter": "+ping +publish resetchannels &socket.io#* &socket.io-request#*",
 }
 

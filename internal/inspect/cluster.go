@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sockkit/sockkit/internal/render"
@@ -145,8 +146,8 @@ func (p *page) redis(c *Cluster) {
 	}
 	p.lines(
 		sentence(", ", printable(c.Redis), when(c.Version != "", sentence(" ", printable(c.Product), "version "+printable(c.Version))), printable(c.Mode), nodes, printable(c.Role), "answers in "+render.Duration(c.RTT)),
-		fmt.Sprintf("%s, %s a second, memory %s of %s%s", plural(c.Clients, "client"), plural(c.Commands, "command"), render.Size(c.Memory), limit,
-			when(c.Policy != "", ", "+printable(c.Policy))),
+		when(!slices.Contains(c.NotTold, "INFO"), fmt.Sprintf("%s, %s a second, memory %s of %s%s", plural(c.Clients, "client"), plural(c.Commands, "command"), render.Size(c.Memory), limit,
+			when(c.Policy != "", ", "+printable(c.Policy)))),
 		when(c.Buffer != nil, bufferText(c.Buffer)),
 		when(len(c.NotTold) > 0, "does not allow "+listed(c.NotTold)),
 		when(c.Left > 0, fmt.Sprintf("%d channels were not looked at", c.Left)),

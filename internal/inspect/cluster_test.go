@@ -113,6 +113,10 @@ func TestClusterText(t *testing.T) {
 	if strings.Contains(text, "\x1b") || !strings.Contains(text, "and 2 servers more") || !strings.Contains(text, "does not allow CONFIG GET") {
 		t.Error(text)
 	}
+	in.Report.Cluster.NotTold = []string{"INFO"}
+	if told := in.Report.Text(TextOptions{}); !strings.Contains(text, " a second, memory ") || strings.Contains(told, " a second, memory ") {
+		t.Errorf("figures that Redis has not told are shown as\n%s", told)
+	}
 }
 
 func TestRedisHostPort(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -41,12 +43,30 @@ type looking struct {
 	*Observer
 	streams  map[string]bool
 	monitors map[string]bool // by the server's address
-	said     string          // why sharded channels are not read
+	said     sync.Map        // notes why something is not read, each said once
+}
+
+// sayOnce notes what is not seen, and why.
+func (l *looking) sayOnce(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if _, old := l.said.LoadOrStore(text, true); !old {
+		l.note("%s", text)
+	}
+}
+
+// forbidden reports whether Redis does not allow something, and says so: the rest can
+// be seen all the same.
+func (l *looking) forbidden(what string, err error) bool {
+	if err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
+		return false
+	}
+	l.sayOnce("%s: %v", what, err)
+	return true
 }
 
 func (l *looking) round(ctx context.Context, first bool) error {
 	names, err := l.conn.streamNames(ctx, l.options.Prefix)
-	if err != nil {
+	if err != nil && !l.forbidden("streams with a number are not looked for", err) {
 		return err
 	}
 	for _, name := range names {
@@ -55,7 +75,9 @@ func (l *looking) round(ctx context.Context, first bool) error {
 		}
 		from := "0-0" // it was not there the last time
 		if first {
-			if from, err = l.conn.lastEntry(ctx, name); err != nil {
+			if from, err = l.conn.lastEntry(ctx, name); l.forbidden("what the stream "+name+" has is not known", err) {
+				from = "$" // what comes from now on
+			} else if err != nil {
 				return err
 			}
 		}
@@ -111,6 +133,7 @@ func (l *looking) read(ctx context.Context, name, from string) {
 			tries = 0
 			continue
 		}
+		l.forbidden("the stream "+name+" is not read", err)
 		select {
 		case <-time.After(backoff(tries)):
 			tries++
@@ -145,7 +168,7 @@ func (l *looking) monitor(ctx context.Context) error {
 	defer cancel()
 	if l.options.Monitor == MonitorAuto && len(l.monitors) == 0 {
 		names, err := l.conn.shardChannels(ctx2, escapePattern(l.options.Prefix)+"#*#"+uidPattern+"#")
-		if err != nil || len(names) == 0 {
+		if l.forbidden("sharded channels are not looked for", err) || err != nil || len(names) == 0 {
 			return nil // Redis before 7 has none
 		}
 	}
@@ -180,11 +203,7 @@ func (l *looking) mayMonitor(ctx context.Context, node *goredis.Client) bool {
 	if err != nil || rate <= l.options.MaxCommands {
 		return true
 	}
-	text := fmt.Sprintf("sharded channels are not read: it would take MONITOR, and %s does more than %d commands a second", node.Options().Addr, l.options.MaxCommands)
-	if l.said != text {
-		l.said = text
-		l.note("%s", text)
-	}
+	l.sayOnce("sharded channels are not read: it would take MONITOR, and %s does more than %d commands a second", node.Options().Addr, l.options.MaxCommands)
 	return false
 }
 
