@@ -2,6 +2,7 @@ package interop
 
 import (
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -54,17 +55,34 @@ func TestExampleCluster(t *testing.T) {
 // exampleCluster builds the example, and returns what starts it.
 func exampleCluster(t *testing.T) func(args ...string) *proc {
 	t.Helper()
+	it := builtCluster(t)
+	modules, err := filepath.Abs("node_modules")
+	must(t, err)
+	return func(args ...string) *proc {
+		return start(t, program{args: append([]string{"sh", "-c", `cd .. && exec "$0" "$@"`, it}, args...), env: []string{"NODE_PATH=" + modules}})
+	}
+}
+
+func builtCluster(t *testing.T) string {
+	t.Helper()
 	it := filepath.Join(tempDir(t), "cluster")
 	build := exec.Command("go", "build", "-o", it, "./examples/cluster")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	modules, err := filepath.Abs("node_modules")
-	must(t, err)
-	return func(args ...string) *proc {
-		return start(t, program{args: append([]string{"sh", "-c", `cd .. && exec "$0" "$@"`, it}, args...), env: []string{"NODE_PATH=" + modules}})
-	}
+	return it
+}
+
+// Packages that npm was interrupted in installing are installed again.
+func TestExampleClusterPackages(t *testing.T) {
+	t.Parallel()
+	dir := tempDir(t)
+	must(t, os.WriteFile(filepath.Join(dir, "server.cjs"), []byte("require('redis')"), 0o600))
+	must(t, os.MkdirAll(filepath.Join(dir, "node_modules", "redis"), 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\nexit 5\n"), 0o700)) //nolint:gosec // it is run
+	p := start(t, program{args: []string{"sh", "-c", `cd "$1" && PATH="$1:$PATH" exec "$0" -listen 127.0.0.1:0`, builtCluster(t), dir}, env: []string{"NODE_PATH="}})
+	p.wantSays(1, "the packages of the Node server: exit status 5")
 }
 
 // What is in the way of a cluster is said before anything is started, or as soon as

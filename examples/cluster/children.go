@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -157,7 +158,8 @@ func (c *children) node(ctx context.Context, redis string) (address string, err 
 		return "", err
 	}
 	if os.Getenv("NODE_PATH") == "" {
-		if _, err := os.Stat(filepath.Join(here, "node_modules")); err != nil {
+		if _, err := os.Stat(filepath.Join(here, "node_modules", ".package-lock.json")); err != nil { // what npm writes last
+			log.Print("npm installs the packages of the Node server")
 			npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 			npm.Dir, npm.Stderr = here, os.Stderr
 			if err := npm.Run(); err != nil {
