@@ -39,13 +39,23 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	return nil
 }
 
-// serverAckTimeout bounds the wait for other servers where the context does not,
-// as the official adapters do (requestsTimeout).
+// serverAckTimeout bounds the wait for other servers where neither the context nor
+// the adapter does.
 const serverAckTimeout = 5 * time.Second
 
+// requestTimeout bounds the wait for other servers where the context does not, as
+// the official adapters do (requestsTimeout).
+func (n *Namespace) requestTimeout() time.Duration {
+	if a, ok := n.adapter.(interface{ RequestTimeout() time.Duration }); ok {
+		return a.RequestTimeout()
+	}
+	return serverAckTimeout
+}
+
 // ServerSideEmitWithAck sends an event to the other servers and waits for their
-// acknowledgements: for 5 seconds ([ErrTimeout]) where the context has no
-// deadline. What came is returned with the error.
+// acknowledgements: where the context has no deadline for as long as the adapter's
+// options say, which is 5 seconds by default ([ErrTimeout]). What came is returned with
+// the error.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	all, err := serverArgs(event, args)
 	if err != nil {
@@ -57,7 +67,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 func (n *Namespace) serverSideEmit(ctx context.Context, all Args) ([]Args, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, serverAckTimeout, ErrTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, n.requestTimeout(), ErrTimeout)
 		defer cancel()
 	}
 	servers, err := n.adapter.ServerCount(ctx)

@@ -46,6 +46,9 @@ func (e *TimeoutError) Error() string {
 // Unwrap makes it a [socketio.ErrTimeout].
 func (e *TimeoutError) Unwrap() error { return socketio.ErrTimeout }
 
+// RequestTimeout is how long servers wait for one another, where a context does not say.
+func (a *adapter) RequestTimeout() time.Duration { return a.requestTimeout }
+
 // ask registers who waits for answers, until the context ends. Late is told then
 // where it ended by its deadline.
 func (a *adapter) ask(ctx context.Context, m *message, answer func(*message), late func(*question)) *question {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sockkit/sockkit/socketio"
 )
@@ -152,4 +153,40 @@ func (a *adapter) isCounting() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.counting
+}
+
+// deadline is an adapter that notes how long it may take, and answers at once.
+type deadline struct {
+	*adapter
+	until time.Time
+}
+
+func (a *deadline) ServerSideEmit(ctx context.Context, _ socketio.Args, answer func(socketio.Args)) error {
+	a.until, _ = ctx.Deadline()
+	answer(socketio.Args{})
+	return nil
+}
+
+// TestRequestTimeout has servers be waited for as long as the adapter's option says,
+// where the context does not.
+func TestRequestTimeout(t *testing.T) {
+	w := &told{count: func() (int, error) { return 2, nil }}
+	conn, err := Open("redis://127.0.0.1:1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var a *deadline
+	io := socketio.NewServer(&socketio.ServerOptions{Adapter: func(n *socketio.Namespace) socketio.Adapter {
+		a = &deadline{adapter: newAdapter(n, conn, "us", time.Hour)}
+		a.wire = w
+		return a
+	}})
+	defer io.Close(context.Background())
+	if _, err := io.ServerSideEmitWithAck(context.Background(), "hello"); err != nil {
+		t.Error(err)
+	}
+	if d := time.Until(a.until); d < 30*time.Minute {
+		t.Errorf("%v are left of an hour", d)
+	}
 }
