@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sockkit/sockkit/internal/metrics"
+	"github.com/sockkit/sockkit/internal/render"
 	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/socketio/redis"
 )
@@ -57,42 +59,73 @@ func (f *redisFlags) complete(recovery bool) error {
 
 // broker opens the way to Redis. That it is not there is said, and no failure:
 // this server's clients do not need it.
-func (l *listening) broker(ctx context.Context) (*redis.Conn, error) {
+func (l *listening) broker(ctx context.Context) (*redis.Conn, *brokerLog, error) {
+	said := &brokerLog{listening: l, up: true, told: map[string]bool{}}
 	if l.sio.redis.url == "" {
-		return nil, nil
+		return nil, said, nil
 	}
-	said := &brokerLog{listening: l, up: true}
 	conn, err := redis.Open(l.sio.redis.url, &redis.ConnOptions{Timeout: time.Duration(l.timeout), Tracer: l.tracer, OnState: said.state})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := conn.Ping(ctx); err != nil {
 		said.state(redis.State{Err: err})
 	}
-	return conn, nil
+	return conn, said, nil
 }
 
 // brokerLog says that Redis is lost, or back.
 type brokerLog struct {
 	*listening
-	mu sync.Mutex
-	up bool // as it was said
+	mu  sync.Mutex
+	up  bool // as it was said
+	why string
+	// told are the reasons for which Redis has refused what was for others.
+	told map[string]bool
 }
 
 func (b *brokerLog) state(s redis.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.Up == b.up {
+	why := render.Printable(strings.TrimPrefix(fmt.Sprint(s.Err), "redis: "))
+	if s.Up == b.up && (!s.Still || strings.HasSuffix(b.why, why)) {
 		return
 	}
-	b.up = s.Up
 	text := "Redis is back: what is said reaches the clients of all servers"
-	if !s.Up {
-		text = fmt.Sprintf("Redis is not there (%s): what is said reaches the clients of this server, and the others when it is back", strings.TrimPrefix(fmt.Sprint(s.Err), "redis: "))
+	switch {
+	case !s.Up && !b.up:
+		text = fmt.Sprintf("Redis is still not there (%s)", why)
+	case !s.Up:
+		text = fmt.Sprintf("Redis is not there (%s): what is said reaches the clients of this server, and the others when it is back", why)
 	}
+	b.up, b.why = s.Up, why
+	b.note(text)
+}
+
+func (b *brokerLog) note(text string) {
 	if line := b.log.sparing(func() string { return "note: " + text }); line != "" && !b.quiet {
 		fmt.Fprintln(b.Err, line)
 	}
+}
+
+// mostRefusals bounds how many are said.
+const mostRefusals = 20
+
+// refused says that Redis does not take what is said in a namespace, each of its
+// reasons once.
+func (b *brokerLog) refused(n *socketio.Namespace, err error) {
+	var reply interface {
+		error
+		RedisError()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	why := render.Printable(strings.TrimPrefix(err.Error(), "redis: "))
+	if !b.up || !errors.As(err, &reply) || errors.Is(err, socketio.ErrTimeout) || b.told[n.Name()+why] || len(b.told) == mostRefusals {
+		return
+	}
+	b.told[n.Name()+why] = true
+	b.note(fmt.Sprintf("Redis does not take what is for other servers in %s (%s): what is said reaches the clients of this one", render.Printable(n.Name()), why))
 }
 
 // factory makes what --redis-adapter names.

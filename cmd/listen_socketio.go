@@ -116,14 +116,14 @@ func (l *listening) socketIO(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	broker, err := l.broker(ctx)
+	broker, said, err := l.broker(ctx)
 	if err != nil {
 		return err
 	}
 	if broker != nil {
 		defer broker.Close()
 	}
-	server := l.socketServer(config, l.sio.redis.factory(broker))
+	server := l.socketServer(config, l.sio.redis.factory(broker), said.refused)
 	if err := l.sio.admin.instrument(server, l.showSecrets); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (l *listening) sayDrain() {
 }
 
 // socketServer is a server as the flags say.
-func (l *listening) socketServer(config *tls.Config, adapter socketio.AdapterFactory) *socketio.Server {
+func (l *listening) socketServer(config *tls.Config, adapter socketio.AdapterFactory, failed func(*socketio.Namespace, error)) *socketio.Server {
 	if config != nil && len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}
@@ -168,7 +168,7 @@ func (l *listening) socketServer(config *tls.Config, adapter socketio.AdapterFac
 	if l.web.compress {
 		e.Deflate = &handshake.Deflate{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
 	}
-	o := &socketio.ServerOptions{Path: l.web.path, Engine: e, Tracer: l.tracer, CleanupEmptyChildNamespaces: true, Adapter: adapter}
+	o := &socketio.ServerOptions{Path: l.web.path, Engine: e, Tracer: l.tracer, CleanupEmptyChildNamespaces: true, Adapter: adapter, OnAdapterError: failed}
 	if l.sio.recovery > 0 {
 		o.Recovery = &socketio.Recovery{MaxDisconnection: time.Duration(l.sio.recovery)}
 	}

@@ -378,3 +378,39 @@ func TestRedisListenRefused(t *testing.T) {
 		sockkit(t, "dial", at, "-x", "message alone", "--count", "1").want(0)
 	}
 }
+
+// TestRedisListenForbidden takes the right to publish from a listener: it says so once,
+// and serves its clients.
+func TestRedisListenForbidden(t *testing.T) {
+	t.Parallel()
+	for kind, command := range map[string]string{"classic": "publish", "streams": "xadd"} {
+		r := startGuardedRedis(t, redisACL[kind]+" -"+command)
+		adapter := map[string]string{"classic": "pubsub", "streams": "streams"}[kind]
+		us := sockkit(t, "listen", "-k", "--broadcast=all", "--redis", fmt.Sprintf("redis://app:secret@127.0.0.1:%d", r.port), "--redis-adapter", adapter, "sio://127.0.0.1:0")
+		at := us.address()
+		for range 3 {
+			sockkit(t, "dial", at, "-x", "message alone", "--count", "1").want(0)
+		}
+		await(t, "the refusal to be said", us.errOrEnd, func() bool { return strings.Contains(us.err.String(), "Redis does not take") })
+		if text := us.err.String(); strings.Count(text, "note: Redis does not take what is for other servers in / ("+command+": NOPERM ") != 1 || strings.Count(text, "note:") != 1 {
+			t.Errorf("it said %s", text)
+		}
+	}
+}
+
+// TestRedisListenStill restarts a Redis with a password: who has none says why Redis is
+// still not there.
+func TestRedisListenStill(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	us := sockkit(t, "listen", "-k", "--broadcast=all", "--redis", r.url(), "sio://127.0.0.1:0")
+	sockkit(t, "dial", us.address(), "-x", "message alone", "--count", "1").want(0)
+	r.do("CONFIG", "SET", "requirepass", "secret")
+	for _, kind := range []string{"normal", "pubsub"} {
+		r.do("-a", "secret", "CLIENT", "KILL", "TYPE", kind)
+	}
+	await(t, "the reason to be said", us.errOrEnd, func() bool { return strings.Contains(us.err.String(), "NOAUTH") })
+	if text := us.err.String(); strings.Count(text, "NOAUTH") != 1 || strings.Count(text, "note:") > 2 {
+		t.Errorf("it said %s", text)
+	}
+}

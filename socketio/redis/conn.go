@@ -29,7 +29,8 @@ type ConnOptions struct {
 	// 10,000. MaxQueueBytes bounds their size; 0 is 64 MiB. What is more is dropped
 	// ([ErrQueueFull]); this server's sockets get it all the same.
 	MaxQueue, MaxQueueBytes int
-	// OnState is told when Redis is lost, and when it is back. It must not block.
+	// OnState is told when Redis is lost, when it says why, and when it is back. It
+	// must not block.
 	OnState func(State)
 	// OnDrop is told of what came over a channel and is no message: garbage, which
 	// is dropped. It must not block.

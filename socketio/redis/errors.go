@@ -55,6 +55,8 @@ func words(err error) error {
 		return nil
 	case unsharded(err):
 		return worded{"it has no sharded channels, which Redis has from version 7 on", err}
+	case errors.As(err, &reply) && strings.TrimSpace(reply.Error()) == "":
+		return worded{"an error without a word", err}
 	case strings.Contains(err.Error(), "\n"): // of several sentinels
 		return worded{strings.ReplaceAll(strings.TrimPrefix(err.Error(), "redis: "), "\n", "; "), err}
 	case errors.Is(err, errUnsent), errors.As(err, &reply) && !errors.Is(err, goredis.Nil), errors.As(err, &lost), errors.As(err, new(worded)):
@@ -72,6 +74,23 @@ func words(err error) error {
 func unsharded(err error) bool {
 	text := strings.ToLower(err.Error())
 	return goredis.HasErrorPrefix(err, "unknown command") && (strings.Contains(text, "ssubscribe") || strings.Contains(text, "spublish"))
+}
+
+// foreignError is an answer that says whose a slot is, where only one server is known.
+type foreignError string
+
+// Error implements error.
+func (e foreignError) Error() string {
+	return "it is a server of a Redis Cluster: put ?cluster=true behind the address (" + string(e) + ")"
+}
+
+// foreign words that a slot is another server's, where none but this one is known:
+// that does not pass.
+func (c *Conn) foreign(err error) error {
+	if c.cluster != nil || !elsewhere(err) {
+		return err
+	}
+	return foreignError(err.Error())
 }
 
 // unreadable is what is wrong with an answer that go-redis cannot read, and "" for

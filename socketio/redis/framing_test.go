@@ -3,6 +3,7 @@ package redis
 import (
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,37 +127,44 @@ func answers(c net.Conn, what func(command string) string) {
 		if !strings.Contains(command, "hello\r\n") {
 			said = what(command)
 		}
-		if _, err := c.Write([]byte(said)); err != nil {
+		if _, err := c.Write([]byte(said)); err != nil || said == "" {
 			return
 		}
 	}
+}
+
+// fakeRedis answers all but HELLO by what, until the test is over.
+func fakeRedis(t *testing.T, what func(command string) string) (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answers(c, what)
+		}
+	}()
+	return "redis://" + l.Addr().String()
 }
 
 // TestIdle is a Redis that does not wait for entries: it is asked again, and not all
 // the time.
 func TestIdle(t *testing.T) {
 	for _, none := range []string{"*-1\r\n", "*0\r\n"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
 		asked := make(chan time.Time, 1000)
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go answers(c, func(command string) string {
-					if strings.Contains(command, "xread\r\n") {
-						asked <- time.Now()
-						return none
-					}
-					return "*0\r\n"
-				})
+		url := fakeRedis(t, func(command string) string {
+			if strings.Contains(command, "xread\r\n") {
+				asked <- time.Now()
+				return none
 			}
-		}()
-		conn, err := Open("redis://"+l.Addr().String(), nil)
+			return "*0\r\n"
+		})
+		conn, err := Open(url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,6 +177,105 @@ func TestIdle(t *testing.T) {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
-		l.Close()
+	}
+}
+
+// TestRefusedReading is a Redis that says where a stream ends, and lets nobody read it:
+// it is not back each time that it has said so.
+func TestRefusedReading(t *testing.T) {
+	asked := make(chan bool, 1000)
+	url := fakeRedis(t, func(command string) string {
+		if !strings.Contains(command, "xread\r\n") {
+			return "*0\r\n"
+		}
+		asked <- true
+		return "-NOPERM no\r\n"
+	})
+	states := make(chan State, 1000)
+	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := &streams{conn: conn, readers: map[string]*reader{}}
+	all.options.fill()
+	all.open(newStream(all, socketio.NewServer(nil).Of("/")))
+	for range 4 {
+		<-asked
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := <-states; s.Up || s.Err.Error() != "reading the stream socket.io: NOPERM no" || len(states) > 0 {
+		t.Errorf("%+v, and %d more", s, len(states))
+	}
+}
+
+// TestMovedHere is a server of a cluster that sends who subscribes to where it is: it is
+// asked again, and not all the time, and what to do is said.
+func TestMovedHere(t *testing.T) {
+	asked := make(chan time.Time, 1000)
+	address := ""
+	url := fakeRedis(t, func(command string) string {
+		if !strings.Contains(command, "subscribe\r\n") {
+			return "+PONG\r\n"
+		}
+		asked <- time.Now()
+		return "-MOVED 1 " + address + "\r\n"
+	})
+	address = strings.TrimPrefix(url, "redis://")
+	states := make(chan State, 1000)
+	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.hub.subscribe(conn, toShard, "x", func(string, []byte) {})
+	first := <-asked
+	for range 6 {
+		<-asked
+	}
+	if last := <-asked; last.Sub(first) < 50*time.Millisecond {
+		t.Errorf("asked eight times within %v", last.Sub(first))
+	}
+	if s := <-states; s.Up || !strings.Contains(s.Err.Error(), "put ?cluster=true behind the address (MOVED 1 ") {
+		t.Errorf("%+v", s)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStill is a Redis that is lost, and says why once it answers again: each of its
+// reasons is told once.
+func TestStill(t *testing.T) {
+	var said atomic.Value
+	said.Store("")
+	url := fakeRedis(t, func(string) string { return said.Load().(string) }) // nothing ends the connection
+	states := make(chan State, 1000)
+	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.publish("x", []byte("y"), func(error) {}); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-states; s.Up || s.Still || !strings.Contains(s.Err.Error(), "it ended the connection") {
+		t.Errorf("%+v", s)
+	}
+	for _, row := range []struct{ said, err string }{
+		{"-NOAUTH who?\r\n", "NOAUTH who?"}, {"-LOADING soon\r\n", "LOADING soon"}, {"HTTP/1.1 200 OK\r\n", "where an answer of Redis is due"},
+	} {
+		said.Store(row.said)
+		if s := <-states; s.Up || !s.Still || !strings.Contains(s.Err.Error(), row.err) {
+			t.Errorf("%q: %+v", row.said, s)
+		}
+	}
+	said.Store("-NOAUTH who?\r\n")
+	for !strings.Contains(conn.away().Error(), "NOAUTH") {
+		<-time.After(time.Millisecond)
+	}
+	said.Store("+PONG\r\n")
+	if s := <-states; !s.Up || s.Err != nil {
+		t.Errorf("%+v", s)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -51,13 +52,13 @@ func (l *line) read() {
 	defer l.hub.all.Done()
 	for {
 		m, err := l.receive()
-		if err != nil && (!isAnswer(err) || unknown(err)) {
-			l.end(err)
+		if err != nil && (!isAnswer(err) || unknown(err) || l.hungUp(err)) {
+			l.end(l.hub.conn.foreign(err))
 			return
 		}
 		l.seen.Store(time.Now().UnixNano())
 		if err != nil {
-			l.hub.refused(l, err)
+			l.hub.refused(l, l.hub.conn.foreign(err))
 			continue
 		}
 		switch m := m.(type) {
@@ -82,6 +83,12 @@ func (l *line) receive() (m any, err error) {
 		}
 	}()
 	return l.ps.Receive(l.hub.conn.ctx)
+}
+
+// hungUp reports whether go-redis has hung up because of an answer: it would subscribe
+// anew at once, and be answered the same.
+func (l *line) hungUp(err error) bool {
+	return goredis.HasErrorPrefix(err, "READONLY ") || movedAway(err) && strings.HasSuffix(err.Error(), " "+l.address)
 }
 
 // end gives up a line: what stood on it is placed anew.

@@ -22,6 +22,10 @@ var errClosed = errors.New("redis: closed")
 // maxBatch is how many commands go to Redis at once.
 const maxBatch = 256
 
+// manyMoves is how often in a row a slot may be another server's, before that is
+// trouble: two seconds, about.
+const manyMoves = 6
+
 // job is a command for Redis.
 type job struct {
 	key  string // says whose it is in a cluster; empty where any server may have it
@@ -211,7 +215,7 @@ func (q *queue) work() {
 			tries = 0
 		} else {
 			tries++
-			if !movedAway(err) {
+			if err = q.conn.foreign(err); !movedAway(err) || tries > manyMoves {
 				q.conn.wrote(err)
 			}
 		}

@@ -1,17 +1,25 @@
 package redis
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/sockkit/sockkit/tcp"
 )
 
 // State says whether Redis is there.
 type State struct {
 	Up  bool
 	Err error // why it is not
+	// Still is set where it was not there before either, and what it answers says
+	// why: that it wants a password now, or is none.
+	Still bool
 }
 
 // Stats are what a [Conn] has counted since it was opened.
@@ -42,10 +50,11 @@ func (c *Conn) Stats() Stats {
 // their own, and either may be lost.
 type status struct {
 	mu       sync.Mutex
-	writing  error         // why nothing can be written; nil where it can
-	reading  map[any]error // by who reads
-	since    time.Time     // when it was back last
-	lostAt   time.Time     // when it was lost
+	writing  error           // why nothing can be written; nil where it can
+	reading  map[any]error   // by who reads
+	since    time.Time       // when it was back last
+	lostAt   time.Time       // when it was lost
+	told     map[string]bool // the reasons that were told since it was lost
 	changed  chan struct{}
 	watchers map[any]func(State)
 }
@@ -153,16 +162,21 @@ func (c *Conn) became(change func(*status)) {
 	if state.Up != was || wrote != (s.writing == nil) {
 		s.wake()
 	}
-	if state.Up == was {
+	if !state.Up {
+		state.Err, state.Still = s.cause(), !was
+	}
+	if state.Up == was && !(state.Still && s.news(state.Err)) {
 		s.mu.Unlock()
 		return
 	}
-	state.Err = s.cause()
-	if state.Up {
-		s.since = time.Now()
-	} else {
+	switch {
+	case state.Still:
+	case state.Up:
+		s.since, s.told = time.Now(), nil
+	default:
 		s.lostAt = time.Now()
 		c.count.losses.Add(1)
+		s.news(state.Err)
 	}
 	told := make([]func(State), 0, len(s.watchers)+1)
 	for _, f := range s.watchers {
@@ -179,12 +193,43 @@ func (c *Conn) became(change func(*status)) {
 }
 
 func (c *Conn) say(s State) {
-	if s.Up {
+	switch {
+	case s.Up:
 		c.note("is back")
-		return
+	case s.Still:
+		c.note("is still lost: %v", s.Err)
+	default:
+		c.note("is lost: %v", s.Err)
 	}
-	c.note("is lost: %v", s.Err)
 }
+
+// news notes a reason, and reports whether it is one to be told: what was answered,
+// by the word that it begins with, and not that nothing was.
+func (s *status) news(err error) bool {
+	var reply goredis.Error
+	word := ""
+	switch {
+	case errors.As(err, &reply) && !errors.Is(err, goredis.Nil):
+		word, _, _ = strings.Cut(reply.Error(), " ")
+	case errors.As(err, new(framingError)):
+		word = "no Redis"
+	case errors.As(err, new(*tcp.TLSError)):
+		word = "TLS"
+	case errors.As(err, new(foreignError)):
+		word = "MOVED"
+	}
+	if word == "" || s.told[word] || len(s.told) >= mostTold {
+		return false
+	}
+	if s.told == nil {
+		s.told = map[string]bool{}
+	}
+	s.told[word] = true
+	return true
+}
+
+// mostTold bounds how many reasons are told of one loss.
+const mostTold = 10
 
 // wake wakes those who wait for a change.
 func (s *status) wake() {

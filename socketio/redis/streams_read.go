@@ -69,19 +69,25 @@ func (r *reader) work() {
 	conn := r.all.conn
 	defer conn.heard(r, nil)
 	defer r.hangUp()
+	refused := false // to read, and not to say where the stream ends
 	for tries := 0; r.ctx.Err() == nil; {
 		err := r.begin()
-		if err == nil {
-			conn.heard(r, nil)
+		began := err == nil
+		if began {
+			if !refused {
+				conn.heard(r, nil)
+			}
 			err = r.read()
 		}
 		if err == nil || r.ctx.Err() != nil {
-			tries = 0
+			conn.heard(r, nil)
+			tries, refused = 0, false
 			continue
 		}
+		refused = began && isReply(err)
 		r.lost = true
 		r.hangUp()
-		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, words(err)))
+		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, words(conn.foreign(err))))
 		select {
 		case <-time.After(backoff(tries)):
 			tries++
