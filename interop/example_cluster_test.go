@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,6 +84,28 @@ func TestExampleClusterPackages(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\nexit 5\n"), 0o700)) //nolint:gosec // it is run
 	p := start(t, program{args: []string{"sh", "-c", `cd "$1" && PATH="$1:$PATH" exec "$0" -listen 127.0.0.1:0`, builtCluster(t), dir}, env: []string{"NODE_PATH="}})
 	p.wantSays(1, "the packages of the Node server: exit status 5")
+}
+
+// Where nginx is killed all goes down, and its port is free.
+func TestExampleClusterKilled(t *testing.T) {
+	t.Parallel()
+	front := "127.0.0.1:" + freePort(t)
+	tmp := tempDir(t)
+	us := start(t, program{args: []string{builtCluster(t), "-listen", front, "-node=false"}, env: []string{"TMPDIR=" + tmp}})
+	await(t, "the cluster to be up", us.errOrEnd, func() bool { return !us.alive() || strings.Count(us.err.String(), " server ") == 2 })
+	names, err := filepath.Glob(filepath.Join(tmp, "*", "nginx.pid"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("the files of nginx's number are %q, %v", names, err)
+	}
+	text, err := os.ReadFile(names[0])
+	must(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	must(t, err)
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	us.wantSays(1, "nginx has ended: signal: killed")
+	l, err := net.Listen("tcp", front)
+	must(t, err)
+	must(t, l.Close())
 }
 
 // What is in the way of a cluster is said before anything is started, or as soon as

@@ -65,6 +65,7 @@ func (c *children) end() {
 			_ = one.cmd.Process.Kill()
 			<-one.done
 		}
+		sweep(one.cmd)
 	}
 	if c.dir != "" {
 		_ = os.RemoveAll(c.dir)
