@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"time"
 
@@ -117,9 +118,10 @@ func (o *common) openingWithin(ctx context.Context) (context.Context, context.Ca
 func (o *dialOptions) clientOptions(op *endpoint.Opener) *socketio.ClientOptions {
 	_, query := o.address.Namespace()
 	values, _ := url.ParseQuery(query)
+	jar, _ := cookiejar.New(nil) // a balancer may know the session's server by one
 	c := &socketio.ClientOptions{
 		Path: o.sio.path, Transports: o.sio.transports, Query: values, Header: http.Header{}, Timeout: -1, // -w bounds it, and names itself
-		MaxMessage:     int64(o.maxMessage),
+		MaxMessage: int64(o.maxMessage), Jar: jar,
 		NoReconnection: o.ws.attempts == 0, ReconnectionAttempts: max(o.ws.attempts, 0),
 		NetDial: op.Below(o.address), TLSFor: op.TLSFor, Tracer: op.Tracer,
 	}

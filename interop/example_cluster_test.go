@@ -46,6 +46,10 @@ func TestExampleCluster(t *testing.T) {
 			t.Errorf("the client of %s heard %q", name, p.out.String())
 		}
 	}
+	for range 4 { // nginx keeps the requests of one by its cookie
+		sockkit(t, "dial", "sio://"+front, "-x", "message again", "--expect", `^message "again"`).want(0)
+		sockkit(t, "dial", "--transports", "polling", "sio://"+front, "-x", "message polled", "--expect", `^message "polled"`).want(0)
+	}
 	must(t, syscall.Kill(-us.pid(), syscall.SIGINT)) // as a terminal does
 	us.want(0)
 	if strings.Contains(us.err.String(), "You insist") {
