@@ -58,3 +58,59 @@ func TestJoinAtOnce(t *testing.T) {
 	}
 	conn.wrote(errSilent)
 }
+
+// TestJoinTogether has a socket join a room while somebody is still telling of another
+// one: the channel of its room is subscribed to all the same, before the join ends.
+func TestJoinTogether(t *testing.T) {
+	conn, err := Open("redis://127.0.0.1:1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var a *sharded
+	factory := conn.ShardedAdapter(nil)
+	io := socketio.NewServer(&socketio.ServerOptions{Adapter: func(n *socketio.Namespace) socketio.Adapter {
+		a = factory(n).(*sharded)
+		return a
+	}})
+	defer io.Close(context.Background())
+	server := httptest.NewServer(io)
+	defer server.Close()
+	var sockets []*socketio.Socket
+	for range 2 {
+		client := socketio.NewClient(server.URL, &socketio.ClientOptions{Transports: []string{"websocket"}})
+		if err := client.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		sockets = append(sockets, io.Socket(client.ID()))
+	}
+	telling, resume := make(chan struct{}), make(chan struct{})
+	io.Of("/").OnRoom(socketio.RoomCreated, func(room, _ string) {
+		if room == "first" {
+			close(telling)
+			<-resume
+		}
+	})
+	joined := make(chan error)
+	go func() { joined <- sockets[0].Join("first") }()
+	<-telling
+	if err := sockets[1].Join("second"); err != nil {
+		t.Error(err)
+	}
+	a.roomsMu.Lock()
+	second := a.rooms["second"]
+	a.roomsMu.Unlock()
+	if second == nil {
+		t.Error("nobody has subscribed to the channel of the second room")
+	}
+	close(resume)
+	if err := <-joined; err != nil {
+		t.Error(err)
+	}
+	a.roomsMu.Lock()
+	defer a.roomsMu.Unlock()
+	if a.rooms["first"] == nil || a.rooms["second"] != second {
+		t.Errorf("%v", a.rooms)
+	}
+}

@@ -111,7 +111,8 @@ func (a *sharded) Close() error {
 	return nil
 }
 
-// created subscribes to the channel of a room that has its first socket.
+// created subscribes to the channel of a room that has its first socket, unless it is
+// subscribed to already.
 func (a *sharded) created(room string) {
 	own := len(a.SocketRooms(room)) > 0 // it is that of a socket
 	if own && a.mode == Dynamic {
@@ -119,7 +120,7 @@ func (a *sharded) created(room string) {
 	}
 	a.roomsMu.Lock()
 	defer a.roomsMu.Unlock()
-	if a.closed || !a.HasRoom(room) {
+	if a.closed || a.rooms[room] != nil || !a.HasRoom(room) {
 		return
 	}
 	a.rooms[room] = a.conn.hub.subscribe(a, toShard, a.channel+room+"#", a.take)
@@ -138,6 +139,12 @@ func (a *sharded) deleted(room string) {
 // stand: what other servers send from now on reaches the socket.
 func (a *sharded) AddAll(id string, rooms []string) {
 	a.MemoryAdapter.AddAll(id, rooms)
+	if a.mode == Static {
+		return
+	}
+	for _, room := range rooms { // it is told of them too, but perhaps later: by who tells of others now
+		a.created(room)
+	}
 	var ready []<-chan struct{}
 	a.roomsMu.Lock()
 	for _, room := range rooms {
