@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"sync"
 	"time"
 
@@ -113,6 +114,9 @@ func (a *adapter) finish() {
 // away.
 func (a *adapter) Flush(ctx context.Context) error { return a.conn.queue.flush(ctx) }
 
+// mostServers is up to how many a cluster may have.
+const mostServers = 100000
+
 // ServerCount implements [socketio.Adapter]. While Redis is away it is what was
 // known last.
 func (a *adapter) ServerCount(ctx context.Context) (int, error) {
@@ -122,6 +126,9 @@ func (a *adapter) ServerCount(ctx context.Context) (int, error) {
 		ctx, cancel := context.WithTimeout(ctx, a.conn.options.Timeout)
 		defer cancel()
 		n, err = a.wire.servers(ctx) // who asks finds out by who answers
+		if n > mostServers {
+			n, err = 0, fmt.Errorf("it counts %d servers; up to %d are believed", n, mostServers)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

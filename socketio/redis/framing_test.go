@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -214,15 +215,15 @@ func TestRefusedReading(t *testing.T) {
 // asked again, and not all the time, and what to do is said.
 func TestMovedHere(t *testing.T) {
 	asked := make(chan time.Time, 1000)
-	address := ""
+	var address atomic.Value
 	url := fakeRedis(t, func(command string) string {
 		if !strings.Contains(command, "subscribe\r\n") {
 			return "+PONG\r\n"
 		}
 		asked <- time.Now()
-		return "-MOVED 1 " + address + "\r\n"
+		return "-MOVED 1 " + address.Load().(string) + "\r\n"
 	})
-	address = strings.TrimPrefix(url, "redis://")
+	address.Store(strings.TrimPrefix(url, "redis://"))
 	states := make(chan State, 1000)
 	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
 	if err != nil {
@@ -277,5 +278,88 @@ func TestStill(t *testing.T) {
 	said.Store("+PONG\r\n")
 	if s := <-states; !s.Up || s.Err != nil {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestAbsurdCount is a Redis that counts more servers than can be: nobody waits for
+// them, and no room is made.
+func TestAbsurdCount(t *testing.T) {
+	url := fakeRedis(t, func(command string) string {
+		if strings.Contains(command, "numsub\r\n") {
+			return "*2\r\n$20\r\nsocket.io-request#/#\r\n:1000000000000\r\n"
+		}
+		return "*4\r\n$10\r\npsubscribe\r\n$13\r\nsocket.io#/#*\r\n:1\r\n:1\r\n"
+	})
+	conn, err := Open(url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	a := newClassic(conn, socketio.NewServer(nil).Of("/"), AdapterOptions{Key: "socket.io"})
+	_, err = a.FetchSockets(t.Context(), socketio.Selection{}, socketio.Flags{})
+	if e := isAway(t, "fetchSockets", err); e != nil && !strings.Contains(e.Away.Error(), "it counts 1000000000000 servers") {
+		t.Error(e.Away)
+	}
+}
+
+// TestOrder is a Redis whose streams give entries that are due no more, or have ids that
+// are none: nobody gets them, and reading goes on where it was.
+func TestOrder(t *testing.T) {
+	entry := func(id string) string {
+		return fmt.Sprintf("*1\r\n*2\r\n$9\r\nsocket.io\r\n*1\r\n*2\r\n$%d\r\n%s\r\n*2\r\n$3\r\nnsp\r\n$1\r\n/\r\n", len(id), id)
+	}
+	for _, wrong := range []string{"1-1", "5-5", "abc", "5-", "-"} {
+		asked := make(chan string, 1000)
+		var reads atomic.Int32
+		url := fakeRedis(t, func(command string) string {
+			if !strings.Contains(command, "xread\r\n") {
+				return "*0\r\n"
+			}
+			words := strings.Fields(command)
+			asked <- words[len(words)-1]
+			if reads.Add(1) == 1 {
+				return entry("5-5")
+			}
+			return entry(wrong)
+		})
+		states := make(chan State, 1000)
+		conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := &streams{conn: conn, readers: map[string]*reader{}}
+		all.options.fill()
+		all.open(newStream(all, socketio.NewServer(nil).Of("/")))
+		if first, next := <-asked, <-asked; first != "0-0" || next != "5-5" {
+			t.Errorf("%q: read behind %s, and then %s", wrong, first, next)
+		}
+		if s := <-states; s.Up || !strings.Contains(s.Err.Error(), "an entry came with the id \""+wrong+"\", where one behind 5-5 is due") {
+			t.Errorf("%q: %+v", wrong, s)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := conn.Stats().Received; got != 1 {
+			t.Errorf("%q: %d entries were taken", wrong, got)
+		}
+	}
+}
+
+// TestUnconfirmed is a Redis that does not confirm a subscription the first time.
+func TestUnconfirmed(t *testing.T) {
+	var asked atomic.Int32
+	url := fakeRedis(t, func(command string) string {
+		if strings.Contains(command, "subscribe\r\n") && asked.Add(1) > 1 {
+			return "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n"
+		}
+		return "+PONG\r\n"
+	})
+	conn, err := Open(url, &ConnOptions{Timeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-conn.hub.subscribe(conn, toChannel, "x", func(string, []byte) {})
+	if err := conn.Close(); err != nil {
+		t.Error(err)
 	}
 }

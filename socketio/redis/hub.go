@@ -36,6 +36,7 @@ type subscription struct {
 
 	line    *line // nil where it has none now
 	stands  bool  // Redis has confirmed it on that line
+	waits   bool  // it had not at the last check
 	started bool  // ready is closed
 }
 
@@ -383,12 +384,26 @@ func (h *hub) masters(ctx context.Context) map[string]bool {
 	return all
 }
 
+// unconfirmed has those subscriptions be placed anew that Redis has not confirmed from
+// one check to the next. It is called under the lock.
+func (h *hub) unconfirmed() {
+	for _, s := range h.subs {
+		due := s.line != nil && !s.stands
+		if due && s.waits {
+			h.err = fmt.Errorf("subscriptions at %s: %w", s.line.address, errSilent)
+			s.line, due = nil, false
+		}
+		s.waits = due
+	}
+}
+
 // check asks each line whether it lives, and gives up those that have not said a
 // word since they were asked.
 func (h *hub) check() {
 	ctx, cancel := h.conn.bounded()
 	defer cancel()
 	h.mu.Lock()
+	h.unconfirmed()
 	lines := make([]*line, 0, len(h.lines))
 	for _, l := range h.lines {
 		lines = append(lines, l)

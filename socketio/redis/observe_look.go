@@ -126,6 +126,9 @@ func (l *looking) read(ctx context.Context, name, from string) {
 	for tries := 0; ctx.Err() == nil; {
 		page, err := l.conn.entriesAfter(ctx, name, from)
 		for _, x := range page {
+			if err = inOrder(x.ID, from); err != nil {
+				break
+			}
 			from = x.ID
 			l.see(sight{channel: name, entry: x.ID, values: x.Values})
 		}

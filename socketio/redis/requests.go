@@ -168,7 +168,7 @@ func (a *adapter) FetchSockets(ctx context.Context, s socketio.Selection, f sock
 	if servers <= 1 {
 		return all, a.unknown("fetchSockets")
 	}
-	came := make(chan []socketio.RemoteSocket, servers)
+	came := make(chan []socketio.RemoteSocket, min(servers, 100))
 	m := a.newMessage(kindFetch, s, f)
 	q := a.ask(ctx, m, func(m *message) {
 		select {

@@ -84,7 +84,7 @@ func (r *reader) work() {
 			tries, refused = 0, false
 			continue
 		}
-		refused = began && isReply(err)
+		refused = began && (isReply(err) || errors.As(err, new(orderError)))
 		r.lost = true
 		r.hangUp()
 		conn.heard(r, fmt.Errorf("reading the stream %s: %w", r.name, words(conn.foreign(err))))
@@ -216,7 +216,9 @@ func (r *reader) read() error {
 	}
 	for _, s := range found {
 		for _, x := range s.Messages {
-			r.handOut(x)
+			if err := r.handOut(x); err != nil {
+				return err
+			}
 		}
 	}
 	return err
@@ -234,10 +236,28 @@ func idle(ctx context.Context, block time.Duration, began time.Time) {
 	}
 }
 
+// orderError is an entry that comes where another one is due.
+type orderError struct{ id, last string }
+
+func (e orderError) Error() string {
+	return fmt.Sprintf("an entry came with the id %.40q, where one behind %s is due", e.id, e.last)
+}
+
+// inOrder holds that an entry comes behind another one: from its id on is read next.
+func inOrder(id, last string) error {
+	if _, _, ok := parseID(id); !ok || !behind(id, last) {
+		return orderError{id, last}
+	}
+	return nil
+}
+
 // handOut gives an entry to the namespace that it is for.
-func (r *reader) handOut(x goredis.XMessage) {
+func (r *reader) handOut(x goredis.XMessage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := inOrder(x.ID, r.last); err != nil {
+		return err
+	}
 	namespace, _ := x.Values["nsp"].(string)
 	for _, a := range r.adapters {
 		if a.Namespace().Name() == namespace {
@@ -245,6 +265,7 @@ func (r *reader) handOut(x goredis.XMessage) {
 		}
 	}
 	r.last = x.ID
+	return nil
 }
 
 // came takes an entry.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -119,7 +120,8 @@ func (a *stream) RestoreSession(pid, offset string) (*socketio.LostSession, erro
 		case lost != nil:
 			return lost, nil
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("redis: no session of %s: Redis is away, or slow: %w", pid, errors.Join(err, ctx.Err()))
+			why := words(cmp.Or(err, ctx.Err()))
+			return nil, worded{fmt.Sprintf("redis: no session of %s: Redis is away, or slow: %v", pid, why), errors.Join(err, ctx.Err())}
 		case err == nil && !a.mayComeLate() && time.Since(began) > lateMove:
 			return nil, nil
 		}
