@@ -36,7 +36,9 @@ type keptState struct {
 // which still has a second beyond it. The first error is returned.
 func (s *Server) Drain(ctx context.Context, over time.Duration) error {
 	s.engine.Refuse()
-	s.note(nil, "draining: %d clients leave within %v", s.engine.ClientsCount(), over)
+	if n := s.engine.ClientsCount(); n > 0 {
+		s.note(nil, "draining: %d clients leave within %v", n, max(over, 0))
+	}
 	began, gone := time.Now(), map[*conn]bool{}
 	for {
 		batch := slices.DeleteFunc(s.conns(), func(c *conn) bool { return gone[c] })
