@@ -200,7 +200,10 @@ func (g *greeted) explain(err error, amid bool) error {
 	if g.came.Load() {
 		return e
 	}
-	hint := g.hint(err)
+	hint := ""
+	if !amid { // what has begun to answer is what it is
+		hint = g.hint(err)
+	}
 	if errors.As(err, new(*tcp.TLSError)) { // which has the address
 		return unsentError{fmt.Errorf("%w%s", err, inBrackets(hint))}
 	}

@@ -363,3 +363,30 @@ func TestUnconfirmed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCutShort is a Redis that ends the connection at once, or within the answer to the
+// greeting: only where it has said nothing may it be one that wants TLS.
+func TestCutShort(t *testing.T) {
+	for said, want := range map[string]string{"": "it ended the connection without an answer (a port for TLS wants rediss://)", "*14": "it ended the connection in the middle of an answer"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if c, err := l.Accept(); err == nil {
+				_, _ = c.Read(make([]byte, 4096))
+				_, _ = c.Write([]byte(said))
+				c.Close()
+			}
+		}()
+		conn, err := Open("redis://"+l.Addr().String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Ping(t.Context()); err == nil || !strings.HasSuffix(err.Error(), ": "+want) || !unsent(err) {
+			t.Errorf("%q: %v; want %s", said, err, want)
+		}
+		conn.Close()
+		l.Close()
+	}
+}
