@@ -34,11 +34,20 @@ func (l laterFlags) all() {
 	}
 }
 
+// plain is all, without the quotes by which help finds the name of a value: a shell
+// shows the text of a flag as it is.
+func (l laterFlags) plain() {
+	for c := range l {
+		l.define(c)
+		c.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	}
+}
+
 // of defines the flags that the command line args needs. To complete a word
 // cobra looks for its command by itself.
 func (l laterFlags) of(root *cobra.Command, args []string) {
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
-		l.all()
+		l.plain()
 	} else if c, _, err := root.Find(args); err == nil {
 		l.define(c)
 	}

@@ -146,7 +146,8 @@ func (s *Socket) PrependAny(f func(event string, args Args)) (off func()) {
 	return s.addAny((*socketHooks).caught, f, true)
 }
 
-// OnAnyOutgoing adds a handler for every event that is sent.
+// OnAnyOutgoing adds a handler for every event that is sent. It runs where that is
+// done, and must not wait: other events would wait, too.
 func (s *Socket) OnAnyOutgoing(f func(event string, args Args)) (off func()) {
 	return s.addAny((*socketHooks).sent, f, false)
 }
