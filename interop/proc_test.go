@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,7 @@ type proc struct {
 	in       io.WriteCloser // where hold was asked for
 	out, err *output
 	done     chan struct{}
+	empty    bool // nothing was left of the group when it ended
 }
 
 // start starts a program.
@@ -61,7 +63,11 @@ func tryStart(t testing.TB, p program) (*proc, error) {
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _ = r.cmd.Wait(); close(r.done) }()
+	go func() {
+		_ = r.cmd.Wait()
+		r.empty = errors.Is(syscall.Kill(-r.pid(), 0), syscall.ESRCH)
+		close(r.done)
+	}()
 	t.Cleanup(r.end)
 	return r, nil
 }
@@ -107,9 +113,11 @@ func sockkitProgram(args ...string) program {
 }
 
 // end kills what is left of the group, and tells what was said where the test
-// failed.
+// failed. Of a group of which nothing was left the number may be another's by now.
 func (p *proc) end() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	if p.alive() || !p.empty {
+		_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
+	}
 	<-p.done
 	if p.t.Failed() {
 		p.t.Logf("%s\n  %v; %d bytes on standard output\n  standard error: %s", p, p.cmd.ProcessState, p.out.size(), tail(p.err.String()))

@@ -33,8 +33,9 @@ type Process struct {
 	done  chan struct{}
 
 	// Once done is closed:
-	err  error
-	took time.Duration
+	err   error
+	took  time.Duration
+	empty bool // nothing is left of its group
 }
 
 // ErrEnded says that a program ended before it was stopped.
@@ -72,6 +73,7 @@ func (c Command) Start() (*Process, error) {
 func (p *Process) wait() {
 	p.err = p.cmd.Wait()
 	p.took = time.Since(p.began)
+	p.empty = errors.Is(syscall.Kill(-p.pid(), 0), syscall.ESRCH)
 	close(p.done)
 }
 
@@ -146,6 +148,8 @@ func (p *Process) Stop() {
 	case <-p.done:
 	case <-time.After(time.Second):
 	}
-	syscall.Kill(-p.pid(), syscall.SIGKILL) // those left behind: the group is ours
+	if p.Alive() == nil || !p.empty { // else the number may be another's by now
+		syscall.Kill(-p.pid(), syscall.SIGKILL) // those left behind: the group is ours
+	}
 	<-p.done
 }
