@@ -121,5 +121,9 @@ func joinRedisCluster(t testing.TB, all []*redisServer, called func(*redisServer
 		poll(t, "the cluster to stand", func() bool {
 			return strings.Contains(r.do("CLUSTER", "INFO"), "cluster_state:ok")
 		})
+		poll(t, "it to have a line to each of the others", func() bool { // what is published before that gets lost
+			known := r.do("CLUSTER", "NODES")
+			return strings.Count(known, " connected") == len(all) && !strings.Contains(known, "handshake")
+		})
 	}
 }
