@@ -88,7 +88,7 @@ func (b *brokerLog) state(s redis.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	why := render.Printable(strings.TrimPrefix(fmt.Sprint(s.Err), "redis: "))
-	if s.Up == b.up && (!s.Still || strings.HasSuffix(b.why, why)) {
+	if s.Up == b.up && (!s.Still || strings.HasSuffix(b.why, why)) { // that of a Ping begins with the address
 		return
 	}
 	text := "Redis is back: what is said reaches the clients of all servers"

@@ -43,10 +43,16 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // the adapter does.
 const serverAckTimeout = 5 * time.Second
 
+// RequestingAdapter is an adapter whose options say how long servers wait for one
+// another, where a context does not.
+type RequestingAdapter interface {
+	RequestTimeout() time.Duration
+}
+
 // requestTimeout bounds the wait for other servers where the context does not, as
 // the official adapters do (requestsTimeout).
 func (n *Namespace) requestTimeout() time.Duration {
-	if a, ok := n.adapter.(interface{ RequestTimeout() time.Duration }); ok {
+	if a, ok := n.adapter.(RequestingAdapter); ok {
 		return a.RequestTimeout()
 	}
 	return serverAckTimeout

@@ -275,15 +275,11 @@ func (m *message) plain(value json.RawMessage) json.RawMessage {
 	if len(m.attachments) == 0 || len(value) == 0 {
 		return value
 	}
-	args, err := single(value, m.attachments)
+	decoded, err := valueOf(value, m.attachments)
 	if err != nil {
 		return value
 	}
-	all, err := args.Values()
-	if err != nil {
-		return value
-	}
-	if text, err := marshal(all[0]); err == nil {
+	if text, err := marshal(decoded); err == nil {
 		return text
 	}
 	return value

@@ -46,7 +46,8 @@ const (
 )
 
 // Conn is the way to one Redis server or cluster. All adapters of a server share it;
-// another server wants one of its own. It connects when it is needed, and again when it was lost.
+// another server wants one of its own. It connects when it is needed, and again when
+// it was lost.
 type Conn struct {
 	options ConnOptions
 	address string // for people: without a password

@@ -27,9 +27,6 @@ func (e framingError) Error() string { return string(e) }
 // ofTLS reports whether it is an alert of TLS that came.
 func (e framingError) ofTLS() bool { return strings.HasPrefix(string(e), `"\x15`) }
 
-// begun reports whether a part of an answer has come.
-func (f *framing) begun() bool { return f.size > 0 }
-
 // framing follows the answers of Redis as they come, without keeping them: lines
 // that begin with a type, strings of an announced length, lists of an announced
 // number of values (RESP2 and RESP3).
@@ -44,6 +41,9 @@ type framing struct {
 	whole bool   // an answer has come
 	err   error
 }
+
+// begun reports whether a part of an answer has come.
+func (f *framing) begun() bool { return f.size > 0 }
 
 // take looks at what has come. An error stays.
 func (f *framing) take(p []byte) error {

@@ -169,9 +169,7 @@ func TestIdle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := &streams{conn: conn, readers: map[string]*reader{}}
-		all.options.fill()
-		all.open(newStream(all, socketio.NewServer(nil).Of("/")))
+		readsStream(conn)
 		if first := <-asked; (<-asked).Sub(first) < breath/2 {
 			t.Errorf("%q: asked at once", none)
 		}
@@ -179,6 +177,24 @@ func TestIdle(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// openTold opens the way to a Redis, and has what becomes of it told.
+func openTold(t *testing.T, url string) (*Conn, <-chan State) {
+	t.Helper()
+	states := make(chan State, 1000)
+	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, states
+}
+
+// readsStream has a stream be read.
+func readsStream(conn *Conn) {
+	all := &streams{conn: conn, readers: map[string]*reader{}}
+	all.options.fill()
+	all.open(newStream(all, socketio.NewServer(nil).Of("/")))
 }
 
 // TestRefusedReading is a Redis that says where a stream ends, and lets nobody read it:
@@ -192,14 +208,8 @@ func TestRefusedReading(t *testing.T) {
 		asked <- true
 		return "-NOPERM no\r\n"
 	})
-	states := make(chan State, 1000)
-	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := &streams{conn: conn, readers: map[string]*reader{}}
-	all.options.fill()
-	all.open(newStream(all, socketio.NewServer(nil).Of("/")))
+	conn, states := openTold(t, url)
+	readsStream(conn)
 	for range 4 {
 		<-asked
 	}
@@ -224,11 +234,7 @@ func TestMovedHere(t *testing.T) {
 		return "-MOVED 1 " + address.Load().(string) + "\r\n"
 	})
 	address.Store(strings.TrimPrefix(url, "redis://"))
-	states := make(chan State, 1000)
-	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, states := openTold(t, url)
 	conn.hub.subscribe(conn, toShard, "x", func(string, []byte) {})
 	first := <-asked
 	for range 6 {
@@ -251,11 +257,7 @@ func TestStill(t *testing.T) {
 	var said atomic.Value
 	said.Store("")
 	url := fakeRedis(t, func(string) string { return said.Load().(string) }) // nothing ends the connection
-	states := make(chan State, 1000)
-	conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, states := openTold(t, url)
 	defer conn.Close()
 	if err := conn.publish("x", []byte("y"), func(error) {}); err != nil {
 		t.Fatal(err)
@@ -322,14 +324,8 @@ func TestOrder(t *testing.T) {
 			}
 			return entry(wrong)
 		})
-		states := make(chan State, 1000)
-		conn, err := Open(url, &ConnOptions{OnState: func(s State) { states <- s }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := &streams{conn: conn, readers: map[string]*reader{}}
-		all.options.fill()
-		all.open(newStream(all, socketio.NewServer(nil).Of("/")))
+		conn, states := openTold(t, url)
+		readsStream(conn)
 		if first, next := <-asked, <-asked; first != "0-0" || next != "5-5" {
 			t.Errorf("%q: read behind %s, and then %s", wrong, first, next)
 		}

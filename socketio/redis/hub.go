@@ -59,7 +59,7 @@ type hub struct {
 }
 
 func newHub(c *Conn) *hub {
-	h := &hub{conn: c, wake: make(chan struct{}, 1), done: make(chan struct{}), subs: map[subKey]*subscription{}, lines: map[string]*line{}}
+	h := &hub{conn: c, wake: make(chan struct{}, 1), done: make(chan struct{}), subs: map[subKey]*subscription{}, lines: map[string]*line{}, heads: map[subKey]*adapter{}}
 	go h.work()
 	return h
 }
@@ -99,9 +99,6 @@ func (h *hub) claim(k kind, name string, a *adapter) error {
 	key := subKey{k, name}
 	if old := h.heads[key]; old != nil && old.Namespace().Server() != a.Namespace().Server() {
 		return fmt.Errorf("redis: the namespace %s of another server is at this Conn; open one for each server", a.Namespace().Name())
-	}
-	if h.heads == nil {
-		h.heads = map[subKey]*adapter{}
 	}
 	h.heads[key] = a
 	return nil

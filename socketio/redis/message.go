@@ -197,7 +197,17 @@ func single(value []byte, attachments [][]byte) (socketio.Args, error) {
 	return socketio.ParseArgs(append(append([]byte{'['}, value...), ']'), attachments)
 }
 
-// answerOf is the reverse: other servers get the first argument alone, as the
+// valueOf is that value, as [socketio.Args.Values] has it; nil where there is none.
+func valueOf(value []byte, attachments [][]byte) (any, error) {
+	args, err := single(value, attachments)
+	if err != nil || args.Len() == 0 {
+		return nil, err
+	}
+	all, err := args.Values()
+	return all[0], err
+}
+
+// answerOf is the reverse of single: other servers get the first argument alone, as the
 // official format has it.
 func answerOf(args socketio.Args) (value []byte, attachments [][]byte) {
 	if args.Len() == 0 {

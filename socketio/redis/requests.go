@@ -46,8 +46,10 @@ func (e *TimeoutError) Error() string {
 // Unwrap makes it a [socketio.ErrTimeout].
 func (e *TimeoutError) Unwrap() error { return socketio.ErrTimeout }
 
-// RequestTimeout is how long servers wait for one another, where a context does not say.
+// RequestTimeout implements [socketio.RequestingAdapter].
 func (a *adapter) RequestTimeout() time.Duration { return a.requestTimeout }
+
+var _ socketio.RequestingAdapter = (*adapter)(nil)
 
 // ask registers who waits for answers, until the context ends. Late is told then
 // where it ended by its deadline.

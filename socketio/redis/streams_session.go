@@ -91,14 +91,8 @@ func decodeSession(value string) (*socketio.LostSession, error) {
 		return nil, errMessage("a session without ids")
 	}
 	s := &socketio.LostSession{SID: w.SID, PID: w.PID, Rooms: w.Rooms.named()}
-	data, err := single(w.Data, attachments)
-	if err != nil {
-		return nil, err
-	}
-	if all, err := data.Values(); err == nil && len(all) > 0 {
-		s.Data = all[0]
-	}
-	return s, nil
+	s.Data, err = valueOf(w.Data, attachments)
+	return s, err
 }
 
 // RestoreSession implements [socketio.Adapter]. While Redis is away it waits for
