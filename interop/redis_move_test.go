@@ -126,7 +126,9 @@ func TestRedisMove(t *testing.T) {
 				poll(t, "the session to be kept", func() bool { return strings.Contains(g.r.do("KEYS", "sio:session:*"), "session") })
 			}
 			g.board.turn(to)
-			g.say(t, 5)
+			if row.to != "node" { // which looks up what was missed, and joins the room behind that
+				g.say(t, 5)
+			}
 			if row.outage {
 				g.r.start()
 			}
