@@ -33,7 +33,7 @@ func TestGame(t *testing.T) {
 	}
 	watcher.Next("tick", func(v any) bool { return len(v.(object)["players"].([]any)) == 2 })
 	for score := 1; score <= goal; score++ {
-		a.put(ann.ID(), place{0, 3}, place{2, 3})
+		a.put(ann.ID(), place{columns - 3, 3}, place{columns - 1, 3}) // at the edge she stops, and finds no other dot
 		ann.Ask("turn", "right")
 		for _, c := range []*rig.Client{bob, watcher} {
 			c.NextJSON("scored", fmt.Sprintf(`{"name":"Ann","score":%d}`, score))
