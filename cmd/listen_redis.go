@@ -68,7 +68,7 @@ func (l *listening) broker(ctx context.Context) (*redis.Conn, *brokerLog, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := conn.Ping(ctx); err != nil {
+	if err := conn.Ping(ctx); err != nil && ctx.Err() == nil {
 		said.state(redis.State{Err: err})
 	}
 	return conn, said, nil

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -113,20 +114,33 @@ func oneLine(err error) string {
 }
 
 // onSignals returns a context that SIGINT and SIGTERM end, so that sockets are
-// closed properly. A second one ends the process at once.
+// closed properly. A second one, not just behind the first, ends the process at once.
 func onSignals(children *endpoint.Children) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
 	ignorePipe()
 	go func() {
-		first := asStopped(<-ch)
-		cancel(first)
-		last := asStopped(<-ch)
+		cancel(asStopped(<-ch))
+		last := asStopped(secondOf(ch))
 		children.Kill()
 		os.Exit(last.status)
 	}()
 	return ctx, func() { cancel(nil) }
+}
+
+// sameSignal is for how long a signal may be the one before it once more: timeout(1)
+// signals its child and then the group that it is in, and npm hands on what the
+// terminal has sent to everybody.
+const sameSignal = 250 * time.Millisecond
+
+// secondOf waits for a signal that is not the first one once more.
+func secondOf(ch <-chan os.Signal) os.Signal {
+	for first := time.Now(); ; {
+		if s := <-ch; time.Since(first) >= sameSignal {
+			return s
+		}
+	}
 }
 
 // stopped is the end by a signal.

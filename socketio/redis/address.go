@@ -54,6 +54,9 @@ func (c *Conn) open(address string) error {
 	u.Scheme = scheme
 	o, err := goredis.ParseURL(u.String())
 	if err == nil {
+		err = checkPlace(o, hosts)
+	}
+	if err == nil {
 		err = c.configure(o, p)
 	}
 	if err != nil && u.User == nil && strings.Contains(query.Encode(), "%40") {
@@ -65,6 +68,26 @@ func (c *Conn) open(address string) error {
 	return c.connect(o, p, hosts, sentinels)
 }
 
+// checkPlace refuses what no Redis can have: a number of a database, or a port.
+func checkPlace(o *goredis.Options, hosts []string) error {
+	if o.DB < 0 {
+		return fmt.Errorf("invalid database number: %d", o.DB)
+	}
+	for _, host := range hosts {
+		if host == "" && len(hosts) > 1 {
+			return errors.New("a host is missing between the commas")
+		}
+		_, port, err := net.SplitHostPort(host)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("invalid port: %q", port)
+		}
+	}
+	return nil
+}
+
 // errUnreadable quotes nothing: what cannot be read may be a password.
 var errUnreadable = errors.New("redis: the URL cannot be read; want redis://user:password@host:port/database, and in user and password %2F for /, %3F for ?, %23 for #, %25 for %, %40 for @")
 
@@ -72,7 +95,7 @@ var errUnreadable = errors.New("redis: the URL cannot be read; want redis://user
 func parseURL(address string) (*url.URL, error) {
 	scheme, _, ok := strings.Cut(address, "://")
 	if !ok {
-		return nil, errors.New("redis: the address has no scheme; want redis://user:password@host:port/database")
+		return nil, errors.New("redis: the address has no scheme; want redis://user:password@host:port/database, or unix:///path")
 	}
 	switch strings.ToLower(scheme) {
 	case "redis", "rediss", "redis-sentinel", "rediss-sentinel", "unix":
