@@ -269,6 +269,26 @@ func TestRedisInspect(t *testing.T) {
 	}
 }
 
+// TestRedisAskBeside has a cluster by pubsub asked beside one by streams with the same
+// prefix: an official server of the first hears everything afterwards, too.
+func TestRedisAskBeside(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	g := &redisCluster{t: t, settled: func(string) {}}
+	one := startGoMember(t, memberWords{Name: "go", Kind: "classic", Redis: []string{r.url()}}, nil, nil)
+	g.join(one)
+	g.join(startNodeMember(t, memberWords{Name: "node", Kind: "classic", Redis: []string{r.url()}}))
+	startGoMember(t, memberWords{Name: "other", Kind: "streams", Redis: []string{r.url()}}, nil, nil)
+	report := inspected(t, 3, "--ask", r.url())
+	for _, group := range report.Cluster.Groups {
+		if a := group.Answers; group.Adapter == "pubsub" && a.Came != 2 || group.Adapter == "streams" && (a.Came != 0 || a.Error == "") {
+			t.Errorf("%+v: %+v", group, a)
+		}
+	}
+	one.call(t, clusterAct{Do: "emit", Event: "x", Args: []any{"hi"}}, nil)
+	g.reached(one, "what is said afterwards", g.names(0, 1), `["hi"]`)
+}
+
 // TestRedisInspectTrouble has what is wrong be said.
 func TestRedisInspectTrouble(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ type AdapterRequest struct {
 	Came      int           `json:"came"`     // servers that have
 	Answered  []string      `json:"answered,omitempty"`
 	Silent    []string      `json:"silent,omitempty"`
-	Among     bool          `json:"among,omitempty"`   // some of Silent have answered, without saying who they are
+	Among     bool          `json:"among,omitempty"`   // some of Silent may have answered: answers came that do not say whose they are
 	Clients   int           `json:"clients,omitempty"` // that were asked for an acknowledgement
 	Acks      int           `json:"acks,omitempty"`    // that have given it
 	TimedOut  bool          `json:"timed_out,omitempty"`

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -39,22 +40,43 @@ func (in *Inspection) clusterFindings() {
 
 // mixedFindings say which servers do not hear one another.
 func (in *Inspection) mixedFindings() {
-	groups := in.Report.Cluster.Groups
-	for i, a := range groups {
-		for _, b := range groups[i+1:] {
-			if a.Namespace != b.Namespace {
-				continue
+	var namespaces []string
+	within := map[string][]broker.ServerGroup{}
+	for _, g := range in.Report.Cluster.Groups {
+		if within[g.Namespace] == nil {
+			namespaces = append(namespaces, g.Namespace)
+		}
+		within[g.Namespace] = append(within[g.Namespace], g)
+	}
+	for _, name := range namespaces {
+		of := map[string][]broker.ServerGroup{}
+		for _, g := range within[name] {
+			of[g.Prefix] = append(of[g.Prefix], g)
+		}
+		for _, prefix := range slices.Sorted(maps.Keys(of)) {
+			if len(of[prefix]) > 1 {
+				in.Report.add(Finding{ID: MixedAdapters, Severity: Error, What: apartText(name, of[prefix]), Due: "one adapter for all servers of a cluster",
+					Hint: "have all use the same one (in sockkit --redis-adapter); two clusters at one Redis need prefixes of their own, as databases do not part channels"})
 			}
-			pair := fmt.Sprintf("%s and %s", groupText(a), groupText(b))
-			if a.Prefix == b.Prefix {
-				in.Report.add(Finding{ID: MixedAdapters, Severity: Error, What: fmt.Sprintf("in namespace %s %s do not hear one another", a.Namespace, pair),
-					Due: "one adapter for all servers of a cluster", Hint: "have all use the same one (in sockkit --redis-adapter); two clusters at one Redis need prefixes of their own"})
-				continue
-			}
-			in.Report.add(Finding{ID: MixedPrefixes, Severity: Warning, What: fmt.Sprintf("in namespace %s %s do not hear one another", a.Namespace, pair),
-				Due: "one prefix for all servers of a cluster", Hint: "where they are to be one cluster give them the same key (pubsub) or channelPrefix; two clusters may stay as they are"})
+		}
+		if len(of) > 1 {
+			in.Report.add(Finding{ID: MixedPrefixes, Severity: Warning, What: apartText(name, within[name]), Due: "one prefix for all servers of a cluster",
+				Hint: "where they are to be one cluster give them the same key (pubsub) or channelPrefix; clusters of their own may stay as they are"})
 		}
 	}
+}
+
+// apartText names groups of which none hears another.
+func apartText(namespace string, groups []broker.ServerGroup) string {
+	var all []string
+	for _, g := range groups[:min(len(groups), namesShown)] {
+		all = append(all, groupText(g))
+	}
+	if more := len(groups) - namesShown; more > 0 {
+		all = append(all, plural(more, "group")+" more")
+	}
+	last := len(all) - 1
+	return fmt.Sprintf("in namespace %s %s and %s do not hear one another", namespace, strings.Join(all[:last], ", "), all[last])
 }
 
 func groupText(g broker.ServerGroup) string {
@@ -98,8 +120,10 @@ func silentFinding(g broker.ServerGroup) Finding {
 	a := g.Answers
 	who := ""
 	switch {
-	case a.Among:
+	case a.Among && len(a.Silent) > a.Expected-a.Came:
 		who = ": some of " + listed(a.Silent)
+	case a.Among: // or a subscriber that is no server, and has no id
+		who = ": perhaps " + listed(a.Silent)
 	case len(a.Silent) > 0:
 		who = ": " + listed(a.Silent)
 	}

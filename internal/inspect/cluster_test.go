@@ -34,6 +34,9 @@ func TestClusterFindings(t *testing.T) {
 		{"nobody", func(c *broker.Census) { c.Groups = nil }, "no_servers"},
 		{"two adapters", func(c *broker.Census) { c.Groups = append(c.Groups, group("sharded", "socket.io", "/")) }, "mixed_adapters"},
 		{"two prefixes", func(c *broker.Census) { c.Groups = append(c.Groups, group("pubsub", "app", "/")) }, "mixed_prefixes"},
+		{"many of both", func(c *broker.Census) {
+			c.Groups = append(c.Groups, group("pubsub", "app", "/"), group("streams", "app", "/"), group("sharded", "socket.io", "/"), group("pubsub", "chat", "/"), group("pubsub", "chat", "/x"))
+		}, "mixed_adapters mixed_adapters mixed_prefixes"},
 		{"pubsub on a cluster", func(c *broker.Census) { c.Mode = "cluster" }, "pubsub_on_cluster"},
 		{"a stranger", func(c *broker.Census) { c.Groups[0].Servers = 3 }, "subscriber_count"},
 		{"an older version", func(c *broker.Census) { c.Groups[0].IDs = nil }, ""},

@@ -169,8 +169,10 @@ func adapterRequest(e trace.AdapterRequest) string {
 	}
 	switch {
 	case len(e.Silent) == 0:
-	case e.Among:
+	case e.Among && len(e.Silent) > e.Expected-e.Came:
 		s += "; silent: some of " + listed(e.Silent)
+	case e.Among: // or a subscriber that is no server, and has no id
+		s += "; silent: perhaps " + listed(e.Silent)
 	default:
 		s += "; silent: " + listed(e.Silent)
 	}

@@ -32,6 +32,8 @@ func TestAdapter(t *testing.T) {
 			`* 03:04:05.006 fetchSockets of abc in /, request r: NOT ANSWERED by 1 of 2 other servers within 5.00 s; silent: "x"`},
 		{trace.AdapterRequest{Server: "abc", Namespace: "/", Type: "SERVER_SIDE_EMIT", EventName: "e", Request: "r", Expected: 1, Came: 0, Silent: []string{"x", "y"}, Among: true, TimedOut: true, Duration: 5 * time.Second},
 			`* 03:04:05.006 serverSideEmit "e" of abc in /, request r: NOT ANSWERED by the other server within 5.00 s; silent: some of "x", "y"`},
+		{trace.AdapterRequest{Server: "abc", Namespace: "/", Type: "FETCH_SOCKETS", Request: "r", Expected: 2, Came: 1, Silent: []string{"x"}, Among: true, TimedOut: true, Duration: 5 * time.Second},
+			`* 03:04:05.006 fetchSockets of abc in /, request r: NOT ANSWERED by 1 of 2 other servers within 5.00 s; silent: perhaps "x"`},
 		{trace.AdapterRequest{Server: "abc", Namespace: "/", Type: "BROADCAST", EventName: "e", Request: "r", Expected: 1, Came: 1, Clients: 2, Acks: 1, TimedOut: true, Duration: time.Second},
 			`* 03:04:05.006 broadcast "e" of abc in /, request r: answered by 1 other server, and not by all clients within 1.00 s; 1 of 2 clients acknowledged`},
 		{trace.AdapterRequest{Server: "abc", Namespace: "/", Type: "ALL_ROOMS", Request: "r", Expected: -1, Came: 3, TimedOut: true, Duration: time.Second},

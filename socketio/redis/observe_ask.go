@@ -18,7 +18,7 @@ type GroupAnswers struct {
 	Sockets  int            `json:"sockets"`
 	Rooms    int            `json:"rooms"` // that are not a socket's own
 	Silent   []string       `json:"silent,omitempty"`
-	Among    bool           `json:"among,omitempty"`    // some of Silent have answered, without saying who they are
+	Among    bool           `json:"among,omitempty"`    // some of Silent may have answered, without saying who they are
 	LeftOut  int            `json:"left_out,omitempty"` // answers that were too much
 	Error    string         `json:"error,omitempty"`    // why nobody could be asked
 	Duration time.Duration  `json:"duration_ns"`        // until the last answer, or for which they were waited for
@@ -38,10 +38,24 @@ func (t *taking) ask(ctx context.Context) {
 		a := &asking{taking: t, group: g, uid: newUID(16), came: make(chan reply, 1000),
 			asked: map[string]messageKind{}, sockets: map[string]bool{}, rooms: map[string]bool{}, from: map[string]bool{}}
 		g.Answers = &GroupAnswers{Expected: g.Servers, Servers: []ServerAnswer{}}
+		if t.deafens(g) {
+			g.Answers.Error = "the question would go to servers by pubsub too, to whom it is garbage, by which an official one ends or hears nothing more"
+			continue
+		}
 		if err := a.run(ctx); err != nil {
 			g.Answers.Error = words(err).Error()
 		}
 	}
+}
+
+// deafens reports whether a question to a group would come to servers by pubsub as
+// well: these are subscribed to each channel that begins as that of the others. An
+// official one throws a TypeError at what is no list, within its Redis client, which
+// reads nothing more then.
+func (t *taking) deafens(g *ServerGroup) bool {
+	return g.Adapter == streamsName && !g.Sharded && slices.ContainsFunc(t.Groups, func(other ServerGroup) bool {
+		return other.Adapter == pubsubName && other.Prefix == g.Prefix && other.Namespace == g.Namespace
+	})
 }
 
 // asking is one group being asked. Its servers answer to a channel that is not
@@ -234,7 +248,7 @@ func (a *asking) finish(began time.Time) {
 		}
 	}
 	slices.Sort(answers.Silent)
-	answers.Among = len(answers.Silent) > answers.Expected-answers.Came
+	answers.Among = len(answers.Silent) > 0 && a.from[""] // whoever that is
 }
 
 // Reach opens a Redis that has to be there; where it is a server of a Redis

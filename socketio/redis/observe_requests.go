@@ -23,6 +23,7 @@ type inquiry struct {
 
 	from          map[string]bool // who has answered, where the answers say so
 	came          int             // servers that have
+	nameless      int             // of these, who do not say so
 	clients, acks int
 	over          bool // it is told of
 }
@@ -64,6 +65,8 @@ func (w *watcher) relate(m *observed) {
 	}
 	if m.uid != "" {
 		q.from[m.uid] = true
+	} else {
+		q.nameless++
 	}
 }
 
@@ -155,7 +158,7 @@ func (q *inquiry) event(at time.Time, late bool) trace.AdapterRequest {
 		}
 	}
 	slices.Sort(e.Silent)
-	e.Among = q.others >= 0 && len(e.Silent) > q.others-q.came
+	e.Among = len(e.Silent) > 0 && q.others >= 0 && q.nameless > 0
 	return e
 }
 

@@ -81,8 +81,10 @@ func TestObserverReads(t *testing.T) {
 			`{"adapter":"pubsub","name":"hi","namespace":"/","server":"emitter","type":"SERVER_SIDE_EMIT"}`},
 		{"answer to nobody known", "socket.io-response#/#abc123#", `{"requestId":"r","sockets":["x"]}`,
 			`{"adapter":"pubsub","count":1,"namespace":"/","request":"r","to":"abc123","type":"FETCH_SOCKETS_RESPONSE"}`},
-		{"garbage", "socket.io#/#", "garbage", `{"came":"invalid payload","rule":"adapter-garbage"`},
-		{"no options", "socket.io-request#/#", `{"type":5}`, `{"came":"no message: a request of type 5 has no opts","rule":"adapter-garbage"`},
+		{"garbage", "socket.io#/#", "garbage", `{"came":"neither JSON nor MessagePack: \"garbage\"","rule":"adapter-garbage"`},
+		{"no options", "socket.io-request#/#", `{"type":5}`, `{"came":"no message: a request of type 5 has no opts: \"{\\\"type\\\":5}\"","rule":"adapter-garbage"`},
+		{"no text", "socket.io-request#/#", `{"uid":1}`, `{"came":"no message: uid is of the type number: \"{\\\"uid\\\":1}\"","rule":"adapter-garbage"`},
+		{"half", "socket.io-request#/#", `{"uid":` + strings.Repeat(" ", 30), `{"came":"no JSON: unexpected end of JSON input: \"{\\\"uid\\\":                         \" and 5 bytes more","rule"`},
 		{"empty", "socket.io#/#", "", `{"came":"it is empty"`},
 		{"of streams", "socket.io#/#", "hex:84a3756964b061336631633264346535623630373138a36e7370a12fa47479706507a46461746182a46f70747383a5726f6f6d7390a665786365707490a5666c61677380a9726571756573744964a17a",
 			`{"adapter":"streams","namespace":"/","request":"z","server":"a3f1c2d4e5b60718","type":"FETCH_SOCKETS"}`},
@@ -105,7 +107,7 @@ func TestObserverReadsStreams(t *testing.T) {
 	w.take(&sight{at: w.at, sharded: true, channel: "socket.io#/#", raw: []byte(`{"uid":"b3f1c2d4e5b60718","nsp":"/","type":5,"data":{"opts":{"rooms":["a"]},"rooms":["b"]}}`)})
 	want := []string{
 		`{"adapter":"streams","entry":"1-0","name":"ev","namespace":"/","server":"a3f1c2d4e5b60718","type":"BROADCAST"}`,
-		`{"came":"illegal base64 data at input byte 0","rule":"adapter-garbage","summary":"What came over socket.io is no message of an adapter."}`,
+		`{"came":"neither JSON nor base64: illegal base64 data at input byte 0","rule":"adapter-garbage","summary":"What came over socket.io is no message of an adapter."}`,
 		`{"came":"a message of b3f1c2d4e5b60718 by sharded","rule":"adapter-mixed","summary":"Servers of the adapters streams and sharded are in the namespace /: they do not hear one another."}`,
 		`{"adapter":"sharded","change":["b"],"namespace":"/","rooms":["a"],"server":"b3f1c2d4e5b60718","type":"SOCKETS_LEAVE"}`,
 	}
@@ -168,6 +170,20 @@ func TestObserverAnswers(t *testing.T) {
 		w.over(answers, `{"requestId":"r","sockets":[]}`)
 		w.expire(w.at.Add(10 * time.Second))
 		if got := last(w); !strings.Contains(got, `"among":true`) || !strings.Contains(got, `"silent":["def456","ghi789"]`) {
+			t.Errorf("%s", got)
+		}
+	})
+	t.Run("a stranger", func(t *testing.T) { // who is counted, and is no server
+		w := watchAll()
+		census := w.census
+		w.census = func(s *sight, adapter, uid, namespace string) (int, []string) {
+			others, ids := census(s, adapter, uid, namespace)
+			return others, ids[:1]
+		}
+		w.over(ask, fetch)
+		w.over(answers, `{"requestId":"r","sockets":[]}`)
+		w.expire(w.at.Add(10 * time.Second))
+		if got := last(w); !strings.Contains(got, `"among":true`) || !strings.Contains(got, `"silent":["def456"]`) {
 			t.Errorf("%s", got)
 		}
 	})

@@ -2,10 +2,15 @@ package redis
 
 import (
 	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sockkit/sockkit/socketio"
 	"github.com/sockkit/sockkit/trace"
 )
 
@@ -207,10 +212,40 @@ func (w *watcher) mix(m *observed) {
 func (w *watcher) wrong(s *sight, err error) {
 	w.garbage++
 	w.finding(s, trace.Finding{
-		Rule: "adapter-garbage", Summary: "What came over " + s.channel + " is no message of an adapter.", Came: err.Error(),
+		Rule: "adapter-garbage", Summary: "What came over " + s.channel + " is no message of an adapter.", Came: garbageText(s, err),
 		Due:  "a message of an adapter of Socket.IO",
-		Mend: "Find what else publishes there: an official server of the adapter pubsub may end by it.",
+		Mend: "Find what else publishes there: an official server of the adapter pubsub may end by it, or hear nothing more.",
 	})
+}
+
+// garbageShown is how many bytes of garbage are shown.
+const garbageShown = 32
+
+// garbageText says why what came is no message, and how it begins.
+func garbageText(s *sight, err error) string {
+	text := err.Error()
+	var other *json.UnmarshalTypeError
+	var document *json.SyntaxError
+	switch {
+	case errors.As(err, &other) && other.Field != "":
+		text = fmt.Sprintf("no message: %s is of the type %s", other.Field, other.Value)
+	case errors.As(err, &other):
+		text = "no message: it is of the type " + other.Value
+	case errors.As(err, &document):
+		text = "no JSON: " + text
+	case errors.As(err, new(base64.CorruptInputError)):
+		text = "neither JSON nor base64: " + text
+	case errors.Is(err, socketio.ErrInvalidPayload):
+		text = "neither JSON nor MessagePack"
+	}
+	switch raw := s.raw; {
+	case len(raw) == 0:
+	case len(raw) > garbageShown:
+		text += fmt.Sprintf(": %q and %d bytes more", raw[:garbageShown], len(raw)-garbageShown)
+	default:
+		text += fmt.Sprintf(": %q", raw)
+	}
+	return text
 }
 
 func (w *watcher) finding(s *sight, f trace.Finding) {

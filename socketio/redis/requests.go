@@ -19,7 +19,7 @@ type TimeoutError struct {
 	Operation          string // "fetchSockets", "serverSideEmit" or "broadcast with acknowledgements"
 	Answered, Expected int    // servers, this one not counted
 	// Missing are the ids of servers that have not answered. Where Among is set some
-	// of them have: their answers do not say whose they are.
+	// of them may have: there are answers that do not say whose they are.
 	Missing []string
 	Among   bool
 	// Away is why Redis could not be reached, where it could not: nobody was asked,
@@ -32,8 +32,10 @@ func (e *TimeoutError) Error() string {
 	text := fmt.Sprintf("redis: timeout reached: %s: only %d responses received out of %d", e.Operation, e.Answered, e.Expected)
 	switch {
 	case len(e.Missing) == 0:
-	case e.Among:
+	case e.Among && len(e.Missing) > e.Expected-e.Answered:
 		text += "; silent: some of " + strings.Join(e.Missing, ", ")
+	case e.Among: // or a subscriber that is no server, and has no id
+		text += "; silent: perhaps " + strings.Join(e.Missing, ", ")
 	default:
 		text += "; silent: " + strings.Join(e.Missing, ", ")
 	}
@@ -135,7 +137,7 @@ func (a *adapter) silence(operation string, q *question, expected int) *TimeoutE
 		}
 	}
 	slices.Sort(e.Missing)
-	e.Among = len(e.Missing) > expected-e.Answered
+	e.Among = len(e.Missing) > 0 && e.Answered > len(from)
 	return e
 }
 

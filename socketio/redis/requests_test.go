@@ -119,6 +119,17 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestSilenceWithoutName has one answer without saying who it is, and one of two
+// subscribers is no server: it is not said that the other was silent.
+func TestSilenceWithoutName(t *testing.T) {
+	q := &question{from: map[string]bool{}}
+	q.first("")
+	a := (&told{who: func() []string { return []string{"us", "node"} }}).adapter(t)
+	if e := a.silence("x", q, 2); !slices.Equal(e.Missing, []string{"node"}) || !e.Among || !strings.HasSuffix(e.Error(), "; silent: perhaps node") {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestMeet has more servers say something than are remembered, while Redis takes its
 // time: one goroutine counts them.
 func TestMeet(t *testing.T) {
