@@ -131,8 +131,8 @@ func onSignals(children *endpoint.Children) (context.Context, func()) {
 
 // sameSignal is for how long a signal may be the one before it once more: timeout(1)
 // signals its child and then the group that it is in, and npm hands on what the
-// terminal has sent to everybody.
-const sameSignal = 250 * time.Millisecond
+// terminal has sent to everybody. Nobody presses Ctrl-C twice as fast.
+const sameSignal = 50 * time.Millisecond
 
 // secondOf waits for a signal that is not the first one once more.
 func secondOf(ch <-chan os.Signal) os.Signal {
