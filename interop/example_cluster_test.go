@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,9 @@ func TestExampleCluster(t *testing.T) {
 		sockkit(t, "dial", "sio://"+front, "-x", "message again", "--expect", `^message "again"`).want(0)
 		sockkit(t, "dial", "--transports", "polling", "sio://"+front, "-x", "message polled", "--expect", `^message "polled"`).want(0)
 	}
+	// What nginx keeps in a file arrives, too, also where it is started by root.
+	long := strings.Repeat("long ", 20_000)
+	sockkit(t, "dial", "--transports", "polling", "sio://"+front, "-x", `message "`+long+`"`, "--expect", `^message "`+long[:100]).want(0)
 	must(t, syscall.Kill(-us.pid(), syscall.SIGINT)) // as a terminal does
 	us.want(0)
 	if strings.Contains(us.err.String(), "You insist") {
@@ -64,8 +68,14 @@ func exampleCluster(t *testing.T) func(args ...string) *proc {
 	modules, err := filepath.Abs("node_modules")
 	must(t, err)
 	return func(args ...string) *proc {
-		return start(t, program{args: append([]string{"sh", "-c", `cd .. && exec "$0" "$@"`, it}, args...), env: []string{"NODE_PATH=" + modules}})
+		return start(t, program{args: append([]string{"sh", "-c", `cd .. && exec "$0" "$@"`, it}, args...), env: []string{"NODE_PATH=" + modules, "PATH=" + pathOfUsers()}})
 	}
+}
+
+// pathOfUsers is where Debian looks for programs of those who are not root: nginx is
+// in none of these.
+func pathOfUsers() string {
+	return strings.Join(slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool { return strings.HasSuffix(dir, "/sbin") }), ":")
 }
 
 func builtCluster(t *testing.T) string {
@@ -125,6 +135,7 @@ func TestExampleClusterTroubles(t *testing.T) {
 	if strings.Contains(p.err.String(), "listening on") {
 		t.Errorf("it said that it listens: %s", p.err)
 	}
+	run("no flag").wantSays(1, `"no flag" is no flag`)
 	run("-listen", "127.0.0.1:0", "-redis", "redis://127.0.0.1:1").wantSays(1, "connection refused")
 	early := run("-listen", "127.0.0.1:0")
 	await(t, "Redis to be started", early.errOrEnd, func() bool { return !early.alive() || early.err.String() != "" })

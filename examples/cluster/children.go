@@ -188,6 +188,20 @@ func source() (string, error) {
 	return "", errors.New("server.cjs is not here: run it from the folder of the module")
 }
 
+// program finds one also where Debian has those of administrators, which are not in
+// everybody's PATH.
+func program(name string) string {
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return name
+}
+
 //go:embed nginx.conf
 var nginxText string
 
@@ -208,11 +222,12 @@ func (c *children) nginx(ctx context.Context, front string, backends []backend) 
 	for _, b := range backends {
 		addresses = append(addresses, map[string]string{"Name": b.name, "Address": b.address})
 	}
-	err = errors.Join(nginxConf.Execute(f, map[string]any{"Dir": dir, "Front": front, "Servers": addresses}), f.Close())
+	// Started by root, nginx serves as another user, who keeps large requests below.
+	err = errors.Join(os.Chmod(dir, 0o711), nginxConf.Execute(f, map[string]any{"Dir": dir, "Front": front, "Servers": addresses}), f.Close())
 	if err != nil {
 		return err
 	}
-	if err := c.begin("nginx", exec.Command("nginx", "-p", dir, "-c", name, "-e", "stderr")); err != nil {
+	if err := c.begin("nginx", exec.Command(program("nginx"), "-p", dir, "-c", name, "-e", "stderr")); err != nil {
 		return err
 	}
 	return c.answers(ctx, "nginx", front)

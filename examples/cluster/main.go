@@ -34,7 +34,9 @@ func main() {
 	flag.StringVar(&c.redis, "redis", "", "use this Redis, `URL`; \"\" starts one")
 	flag.BoolVar(&c.node, "node", true, "a Node server is the third")
 	flag.BoolVar(&c.nginx, "nginx", true, "nginx stands before them")
-	flag.Parse()
+	if flag.Parse(); flag.NArg() > 0 {
+		log.Fatalf("%q is no flag", flag.Arg(0))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	runtime.LockOSThread() // what it starts ends with the thread that has started it
