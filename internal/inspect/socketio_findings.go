@@ -68,7 +68,7 @@ func (in *Inspection) openingFindings(a *polled) {
 	}
 	if names := in.Report.Engine.Cookies; len(names) > 0 {
 		in.Report.add(Finding{ID: StickyCookie, Severity: Note, What: "the first answer sets " + plural(len(names), "cookie") + ": " + listed(names),
-			Hint: "where a balancer keeps sessions together by one, clients in pages of other origins need withCredentials: true"})
+			Hint: "where a balancer keeps sessions together by one, clients in Node and in pages of other origins need withCredentials: true"})
 	}
 	in.corsFinding(a)
 }
