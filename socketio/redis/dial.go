@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -111,6 +113,31 @@ type greeted struct {
 	came    atomic.Bool  // an answer
 	asks    atomic.Bool  // something was sent, and not answered
 	nobody  atomic.Int32 // how often Redis has answered that it does not know who this is
+	parting atomic.Pointer[farewell]
+}
+
+// farewell is what Redis says before it hangs up on who has just come. To go-redis it
+// is an answer to the greeting, which older versions do not know either: it goes on.
+type farewell string
+
+// Error implements error.
+func (e farewell) Error() string { return string(e) }
+
+// RedisError has it be an answer of Redis.
+func (farewell) RedisError() {}
+
+var farewells = []string{"-DENIED ", "-ERR max number of clients"}
+
+// hear looks whether the first words are the last ones.
+func (g *greeted) hear(b []byte) {
+	if g.came.Load() {
+		return
+	}
+	line, _, whole := strings.Cut(string(b[:min(len(b), 1000)]), "\r\n")
+	if whole && slices.ContainsFunc(farewells, func(f string) bool { return strings.HasPrefix(line, f) }) {
+		said := farewell(line[1:])
+		g.parting.Store(&said)
+	}
 }
 
 func (d *dialer) greeted(c, plain net.Conn, address string) (net.Conn, error) {
@@ -162,6 +189,7 @@ func (g *greeted) Read(b []byte) (int, error) {
 		if wrong := g.framing.take(b[:n]); wrong != nil {
 			return 0, g.explain(wrong, false)
 		}
+		g.hear(b[:n])
 		g.came.Store(g.framing.whole)
 		g.asks.Store(false)
 		if bytes.HasPrefix(b[:n], noAuth) {
@@ -177,7 +205,7 @@ func (g *greeted) Write(b []byte) (int, error) {
 		return 0, unsentError{g.useless()}
 	}
 	if g.came.Load() && !g.asks.Load() && g.socket != nil && hungUp(g.socket) {
-		return 0, unsentError{&lostError{g.address, "it ended the connection", "", net.ErrClosed}}
+		return 0, g.hungUp()
 	}
 	g.asks.Store(true)
 	n, err := g.Conn.Write(b)
@@ -190,11 +218,22 @@ func (g *greeted) Write(b []byte) (int, error) {
 	return n, g.explain(err, false)
 }
 
+// hungUp is that Redis has, before anything was sent.
+func (g *greeted) hungUp() error {
+	if said := g.parting.Load(); said != nil {
+		return unsentError{*said}
+	}
+	return unsentError{&lostError{g.address, "it ended the connection", "", net.ErrClosed}}
+}
+
 // explain words what has happened to the connection. Where Redis has said nothing
 // before, nothing of ours was sent.
 func (g *greeted) explain(err error, amid bool) error {
 	if err == nil {
 		return nil
+	}
+	if g.parting.Load() != nil {
+		return g.hungUp()
 	}
 	e := &lostError{g.address, g.words(err, amid), "", err}
 	if g.came.Load() {

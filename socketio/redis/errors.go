@@ -45,6 +45,10 @@ func (e *lostError) Unwrap() error { return e.err }
 
 const noAnswer = "no answer in time"
 
+// ofOptions is what go-redis puts before an error of Redis to what a connection begins
+// with, such as its database.
+const ofOptions = "failed to initialize connection options: "
+
 // words has an error be told in one line, and in plain words where it is none of
 // Redis's own: a wait that is over, an answer that nobody can read.
 func words(err error) error {
@@ -53,6 +57,8 @@ func words(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case strings.HasPrefix(err.Error(), ofOptions):
+		return worded{strings.TrimPrefix(err.Error(), ofOptions), err}
 	case unsharded(err):
 		return worded{"it has no sharded channels, which Redis has from version 7 on", err}
 	case errors.As(err, &reply) && strings.TrimSpace(reply.Error()) == "":

@@ -360,10 +360,16 @@ func TestUnconfirmed(t *testing.T) {
 	}
 }
 
-// TestCutShort is a Redis that ends the connection at once, or within the answer to the
-// greeting: only where it has said nothing may it be one that wants TLS.
+// TestCutShort is a Redis that ends the connection at once, within the answer to the
+// greeting, or having said why: only where it has said nothing may it be one that wants
+// TLS.
 func TestCutShort(t *testing.T) {
-	for said, want := range map[string]string{"": "it ended the connection without an answer (a port for TLS wants rediss://)", "*14": "it ended the connection in the middle of an answer"} {
+	for said, want := range map[string]string{
+		"":                                       "it ended the connection without an answer (a port for TLS wants rediss://)",
+		"*14":                                    "it ended the connection in the middle of an answer",
+		"-ERR max number of clients reached\r\n": "ERR max number of clients reached",
+		"-DENIED it is in protected mode\r\n":    "DENIED it is in protected mode",
+	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
