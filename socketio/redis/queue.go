@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,14 @@ var errClosed = errors.New("redis: closed")
 // maxBatch is how many commands go to Redis at once.
 const maxBatch = 256
 
+// bigJob is from how many bytes on a command goes alone where it was not answered
+// before: it may be more than Redis, or what stands before it, takes. After
+// manyHangUps connections that it has cost it is given up.
+const (
+	bigJob      = 256 << 10
+	manyHangUps = 8
+)
+
 // manyMoves is how often in a row a slot may be another server's, before that is
 // trouble: two seconds, about.
 const manyMoves = 6
@@ -37,7 +46,8 @@ type job struct {
 	// Nil gives it up: it is better lost than doubled.
 	find func(ctx context.Context) (found bool, err error)
 
-	unsure bool
+	unsure  bool
+	hangUps int // connections that ended behind it, where it went alone
 }
 
 // queue sends commands to Redis one after the other, many at once, and keeps them
@@ -206,10 +216,10 @@ func (q *queue) work() {
 		switch {
 		case tries > 0:
 			if err = q.ping(batch); err == nil && len(batch) > 0 {
-				left, err = q.sent(batch)
+				left, err = q.sent(apart(batch))
 			}
 		case len(batch) > 0:
-			left, err = q.sent(batch)
+			left, err = q.sent(batch, nil)
 		}
 		if batch = left; err == nil {
 			tries = 0
@@ -284,10 +294,22 @@ func (q *queue) ping(batch []*job) error {
 	return err
 }
 
+// apart are those commands of a batch that go together, and those behind them: a big
+// one goes alone.
+func apart(batch []*job) (now, later []*job) {
+	n := slices.IndexFunc(batch, func(j *job) bool { return j.size >= bigJob })
+	if n < 0 {
+		return batch, nil
+	}
+	n = max(n, 1)
+	return batch[:n], batch[n:]
+}
+
 // sent is send, and notes what is still on its way.
-func (q *queue) sent(batch []*job) (left []*job, err error) {
-	left, err = q.send(batch)
-	q.landed(batch, left)
+func (q *queue) sent(now, later []*job) (left []*job, err error) {
+	left, err = q.send(now)
+	left = slices.Concat(left, later)
+	q.landed(slices.Concat(now, later), left)
 	return left, err
 }
 
@@ -304,7 +326,7 @@ func (q *queue) send(batch []*job) (left []*job, err error) {
 		return batch, err
 	}
 	for i, j := range batch {
-		if again, why := q.judge(j, answers[i]); again {
+		if again, why := q.judge(j, answers[i], len(batch) == 1); again {
 			left = append(left, j)
 			err = why
 		} else if why != nil && !isReply(why) {
@@ -320,7 +342,7 @@ func (q *queue) send(batch []*job) (left []*job, err error) {
 }
 
 // findUnsure takes out those whose answers never came, and which Redis has all
-// the same.
+// the same, or will never have.
 func (q *queue) findUnsure(ctx context.Context, batch []*job) (left []*job, err error) {
 	for i, j := range batch {
 		found := false
@@ -330,9 +352,12 @@ func (q *queue) findUnsure(ctx context.Context, batch []*job) (left []*job, err 
 			}
 			j.unsure = false
 		}
-		if found {
+		switch {
+		case found:
 			q.conn.count.published.Add(1)
-		} else {
+		case j.hangUps >= manyHangUps:
+			q.fail(j, fmt.Errorf("redis: %d bytes at once are more than it takes: it ended the connection %d times in a row; they were dropped", j.size, j.hangUps))
+		default:
 			left = append(left, j)
 		}
 	}
@@ -361,8 +386,9 @@ func (q *queue) exec(ctx context.Context, batch []*job) ([]goredis.Cmder, error)
 	return answers, nil
 }
 
-// judge ends a command, or says that it has to be sent again.
-func (q *queue) judge(j *job, cmd goredis.Cmder) (again bool, why error) {
+// judge ends a command, or says that it has to be sent again. Alone are those that
+// nothing went along with.
+func (q *queue) judge(j *job, cmd goredis.Cmder, alone bool) (again bool, why error) {
 	err := cmd.Err()
 	switch {
 	case err == nil || errors.Is(err, goredis.Nil):
@@ -375,13 +401,27 @@ func (q *queue) judge(j *job, cmd goredis.Cmder) (again bool, why error) {
 		return true, err
 	case isReply(err): // refused for good
 	case j.find != nil:
-		j.unsure = true
+		if j.unsure = true; alone && j.size >= bigJob && hungUpOn(err) {
+			j.hangUps++
+		}
 		return true, err
 	}
-	q.conn.count.failed.Add(1)
-	q.conn.note("%s: %v", cmd.Name(), words(err))
-	q.settle(j, nil, fmt.Errorf("redis: %s: %w", cmd.Name(), words(err)))
+	q.fail(j, fmt.Errorf("redis: %s: %w", cmd.Name(), words(err)))
 	return false, err
+}
+
+// hungUpOn reports whether the other side has ended a connection on which it had
+// answered before.
+func hungUpOn(err error) bool {
+	var lost *lostError
+	return errors.As(err, &lost) && !isLate(err)
+}
+
+// fail ends a command that Redis does not have.
+func (q *queue) fail(j *job, err error) {
+	q.conn.count.failed.Add(1)
+	q.conn.note("%s", strings.TrimPrefix(err.Error(), "redis: "))
+	q.settle(j, nil, err)
 }
 
 func (q *queue) settle(j *job, cmd goredis.Cmder, err error) {

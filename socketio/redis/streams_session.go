@@ -104,18 +104,24 @@ func (a *stream) RestoreSession(pid, offset string) (*socketio.LostSession, erro
 	}
 	ctx, cancel := context.WithTimeout(a.reader.ctx, a.all.options.RestoreTimeout)
 	defer cancel()
+	var why error // what stood in the way last
 	for began := time.Now(); ; {
 		var lost *socketio.LostSession
 		err := errors.New("what it was sent has not reached Redis yet")
 		if a.settled() {
 			lost, err = a.restore(ctx, pid, offset)
 		}
+		if ctx.Err() == nil {
+			why = err
+		}
 		switch {
 		case lost != nil:
 			return lost, nil
+		case err != nil && isAnswer(err) && !passes(err):
+			return nil, fmt.Errorf("redis: no session of %.40q: %w", pid, err)
 		case ctx.Err() != nil:
-			why := words(cmp.Or(err, ctx.Err()))
-			return nil, worded{fmt.Sprintf("redis: no session of %s: Redis is away, or slow: %v", pid, why), errors.Join(err, ctx.Err())}
+			err = cmp.Or(why, err, ctx.Err())
+			return nil, worded{fmt.Sprintf("redis: no session of %.40q: Redis is away, or slow: %v", pid, words(err)), errors.Join(err, ctx.Err())}
 		case err == nil && !a.mayComeLate() && time.Since(began) > lateMove:
 			return nil, nil
 		}
