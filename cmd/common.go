@@ -118,7 +118,7 @@ func (o *common) check(c *cobra.Command) error {
 // filled refuses flags that were given and are empty, as by a script's variable that
 // is not set, where that would let everybody in, trust everybody, or serve alone.
 func filled(set *pflag.FlagSet) error {
-	for _, name := range []string{"basic-auth", "require-auth", "client-ca", "admin", "redis", "metrics", "ca", "pin"} {
+	for _, name := range []string{"basic-auth", "require-auth", "client-ca", "admin", "redis", "redis-prefix", "metrics", "ca", "pin"} {
 		if f := set.Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			return usagef(fmt.Sprintf("--%s is empty", name), "perhaps a variable is not set; where nothing is meant leave the flag out")
 		}

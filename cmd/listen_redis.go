@@ -20,6 +20,7 @@ import (
 type redisFlags struct {
 	url     string
 	adapter string
+	prefix  string
 }
 
 // The adapters, by the names that --redis-adapter takes.
@@ -32,11 +33,14 @@ const (
 func (f *redisFlags) add(set *pflag.FlagSet) {
 	set.StringVar(&f.url, "redis", "", "be one cluster with all servers at this Redis, official ones too: `URL` is redis://…, rediss://… or redis-sentinel://…, or @FILE")
 	set.StringVar(&f.adapter, "redis-adapter", adapterPubSub, "the official `ADAPTER` that the others use: pubsub, sharded or streams")
+	set.StringVar(&f.prefix, "redis-prefix", "socket.io", "begin the names of channels, and the stream's, with `PREFIX`, as the others do; clusters that share a Redis need one each")
 }
 
 // complete checks the flags against each other.
-func (f *redisFlags) complete(recovery bool) error {
+func (f *redisFlags) complete(set *pflag.FlagSet, recovery bool) error {
 	switch {
+	case f.url == "" && set.Changed("redis-prefix"):
+		return usagef("--redis-prefix names the channels of a Redis, and none is named", "--redis redis://localhost:6379")
 	case f.adapter != adapterPubSub && f.adapter != adapterSharded && f.adapter != adapterStreams:
 		return usagef(fmt.Sprintf("--redis-adapter takes pubsub, sharded or streams; %q came", f.adapter), "all servers of a cluster use the same one")
 	case f.url == "" && f.adapter != adapterPubSub:
@@ -134,11 +138,11 @@ func (f *redisFlags) factory(conn *redis.Conn) socketio.AdapterFactory {
 	case conn == nil:
 		return nil
 	case f.adapter == adapterSharded:
-		return conn.ShardedAdapter(nil)
+		return conn.ShardedAdapter(&redis.ShardedOptions{ChannelPrefix: f.prefix})
 	case f.adapter == adapterStreams:
-		return conn.StreamsAdapter(nil)
+		return conn.StreamsAdapter(&redis.StreamsOptions{StreamName: f.prefix, ChannelPrefix: f.prefix})
 	}
-	return conn.Adapter(nil)
+	return conn.Adapter(&redis.AdapterOptions{Key: f.prefix})
 }
 
 // brokerSamples are the figures of the way to Redis.

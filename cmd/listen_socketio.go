@@ -55,7 +55,7 @@ func (f *socketIOFlags) add(set *pflag.FlagSet) {
 // complete checks the flags, which Socket.IO alone has a use for.
 func (f *socketIOFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if !a.SocketIO() {
-		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "drain", "event", "admin", "redis", "redis-adapter")
+		return noSocketIOFlag(c, a, "transports", "require-auth", "recovery", "drain", "event", "admin", "redis", "redis-adapter", "redis-prefix")
 	}
 	if err := checkTransports(f.transports); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (f *socketIOFlags) complete(c *cobra.Command, a endpoint.Address) error {
 	if err := f.admin.complete(a); err != nil {
 		return err
 	}
-	if err := f.redis.complete(f.recovery > 0); err != nil {
+	if err := f.redis.complete(c.Flags(), f.recovery > 0); err != nil {
 		return err
 	}
 	if f.requireAuth == "" {
