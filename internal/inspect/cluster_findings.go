@@ -56,12 +56,12 @@ func (in *Inspection) mixedFindings() {
 		for _, prefix := range slices.Sorted(maps.Keys(of)) {
 			if len(of[prefix]) > 1 {
 				in.Report.add(Finding{ID: MixedAdapters, Severity: Error, What: apartText(name, of[prefix]), Due: "one adapter for all servers of a cluster",
-					Hint: "have all use the same one (in sockkit --redis-adapter); two clusters at one Redis need prefixes of their own, as databases do not part channels"})
+					Hint: "have all use the same one (in sockkit --redis-adapter); two clusters at one Redis need prefixes of their own (--redis-prefix), as databases do not part channels"})
 			}
 		}
 		if len(of) > 1 {
 			in.Report.add(Finding{ID: MixedPrefixes, Severity: Warning, What: apartText(name, within[name]), Due: "one prefix for all servers of a cluster",
-				Hint: "where they are to be one cluster give them the same key (pubsub) or channelPrefix; clusters of their own may stay as they are"})
+				Hint: "where they are to be one cluster give them the same key (pubsub) or channelPrefix (in sockkit --redis-prefix); clusters of their own may stay as they are"})
 		}
 	}
 }
