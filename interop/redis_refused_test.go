@@ -70,3 +70,40 @@ func TestRedisSessionRefused(t *testing.T) {
 		r.do("ACL", "SETUSER", "default", "-get")
 	}
 }
+
+// TestRedisSessionElsewhere has a client of one namespace want to come back in
+// another, past that one's middlewares: there it is a new one, whoever has written its
+// session.
+func TestRedisSessionElsewhere(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	w := memberWords{Name: "go", Kind: "streams", Redis: []string{r.url()}}
+	m := startGoMember(t, w, &socketio.ServerOptions{Recovery: &socketio.Recovery{}}, &redis.ConnOptions{})
+	offsets := map[string]string{}
+	for _, name := range []string{"/", "/admin"} {
+		if err := m.Of(name).Emit("x", 1); err != nil {
+			t.Fatal(err)
+		}
+		poll(t, "an entry of "+name, func() bool {
+			lines := strings.Split(r.do("XREVRANGE", "socket.io", "+", "-", "COUNT", "1"), "\n")
+			offsets[name] = lines[0]
+			return len(lines) > 4 && lines[4] == name
+		})
+	}
+	// by a server in Go, which says whose it is, and by an official one
+	m.Of("/").Adapter().PersistSession(&socketio.LostSession{SID: "ours", PID: "go", Rooms: []string{"ours"}})
+	r.do("SET", "sio:session:p", "hKNzaWShc6NwaWShcKVyb29tc5OhcwfApGRhdGGCo2tlecQCAQKhbgE=")
+	poll(t, "the session", func() bool { return strings.TrimSpace(r.do("EXISTS", "sio:session:go")) == "1" })
+	for _, row := range []struct {
+		pid, namespace, offset string
+		comes                  bool
+	}{
+		{"go", "/admin", "/", false}, {"go", "/admin", "/admin", false}, {"p", "/admin", "/", false},
+		{"go", "/", "/", true}, {"p", "/", "/", true},
+	} {
+		lost, err := m.Of(row.namespace).Adapter().RestoreSession(row.pid, offsets[row.offset])
+		if err != nil || (lost != nil) != row.comes {
+			t.Errorf("%+v: %+v, %v", row, lost, err)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s is a request: %+v", name, m)
 		}
 		for _, value := range []string{text, base64.StdEncoding.EncodeToString([]byte(text))} {
-			if s, err := decodeSession(value); err == nil {
+			if s, _, err := decodeSession(value); err == nil {
 				t.Errorf("%s is a session: %+v", name, s)
 			}
 			if m, err := readEntry(map[string]any{"uid": "x", "nsp": "/", "type": "3", "data": value}, "/"); err == nil {

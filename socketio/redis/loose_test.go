@@ -126,12 +126,12 @@ func TestSessionData(t *testing.T) {
 		{nil, `{}`}, {"text", `"text"`}, {map[string]any{"n": 1.5}, `{"n":1.5}`}, {user{Name: "<ü>"}, `{"name":"<ü>"}`}, {(*user)(nil), `{}`},
 		{user{"x", []byte{1, 2}}, `{"key":"AQI=","name":"x"}`}, {[]byte{1}, `"AQ=="`}, {map[int]bool{7: true}, `{"7":true}`},
 	} {
-		value, err := encodeSession(&socketio.LostSession{SID: "s", PID: "p", Rooms: []string{"s"}, Data: row.data})
+		value, err := encodeSession(&socketio.LostSession{SID: "s", PID: "p", Rooms: []string{"s"}, Data: row.data}, "/")
 		if err != nil {
 			t.Errorf("%v: %v", row.data, err)
 			continue
 		}
-		s, err := decodeSession(value)
+		s, _, err := decodeSession(value)
 		if err != nil {
 			t.Errorf("%v: %v", row.data, err)
 			continue
@@ -147,7 +147,7 @@ func TestSessionData(t *testing.T) {
 
 // TestLooseSession is the session of a socket with binary data and odd rooms.
 func TestLooseSession(t *testing.T) {
-	s, err := decodeSession("hKNzaWShc6NwaWShcKVyb29tc5OhcwfApGRhdGGCo2tlecQCAQKhbgE=")
+	s, _, err := decodeSession("hKNzaWShc6NwaWShcKVyb29tc5OhcwfApGRhdGGCo2tlecQCAQKhbgE=")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestLooseSession(t *testing.T) {
 	}
 	if raw, err := socketio.EncodeMsgpack([]byte(`{"sid":"s","pid":"p","rooms":[]}`), nil); err != nil {
 		t.Error(err)
-	} else if s, err = decodeSession(base64.StdEncoding.EncodeToString(raw)); err != nil || s.Data != nil {
+	} else if s, _, err = decodeSession(base64.StdEncoding.EncodeToString(raw)); err != nil || s.Data != nil {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

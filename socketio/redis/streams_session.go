@@ -15,12 +15,14 @@ import (
 	"github.com/sockkit/sockkit/socketio"
 )
 
-// wireSession is a socket that may come back, as Redis keeps it.
+// wireSession is a socket that may come back, as Redis keeps it. Its namespace is
+// written by this package alone.
 type wireSession struct {
 	SID   string          `json:"sid"`
 	PID   string          `json:"pid"`
 	Rooms roomNames       `json:"rooms"`
 	Data  json.RawMessage `json:"data"`
+	NSP   string          `json:"nsp,omitempty"`
 }
 
 const (
@@ -36,7 +38,7 @@ const (
 // PersistSession implements [socketio.Adapter]. The session stands behind what the
 // socket was sent.
 func (a *stream) PersistSession(s *socketio.LostSession) {
-	value, err := encodeSession(s)
+	value, err := encodeSession(s, a.Namespace().Name())
 	if err != nil {
 		a.Namespace().AdapterError(fmt.Errorf("redis: keeping the session of %s: %w", s.SID, err))
 		return
@@ -56,7 +58,7 @@ func (a *stream) PersistSession(s *socketio.LostSession) {
 	}
 }
 
-func encodeSession(s *socketio.LostSession) (string, error) {
+func encodeSession(s *socketio.LostSession, namespace string) (string, error) {
 	data, err := socketio.NewServerEvent("data", s.Data) // with what is binary as that, as the official server has it
 	if err != nil {
 		return "", err
@@ -66,7 +68,7 @@ func encodeSession(s *socketio.LostSession) (string, error) {
 		value = []byte("{}") // as the official server has it
 	}
 	_, attachments := data.Data()
-	document, err := marshal(wireSession{s.SID, s.PID, list(s.Rooms), value})
+	document, err := marshal(wireSession{s.SID, s.PID, list(s.Rooms), value, namespace})
 	if err != nil {
 		return "", err
 	}
@@ -74,25 +76,25 @@ func encodeSession(s *socketio.LostSession) (string, error) {
 	return base64.StdEncoding.EncodeToString(raw), err
 }
 
-func decodeSession(value string) (*socketio.LostSession, error) {
+func decodeSession(value string) (s *socketio.LostSession, namespace string, err error) {
 	raw, err := base64.StdEncoding.DecodeString(value)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	document, attachments, err := socketio.DecodeMsgpack(raw)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var w wireSession
 	if err := json.Unmarshal(document, &w); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if w.SID == "" || w.PID == "" {
-		return nil, errMessage("a session without ids")
+		return nil, "", errMessage("a session without ids")
 	}
-	s := &socketio.LostSession{SID: w.SID, PID: w.PID, Rooms: w.Rooms.named()}
+	s = &socketio.LostSession{SID: w.SID, PID: w.PID, Rooms: w.Rooms.named()}
 	s.Data, err = valueOf(w.Data, attachments)
-	return s, err
+	return s, w.NSP, err
 }
 
 // RestoreSession implements [socketio.Adapter]. While Redis is away it waits for
@@ -165,12 +167,13 @@ func (a *stream) restore(ctx context.Context, pid, offset string) (*socketio.Los
 	if err != nil {
 		return nil, err
 	}
-	lost, err := decodeSession(value)
+	lost, namespace, err := decodeSession(value)
 	if err != nil {
 		a.conn.garbage(key, err)
 		return nil, nil
 	}
-	if at, err := client.XRange(ctx, a.name, offset, offset).Result(); err != nil || len(at) == 0 {
+	at, err := client.XRange(ctx, a.name, offset, offset).Result()
+	if err != nil || len(at) == 0 || !a.ours(namespace, at[0]) {
 		return nil, err
 	}
 	if behind(offset, a.reader.position()) {
@@ -184,6 +187,17 @@ func (a *stream) restore(ctx context.Context, pid, offset string) (*socketio.Los
 		return nil, nil
 	}
 	return lost, err
+}
+
+// ours reports whether a session is one of this namespace: who is in one may not come
+// into another by it, past the middlewares. Official servers do not write whose it is;
+// but what the client has got was an event of its namespace.
+func (a *stream) ours(namespace string, got goredis.XMessage) bool {
+	name := a.Namespace().Name()
+	if of, _ := got.Values["nsp"].(string); of != name {
+		return false
+	}
+	return namespace == "" || namespace == name
 }
 
 // since returns the events behind an id, up to another, that are for a socket

@@ -155,6 +155,6 @@ func FuzzReceive(f *testing.F) {
 		_, _, _ = decodeCluster(raw)
 		_, _ = decodeClassicAnswer(raw)
 		_, _, _ = decodeClassicRequest(raw)
-		_, _ = decodeSession(string(raw))
+		_, _, _ = decodeSession(string(raw))
 	})
 }
