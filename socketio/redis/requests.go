@@ -40,7 +40,10 @@ func (e *TimeoutError) Error() string {
 		text += "; silent: " + strings.Join(e.Missing, ", ")
 	}
 	if e.Away != nil {
-		text += "; Redis is away: " + e.Away.Error()
+		return text + "; Redis is away: " + e.Away.Error()
+	}
+	if n := e.Expected - e.Answered - len(e.Missing); n > 0 && !e.Among {
+		text += fmt.Sprintf("; %d have gone since, or are no servers", n)
 	}
 	return text
 }

@@ -117,6 +117,9 @@ func TestSilence(t *testing.T) {
 	if e := a.silence("x", q, 3); !slices.Equal(e.Missing, []string{"late", "never"}) || e.Answered != 1 || e.Among {
 		t.Errorf("%+v", e)
 	}
+	if text := a.silence("x", q, 5).Error(); !strings.HasSuffix(text, "2 responses received out of 5; silent: never; 2 have gone since, or are no servers") {
+		t.Error(text)
+	}
 }
 
 // TestSilenceWithoutName has one answer without saying who it is, and one of two
