@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (g *troubled) askedInVain() {
 		g.t.Errorf("%d sockets, %v", len(all), err)
 	}
 	answers, err := g.one.Timeout(200*time.Millisecond).EmitWithAck(g.t.Context(), "question", 1)
-	if len(answers) != 2 || !errors.Is(err, socketio.ErrTimeout) {
+	if len(answers) != 2 || !errors.Is(err, socketio.ErrTimeout) || !errors.As(err, &timeout) || timeout.Away == nil {
 		g.t.Errorf("%d answers, %v", len(answers), err)
 	}
 }
@@ -178,17 +179,20 @@ func TestRedisSilentServer(t *testing.T) {
 			if len(all) != 4 || !errors.As(err, &timeout) || timeout.Answered != 1 || timeout.Expected != 2 || len(timeout.Missing) != 1 {
 				t.Errorf("%d sockets, %v", len(all), err)
 			}
+			const silent = "only 1 responses received out of 2; silent: "
 			answers, err := g.one.Timeout(time.Second).EmitWithAck(t.Context(), "question", 1)
-			if len(answers) != 4 || !errors.Is(err, socketio.ErrTimeout) {
+			if len(answers) != 4 || !errors.As(err, &timeout) || len(timeout.Missing) != 1 || !strings.Contains(err.Error(), silent) {
 				t.Errorf("%d answers, %v", len(answers), err)
 			}
-			select {
-			case err := <-g.one.troubles:
-				if !errors.As(err, &timeout) || len(timeout.Missing) != 1 || !strings.Contains(err.Error(), "only 1 responses received out of 2; silent: ") {
-					t.Error(err)
-				}
-			case <-time.After(patience):
-				t.Error("the hook was not told")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			answers, err = g.one.Of("/").ServerSideEmitWithAck(ctx, "blob", 1)
+			if len(answers) != 1 || !errors.As(err, &timeout) || len(timeout.Missing) != 1 || !strings.Contains(err.Error(), silent) ||
+				!errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, socketio.ErrTimeout) {
+				t.Errorf("%d answers, %v", len(answers), err)
+			}
+			if len(g.one.troubles) > 0 {
+				t.Errorf("the hook was told: %v", <-g.one.troubles)
 			}
 		})
 	}

@@ -123,8 +123,8 @@ const defaultAckTimeout = 10 * time.Second
 
 // EmitWithAck sends an event to the sockets that are selected, on all servers,
 // and waits for their acknowledgements: until all have come, Timeout is over
-// ([ErrTimeout]) or the context ends. What came is returned with the error, which an
-// adapter has too where other servers could not be asked. A
+// ([ErrTimeout]) or the context ends. What came is returned with the error, by which an
+// adapter says too that other servers could not be asked, or which were silent. A
 // client that leaves meanwhile is waited for in vain, as at the official server.
 func (b *BroadcastOperator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	p, err := b.packet(event, args)
@@ -148,13 +148,14 @@ func (b *BroadcastOperator) emitWithAck(ctx context.Context, p *Packet) ([]Args,
 			return nil, err
 		}
 	}
+	ctx, silent := withSilence(ctx)
 	err := b.namespace.adapter.BroadcastWithAck(ctx, p, b.selection, b.flags, c.count, c.answer)
 	if err != nil && !c.begun() {
 		return nil, err
 	}
 	answers, late := c.wait(ctx)
 	if err == nil {
-		err = late
+		err = silent.explain(ctx, late)
 	}
 	return answers, err
 }

@@ -61,7 +61,7 @@ func (n *Namespace) requestTimeout() time.Duration {
 // ServerSideEmitWithAck sends an event to the other servers and waits for their
 // acknowledgements: where the context has no deadline for as long as the adapter's
 // options say, which is 5 seconds by default ([ErrTimeout]). What came is returned with
-// the error.
+// the error, which names the servers that were silent where the adapter knows them.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	all, err := serverArgs(event, args)
 	if err != nil {
@@ -80,6 +80,7 @@ func (n *Namespace) serverSideEmit(ctx context.Context, all Args) ([]Args, error
 	if err != nil {
 		return nil, err
 	}
+	ctx, silent := withSilence(ctx)
 	c := &collector{done: make(chan struct{}), servers: 1}
 	if err := n.adapter.ServerSideEmit(ctx, all, c.answer); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (n *Namespace) serverSideEmit(ctx context.Context, all Args) ([]Args, error
 	if err != nil {
 		err = fmt.Errorf("socketio: only %d responses of %d servers: %w", len(answers), servers-1, err)
 	}
-	return answers, err
+	return answers, silent.explain(ctx, err)
 }
 
 // serverArgs is an event for other servers, its name first.

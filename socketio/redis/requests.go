@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,9 +55,8 @@ func (a *adapter) RequestTimeout() time.Duration { return a.requestTimeout }
 
 var _ socketio.RequestingAdapter = (*adapter)(nil)
 
-// ask registers who waits for answers, until the context ends. Late is told then
-// where it ended by its deadline.
-func (a *adapter) ask(ctx context.Context, m *message, answer func(*message), late func(*question)) *question {
+// ask registers who waits for answers, until the context ends.
+func (a *adapter) ask(ctx context.Context, m *message, answer func(*message)) *question {
 	q := &question{from: map[string]bool{}, answer: answer}
 	m.request = `"` + newUID(16) + `"`
 	id := m.request
@@ -69,9 +67,6 @@ func (a *adapter) ask(ctx context.Context, m *message, answer func(*message), la
 		a.mu.Lock()
 		delete(a.asked, id)
 		a.mu.Unlock()
-		if late != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			late(q)
-		}
 	})
 	return q
 }
@@ -144,19 +139,32 @@ func (a *adapter) silence(operation string, q *question, expected int) *TimeoutE
 	return e
 }
 
-// report has the hook told who was silent.
-func (a *adapter) report(operation string) func(*question) {
+// explain has who asked, or else the hook, told who was silent once the context of a
+// question has ended by its deadline.
+func (a *adapter) explain(ctx context.Context, q *question, operation string) {
 	a.mu.Lock()
 	expected := a.lastCount - 1
 	a.mu.Unlock()
-	return func(q *question) {
+	silent := func() error {
 		q.mu.Lock()
-		silent := q.came < expected
+		came := q.came
 		q.mu.Unlock()
-		if silent {
-			a.Namespace().AdapterError(a.silence(operation, q, expected))
+		if came >= expected {
+			return nil
 		}
+		return a.silence(operation, q, expected)
 	}
+	if socketio.OnSilence(ctx, silent) {
+		return
+	}
+	context.AfterFunc(ctx, func() {
+		if ctx.Err() != context.DeadlineExceeded {
+			return
+		}
+		if err := silent(); err != nil {
+			a.Namespace().AdapterError(err)
+		}
+	})
 }
 
 // FetchSockets implements [socketio.Adapter]. Where some servers do not answer in
@@ -182,7 +190,7 @@ func (a *adapter) FetchSockets(ctx context.Context, s socketio.Selection, f sock
 		case came <- m.sockets:
 		case <-ctx.Done():
 		}
-	}, nil)
+	})
 	if err := a.wire.send(m); err != nil {
 		return all, err
 	}
@@ -205,11 +213,12 @@ func (a *adapter) ServerSideEmit(ctx context.Context, args socketio.Args, answer
 	m := a.newMessage(kindServerEvent, socketio.Selection{}, socketio.Flags{})
 	m.data, m.attachments = args.Data()
 	if answer != nil {
-		a.ask(ctx, m, func(m *message) {
+		q := a.ask(ctx, m, func(m *message) {
 			if args, err := single(m.data, m.attachments); err == nil {
 				answer(args)
 			}
-		}, a.report("serverSideEmit"))
+		})
+		a.explain(ctx, q, "serverSideEmit")
 	}
 	err := a.wire.send(m)
 	if err == nil && answer != nil {
@@ -230,7 +239,7 @@ func (a *adapter) BroadcastWithAck(ctx context.Context, p *socketio.Packet, s so
 		if deadline, ok := ctx.Deadline(); ok {
 			m.flags.Timeout = time.Until(deadline).Round(time.Millisecond)
 		}
-		a.ask(ctx, m, func(m *message) {
+		q := a.ask(ctx, m, func(m *message) {
 			if m.kind == kindCount {
 				count(m.count)
 				return
@@ -238,7 +247,8 @@ func (a *adapter) BroadcastWithAck(ctx context.Context, p *socketio.Packet, s so
 			if args, err := single(m.data, m.attachments); err == nil {
 				answer(args)
 			}
-		}, a.report("broadcast with acknowledgements"))
+		})
+		a.explain(ctx, q, "broadcast with acknowledgements")
 		if err := a.wire.send(m); err != nil {
 			a.Namespace().AdapterError(err) // this server's sockets are asked all the same
 		}

@@ -57,6 +57,7 @@ func isAway(t *testing.T, operation string, err error) *TimeoutError {
 type told struct {
 	count func() (int, error)
 	who   func() []string
+	hook  func(error)
 }
 
 func (w *told) send(*message) error                       { return nil }
@@ -76,6 +77,10 @@ func (w *told) adapter(t *testing.T) *adapter {
 		a = newAdapter(n, conn, "us", 0)
 		a.wire = w
 		return a
+	}, OnAdapterError: func(_ *socketio.Namespace, err error) {
+		if w.hook != nil {
+			w.hook(err)
+		}
 	}})
 	t.Cleanup(func() { io.Close(context.Background()) })
 	return a
@@ -195,6 +200,10 @@ func TestRequestTimeout(t *testing.T) {
 		a = &deadline{adapter: newAdapter(n, conn, "us", time.Hour)}
 		a.wire = w
 		return a
+	}, OnAdapterError: func(_ *socketio.Namespace, err error) {
+		if w.hook != nil {
+			w.hook(err)
+		}
 	}})
 	defer io.Close(context.Background())
 	if _, err := io.ServerSideEmitWithAck(context.Background(), "hello"); err != nil {
@@ -202,5 +211,43 @@ func TestRequestTimeout(t *testing.T) {
 	}
 	if d := time.Until(a.until); d < 30*time.Minute {
 		t.Errorf("%v are left of an hour", d)
+	}
+}
+
+// TestExplained has nobody answer: who asked is told who was silent, and the hook where
+// nobody asked; who has lost patience is not held up.
+func TestExplained(t *testing.T) {
+	hook := make(chan error, 10)
+	looked := 0
+	w := &told{count: func() (int, error) { return 2, nil }, who: func() []string { looked++; return []string{"us", "them"} }, hook: func(err error) { hook <- err }}
+	a := w.adapter(t)
+	n := a.Namespace()
+	soon := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	var timeout *TimeoutError
+	_, err := n.ServerSideEmitWithAck(soon(), "x")
+	if !errors.As(err, &timeout) || !slices.Equal(timeout.Missing, []string{"them"}) || !errors.Is(err, socketio.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	_, err = n.Timeout(10*time.Millisecond).EmitWithAck(t.Context(), "x")
+	if want := "redis: timeout reached: broadcast with acknowledgements: only 0 responses received out of 1; silent: them"; fmt.Sprint(err) != want || !errors.Is(err, socketio.ErrTimeout) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err = n.EmitWithAck(ctx, "x"); errors.As(err, &timeout) || !errors.Is(err, context.Canceled) || looked != 2 {
+		t.Errorf("%v; looked %d times", err, looked)
+	}
+	if len(hook) > 0 {
+		t.Error(<-hook)
+	}
+	if err := a.ServerSideEmit(soon(), socketio.Args{}, func(socketio.Args) {}); err != nil {
+		t.Error(err)
+	}
+	if err := <-hook; !errors.As(err, &timeout) || timeout.Operation != "serverSideEmit" {
+		t.Error(err)
 	}
 }
