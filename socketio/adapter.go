@@ -50,8 +50,9 @@ type Adapter interface {
 	// BroadcastWithAck is Broadcast for an event that asks for an acknowledgement
 	// of each socket. Count is called for each server with how many sockets it
 	// reaches, answer with each acknowledgement, until the context ends. Its
-	// deadline is what other servers need to know. It does not wait for them. An
-	// error behind the first count says that others could not be asked.
+	// deadline is what other servers need to know. It does not wait for them: that
+	// they were silent is said by [OnSilence]. An error behind the first count says
+	// that others could not be asked.
 	BroadcastWithAck(ctx context.Context, p *Packet, s Selection, f Flags, count func(int), answer func(Args)) error
 	// FetchSockets returns the sockets that are selected, on all servers.
 	FetchSockets(ctx context.Context, s Selection, f Flags) ([]RemoteSocket, error)
@@ -63,7 +64,7 @@ type Adapter interface {
 	// ServerSideEmit sends an event to the other servers, which hand it to
 	// [Namespace.ServerEvent]. Its name is the first of args. Where it asks for
 	// acknowledgements, answer is called with each, until the context ends; else
-	// answer is nil. It does not wait for them.
+	// answer is nil. It does not wait for them either ([OnSilence]).
 	ServerSideEmit(ctx context.Context, args Args, answer func(Args)) error
 
 	// PersistSession keeps what is needed for a socket that was lost to come
