@@ -66,3 +66,17 @@ func (AdapterRequest) Name() string { return "adapter_request" }
 
 // Level implements [Event].
 func (AdapterRequest) Level() Level { return Message }
+
+// SilentAmong is what stands before the names of servers that were silent, in lines and
+// errors: "" where all of them were; among them are some that may have answered without
+// saying who they are: "some of " where fewer answers lack than there are names, else
+// "perhaps ", as a subscriber that is no server has no name.
+func SilentAmong(among bool, names, lacking int) string {
+	switch {
+	case !among:
+		return ""
+	case names > lacking:
+		return "some of "
+	}
+	return "perhaps "
+}

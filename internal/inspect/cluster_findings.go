@@ -10,6 +10,7 @@ import (
 
 	"github.com/sockkit/sockkit/internal/render"
 	broker "github.com/sockkit/sockkit/socketio/redis"
+	"github.com/sockkit/sockkit/trace"
 )
 
 // recoveryTime is that of connection-state recovery where a server does not say
@@ -40,15 +41,11 @@ func (in *Inspection) clusterFindings() {
 
 // mixedFindings say which servers do not hear one another.
 func (in *Inspection) mixedFindings() {
-	var namespaces []string
 	within := map[string][]broker.ServerGroup{}
 	for _, g := range in.Report.Cluster.Groups {
-		if within[g.Namespace] == nil {
-			namespaces = append(namespaces, g.Namespace)
-		}
 		within[g.Namespace] = append(within[g.Namespace], g)
 	}
-	for _, name := range namespaces {
+	for _, name := range slices.Sorted(maps.Keys(within)) {
 		of := map[string][]broker.ServerGroup{}
 		for _, g := range within[name] {
 			of[g.Prefix] = append(of[g.Prefix], g)
@@ -119,13 +116,8 @@ func haveText(n int) string {
 func silentFinding(g broker.ServerGroup) Finding {
 	a := g.Answers
 	who := ""
-	switch {
-	case a.Among && len(a.Silent) > a.Expected-a.Came:
-		who = ": some of " + listed(a.Silent)
-	case a.Among: // or a subscriber that is no server, and has no id
-		who = ": perhaps " + listed(a.Silent)
-	case len(a.Silent) > 0:
-		who = ": " + listed(a.Silent)
+	if n := len(a.Silent); n > 0 {
+		who = ": " + trace.SilentAmong(a.Among, n, a.Expected-a.Came) + listed(a.Silent)
 	}
 	return Finding{ID: SilentServers, Severity: Error,
 		What: fmt.Sprintf("%d of %s of %s did not answer within %s%s", a.Expected-a.Came, plural(a.Expected, "server"), g.Namespace, render.Duration(a.Duration), who),

@@ -167,14 +167,8 @@ func adapterRequest(e trace.AdapterRequest) string {
 	if e.Clients > 0 || e.Acks > 0 {
 		s += fmt.Sprintf("; %d of %s acknowledged", e.Acks, counted(e.Clients, "client"))
 	}
-	switch {
-	case len(e.Silent) == 0:
-	case e.Among && len(e.Silent) > e.Expected-e.Came:
-		s += "; silent: some of " + listed(e.Silent)
-	case e.Among: // or a subscriber that is no server, and has no id
-		s += "; silent: perhaps " + listed(e.Silent)
-	default:
-		s += "; silent: " + listed(e.Silent)
+	if n := len(e.Silent); n > 0 {
+		s += "; silent: " + trace.SilentAmong(e.Among, n, e.Expected-e.Came) + listed(e.Silent)
 	}
 	return s
 }

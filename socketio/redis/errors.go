@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -148,3 +149,43 @@ func elsewhere(err error) bool { return movedAway(err) || goredis.HasErrorPrefix
 
 // unknown reports whether a connection is one that gave no password.
 func unknown(err error) bool { return goredis.HasErrorPrefix(err, "NOAUTH ") }
+
+// hungUpOn reports whether the other side has ended a connection on which it had
+// answered before.
+func hungUpOn(err error) bool {
+	var lost *lostError
+	return errors.As(err, &lost) && !isLate(err)
+}
+
+// isReply reports whether an error is an answer of Redis.
+func isReply(err error) bool {
+	var reply goredis.Error
+	return errors.As(err, &reply)
+}
+
+// passing are the beginnings of the errors of Redis that pass: it starts, it has
+// no memory, another server is the one to ask, the password is being changed.
+// Nothing was done.
+var passing = []string{
+	"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "OOM", "MOVED", "ASK", "BUSY ", "NOREPLICAS", "MISCONF", "NOAUTH", "WRONGPASS",
+}
+
+func passes(err error) bool {
+	for _, word := range passing {
+		if goredis.HasErrorPrefix(err, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// moved reports whether a cluster is not as it was.
+func moved(err error) bool { return err != nil && (!isReply(err) || passes(err)) }
+
+// unsent reports whether a command has certainly not reached Redis: there was no
+// connection, or Redis has refused its greeting.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, errUnsent) || errors.Is(err, goredis.ErrPoolTimeout) || errors.As(err, &op) && op.Op == "dial" ||
+		isReply(err) && !isAnswer(err) || strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -211,15 +210,12 @@ func (q *queue) work() {
 		if len(batch) == 0 {
 			batch = q.take()
 		}
-		left := batch
-		err := error(nil)
-		switch {
-		case tries > 0:
-			if err = q.ping(batch); err == nil && len(batch) > 0 {
-				left, err = q.sent(apart(batch))
-			}
-		case len(batch) > 0:
-			left, err = q.sent(batch, nil)
+		left, together, err := batch, len(batch), error(nil)
+		if tries > 0 {
+			together, err = apart(batch), q.ping(batch)
+		}
+		if err == nil && together > 0 {
+			left, err = q.sent(batch, together)
 		}
 		if batch = left; err == nil {
 			tries = 0
@@ -294,22 +290,20 @@ func (q *queue) ping(batch []*job) error {
 	return err
 }
 
-// apart are those commands of a batch that go together, and those behind them: a big
-// one goes alone.
-func apart(batch []*job) (now, later []*job) {
+// apart is how many commands of a batch go together: a big one goes alone.
+func apart(batch []*job) int {
 	n := slices.IndexFunc(batch, func(j *job) bool { return j.size >= bigJob })
 	if n < 0 {
-		return batch, nil
+		return len(batch)
 	}
-	n = max(n, 1)
-	return batch[:n], batch[n:]
+	return max(n, 1)
 }
 
-// sent is send, and notes what is still on its way.
-func (q *queue) sent(now, later []*job) (left []*job, err error) {
-	left, err = q.send(now)
-	left = slices.Concat(left, later)
-	q.landed(slices.Concat(now, later), left)
+// sent sends the first n commands of a batch, and notes what is still on its way.
+func (q *queue) sent(batch []*job, n int) (left []*job, err error) {
+	left, err = q.send(batch[:n:n])
+	left = append(left, batch[n:]...)
+	q.landed(batch, left)
 	return left, err
 }
 
@@ -410,13 +404,6 @@ func (q *queue) judge(j *job, cmd goredis.Cmder, alone bool) (again bool, why er
 	return false, err
 }
 
-// hungUpOn reports whether the other side has ended a connection on which it had
-// answered before.
-func hungUpOn(err error) bool {
-	var lost *lostError
-	return errors.As(err, &lost) && !isLate(err)
-}
-
 // fail ends a command that Redis does not have.
 func (q *queue) fail(j *job, err error) {
 	q.conn.count.failed.Add(1)
@@ -428,37 +415,4 @@ func (q *queue) settle(j *job, cmd goredis.Cmder, err error) {
 	if j.done != nil {
 		j.done(cmd, err)
 	}
-}
-
-// isReply reports whether an error is an answer of Redis.
-func isReply(err error) bool {
-	var reply goredis.Error
-	return errors.As(err, &reply)
-}
-
-// passing are the beginnings of the errors of Redis that pass: it starts, it has
-// no memory, another server is the one to ask, the password is being changed.
-// Nothing was done.
-var passing = []string{
-	"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "READONLY", "OOM", "MOVED", "ASK", "BUSY ", "NOREPLICAS", "MISCONF", "NOAUTH", "WRONGPASS",
-}
-
-func passes(err error) bool {
-	for _, word := range passing {
-		if goredis.HasErrorPrefix(err, word) {
-			return true
-		}
-	}
-	return false
-}
-
-// moved reports whether a cluster is not as it was.
-func moved(err error) bool { return err != nil && (!isReply(err) || passes(err)) }
-
-// unsent reports whether a command has certainly not reached Redis: there was no
-// connection, or Redis has refused its greeting.
-func unsent(err error) bool {
-	var op *net.OpError
-	return errors.Is(err, errUnsent) || errors.Is(err, goredis.ErrPoolTimeout) || errors.As(err, &op) && op.Op == "dial" ||
-		isReply(err) && !isAnswer(err) || strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
 }

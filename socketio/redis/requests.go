@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sockkit/sockkit/socketio"
+	"github.com/sockkit/sockkit/trace"
 )
 
 // TimeoutError says that some servers of the cluster have not answered in time.
@@ -29,14 +30,8 @@ type TimeoutError struct {
 // Error implements error.
 func (e *TimeoutError) Error() string {
 	text := fmt.Sprintf("redis: timeout reached: %s: only %d responses received out of %d", e.Operation, e.Answered, e.Expected)
-	switch {
-	case len(e.Missing) == 0:
-	case e.Among && len(e.Missing) > e.Expected-e.Answered:
-		text += "; silent: some of " + strings.Join(e.Missing, ", ")
-	case e.Among: // or a subscriber that is no server, and has no id
-		text += "; silent: perhaps " + strings.Join(e.Missing, ", ")
-	default:
-		text += "; silent: " + strings.Join(e.Missing, ", ")
+	if n := len(e.Missing); n > 0 {
+		text += "; silent: " + trace.SilentAmong(e.Among, n, e.Expected-e.Answered) + strings.Join(e.Missing, ", ")
 	}
 	if e.Away != nil {
 		return text + "; Redis is away: " + e.Away.Error()
